@@ -1,0 +1,71 @@
+# persist_flags: the language level, warnings and instrumentation of every
+# target.  persist_room: one room of core/ as a static library.
+# persist_unit_test: one test program.
+
+add_library(persist_flags INTERFACE)
+target_compile_features(persist_flags INTERFACE c_std_11)
+target_compile_definitions(persist_flags INTERFACE
+  _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
+target_compile_options(persist_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
+  -Wmissing-prototypes -Wwrite-strings -Wvla -fno-common
+  $<$<BOOL:${PERSIST_WERROR}>:-Werror>)
+target_link_options(persist_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
+
+if(PERSIST_SANITIZE)
+  target_compile_options(persist_flags INTERFACE
+    -fsanitize=${PERSIST_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(persist_flags INTERFACE -fsanitize=${PERSIST_SANITIZE})
+endif()
+if(PERSIST_COVERAGE)
+  target_compile_options(persist_flags INTERFACE --coverage -O0
+    -fprofile-update=atomic)
+  target_link_options(persist_flags INTERFACE --coverage)
+endif()
+
+# persist_room(NAME SOURCES ... [ROOMS ...] [LIBS ...])
+# A room sees its own and the public headers, and core/ as include root.
+function(persist_room name)
+  cmake_parse_arguments(arg "" "" "SOURCES;ROOMS;LIBS" ${ARGN})
+  add_library(persist_${name} STATIC ${arg_SOURCES})
+  set_target_properties(persist_${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden C_EXTENSIONS OFF)
+  target_include_directories(persist_${name} PUBLIC
+    "${PROJECT_SOURCE_DIR}/core"
+    "${PROJECT_SOURCE_DIR}/core/include"
+    "${PROJECT_BINARY_DIR}/include"
+    "${PROJECT_SOURCE_DIR}/sdk/include")
+  target_link_libraries(persist_${name} PUBLIC persist_flags)
+  foreach(room IN LISTS arg_ROOMS)
+    target_link_libraries(persist_${name} PUBLIC persist_${room})
+  endforeach()
+  target_link_libraries(persist_${name} PRIVATE ${arg_LIBS})
+endfunction()
+
+# persist_unit_test(AREA MODULE SOURCES ... [LIBS ...] [LABELS ...] [TIMEOUT s])
+# ctest name AREA.MODULE.
+function(persist_unit_test area module)
+  if(NOT PERSIST_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  set(target test_${area}_${module})
+  add_executable(${target} ${arg_SOURCES})
+  set_target_properties(${target} PROPERTIES C_EXTENSIONS OFF
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
+  target_link_libraries(${target} PRIVATE persist_flags ${arg_LIBS}
+    PkgConfig::cmocka)
+  target_compile_definitions(${target} PRIVATE
+    PERSIST_TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    PERSIST_TEST_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  add_test(NAME ${area}.${module} COMMAND ${target})
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${area}.${module} PROPERTIES
+    LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

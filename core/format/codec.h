@@ -1,0 +1,62 @@
+/*
+ * One frame: payload bytes in, a self-contained zstd frame or gzip member out,
+ * and back.
+ *
+ * Encoders and decoders hold the codec's working memory, are reused for any
+ * number of frames, and belong to one thread at a time; frames are independent,
+ * so any number of encoders may work on one snapshot.
+ */
+#ifndef PERSIST_FORMAT_CODEC_H
+#define PERSIST_FORMAT_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+enum codec { CODEC_ZSTD = 1, CODEC_GZIP = 2 };
+
+#define FRAME_SIZE_MIN (UINT32_C(64) << 10)
+#define FRAME_SIZE_MAX (UINT32_C(16) << 20)
+#define FRAME_SIZE_DEFAULT (UINT32_C(4) << 20)
+
+const char *codec_name(enum codec codec); /* "zstd", "gzip" */
+bool codec_from_name(const char *name, enum codec *out);
+int codec_level_default(enum codec codec);
+bool codec_level_ok(enum codec codec, int level);
+
+struct frame_encoder;
+struct frame_decoder;
+
+/* NULL: memory. frame_size is a power of two between MIN and MAX. */
+struct frame_encoder *frame_encoder_create(enum codec codec, int level,
+                                           uint32_t frame_size);
+void frame_encoder_destroy(struct frame_encoder *e);
+
+/* Bytes of codec memory one encoder / decoder holds, for the budget. */
+size_t frame_encoder_memory(enum codec codec, int level, uint32_t frame_size);
+size_t frame_decoder_memory(enum codec codec, uint32_t frame_size);
+
+/* Enough room for a frame of payload_len bytes whatever they are. */
+size_t frame_bound(enum codec codec, size_t payload_len);
+
+/* 1 to frame_size payload bytes become one frame in out. INTERNAL on failure.
+ */
+int frame_encode(struct frame_encoder *e, const void *payload, size_t len,
+                 void *out, size_t cap, size_t *out_len,
+                 struct persist_error *err);
+
+struct frame_decoder *frame_decoder_create(enum codec codec,
+                                           uint32_t frame_size);
+void frame_decoder_destroy(struct frame_decoder *d);
+
+/* Exactly one frame of exactly len bytes becomes its payload: CORRUPT where it
+ * is more or less than one frame, its checksum fails, it says or yields more
+ * than frame_size or cap bytes, has no content size or checksum, or needs a
+ * dictionary. */
+int frame_decode(struct frame_decoder *d, const void *frame, size_t len,
+                 void *out, size_t cap, size_t *out_len,
+                 struct persist_error *err);
+
+#endif

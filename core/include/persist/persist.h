@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persist/persist.h - the public API of libpersist.
+ *
+ * Persist keeps the state of something as numbered, verified, durable snapshots
+ * in a store and gives back exactly those bytes.
+ *
+ *     struct persist *p = NULL;
+ *     struct persist_store *store = NULL;
+ *     struct persist_error err;
+ *
+ *     if (persist_create(NULL, &p, &err) ||
+ *         persist_open(p, NULL, &store, &err) ||
+ *         persist_save_buffer(store, "writer", "{}", 2, NULL, NULL, &err))
+ *         fprintf(stderr, "%s\n", err.message);
+ *     persist_close(store);
+ *     persist_destroy(p);
+ *
+ * Objects.  struct persist is one instance: configuration, memory limit, log,
+ * loaded backends.  It opens stores; stores run operations.  Instances and
+ * stores may be shared by threads.  A listing, a reader, a builder and an op
+ * belong to one thread at a time (persist_op_cancel and persist_op_progress may
+ * be called from any).
+ *
+ * Structs.  An options struct begins with struct_size, which its INIT macro
+ * sets; all else zero means "the default".  NULL instead of an options struct
+ * means all defaults.  A struct the library hands out is read-only.
+ *
+ * Addresses.  Text, the same everywhere: AGENT[/SESSION][@INDEX|@latest], where
+ * the session defaults to "default" and the index to the latest.  "/ : @ %" and
+ * control characters within a name are percent-encoded;
+ * persist_address_format does it.  A leading "STORE:" is accepted where it
+ * names the store the call is made on.
+ *
+ * Durability.  PERSIST_OK from a save means that the snapshot survives kill -9
+ * and power loss.  PERSIST_E_NOT_DURABLE and PERSIST_E_UNCERTAIN say exactly
+ * what their names say.
+ *
+ * Callbacks.  Sources, sinks and reports are called on the thread that made the
+ * call, never on one of Persist's own, and must not call back into the same
+ * store's listing or reader they serve.
+ *
+ * Process.  The library never prints, exits, installs signal handlers, or
+ * changes umask, locale, working directory or environment.  After fork every
+ * call in the child answers PERSIST_E_FORKED.
+ */
+#ifndef PERSIST_PERSIST_H
+#define PERSIST_PERSIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <persist/error.h>
+#include <persist/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct persist;
+struct persist_store;
+struct persist_store_builder;
+struct persist_reader;
+struct persist_listing;
+struct persist_op;
+
+/* The version of the library that is running: "0.2.0-alpha". */
+PERSIST_API const char *persist_version(void);
+
+/* Frees memory the library handed to the caller (text, buffers); NULL is
+ * fine. */
+PERSIST_API void persist_free(void *memory);
+
+/* ---------------------------------------------------------------- instance */
+
+enum persist_log_level {
+    PERSIST_LOG_DEFAULT = 0,
+    PERSIST_LOG_ERROR = 1,
+    PERSIST_LOG_WARN = 2,
+    PERSIST_LOG_INFO = 3,
+    PERSIST_LOG_DEBUG = 4,
+    PERSIST_LOG_OFF = 5
+};
+
+/* One finished, redacted log line (logfmt or JSON) without a newline.  May be
+ * called from several threads at once; must not call the library. */
+typedef void (*persist_log_fn)(void *ctx, int level, const char *line,
+                               size_t len);
+
+/* persist_options.flags */
+#define PERSIST_NO_CONFIG_FILES UINT32_C(1) /* read no configuration file */
+#define PERSIST_NO_ENVIRONMENT UINT32_C(2)  /* read no PERSIST_* variable */
+
+struct persist_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    /* One more configuration file, read last; it must exist.  NULL: none. */
+    const char *config_file;
+    /* Settings that win over files and environment, "key=value": keys of
+     * [persist], and backend options for every store this instance opens.
+     * n_settings strings. */
+    const char *const *settings;
+    size_t n_settings;
+    /* Directories searched for NAME.so before the built-in one, absolute. */
+    const char *const *backend_dirs;
+    size_t n_backend_dirs;
+    /* Bytes for pipeline and plugins; 0: as configured (256 MiB). */
+    uint64_t memory_limit;
+    /* Where log lines go; NULL: nowhere. */
+    persist_log_fn log;
+    void *log_ctx;
+    /* enum persist_log_level; 0: as configured (warn). */
+    int32_t log_level;
+    uint32_t reserved;
+};
+#define PERSIST_OPTIONS_INIT                                                   \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_options)                          \
+    }
+
+/*
+ * Creates an instance: reads and checks the configuration.  Loads no backend,
+ * starts no thread.  *out is the caller's, freed with persist_destroy.
+ * Codes: CONFIG (err names file and line), MEMORY.
+ */
+PERSIST_API int persist_create(const struct persist_options *options,
+                               struct persist **out, struct persist_error *err);
+
+/*
+ * Asks every operation of the instance, running or to come, to stop: they
+ * answer PERSIST_E_CANCELLED.  Async-signal-safe; may be called from a signal
+ * handler and repeatedly.  NULL is fine.
+ */
+PERSIST_API void persist_interrupt(struct persist *p);
+
+/* Interrupts, waits for running operations, frees.  All stores, readers and
+ * listings of it must be closed before.  NULL is fine. */
+PERSIST_API void persist_destroy(struct persist *p);
+
+/* ------------------------------------------------------------------ stores */
+
+/*
+ * Opens the store `name` of the configuration; NULL: the default store, which
+ * without any configuration is a local one in $XDG_DATA_HOME/persist
+ * (root: /var/lib/persist).  Makes no request.  *out is the caller's, freed
+ * with persist_close. Codes: NOT_FOUND (no such store configured), CONFIG
+ * (options, plugin).
+ */
+PERSIST_API int persist_open(struct persist *p, const char *name,
+                             struct persist_store **out,
+                             struct persist_error *err);
+/* Waits for the store's running operations.  NULL is fine. */
+PERSIST_API void persist_close(struct persist_store *store);
+
+/* The store's name ("main"; a builder's: "builder") and its backend's name;
+ * both live as long as the store. */
+PERSIST_API const char *persist_store_name(const struct persist_store *store);
+PERSIST_API const char *
+persist_store_backend(const struct persist_store *store);
+
+/*
+ * A store without a configuration file.  set never fails at once: build names
+ * every problem (unknown key, bad value, missing option) in one error.  build
+ * consumes the builder, also when it fails; persist_store_builder_destroy frees
+ * one that is not built.
+ */
+PERSIST_API int persist_store_builder_create(struct persist *p,
+                                             const char *backend,
+                                             struct persist_store_builder **out,
+                                             struct persist_error *err);
+PERSIST_API void persist_store_builder_set(struct persist_store_builder *b,
+                                           const char *key, const char *value);
+PERSIST_API int persist_store_builder_build(struct persist_store_builder *b,
+                                            struct persist_store **out,
+                                            struct persist_error *err);
+PERSIST_API void persist_store_builder_destroy(struct persist_store_builder *b);
+
+/* --------------------------------------------------------------- addresses */
+
+#define PERSIST_NAME_MAX 255 /* bytes of an agent or session, encoded */
+#define PERSIST_INDEX_MAX UINT64_C(999999999999999999)
+
+/* struct persist_address.present */
+#define PERSIST_ADDRESS_STORE UINT32_C(1)
+#define PERSIST_ADDRESS_AGENT UINT32_C(2)
+#define PERSIST_ADDRESS_SESSION UINT32_C(4)
+#define PERSIST_ADDRESS_INDEX UINT32_C(8)
+#define PERSIST_ADDRESS_LATEST UINT32_C(16) /* "@latest" was written out */
+
+/* An address taken apart; names are raw (decoded) text. */
+struct persist_address {
+    uint32_t struct_size;
+    uint32_t present;
+    uint64_t index;
+    char store[64];
+    char agent[PERSIST_NAME_MAX + 1];
+    char session[PERSIST_NAME_MAX + 1];
+};
+#define PERSIST_ADDRESS_INIT                                                   \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_address)                          \
+    }
+
+/* Takes `[STORE:][AGENT[/SESSION][@INDEX|@latest]]` apart.  INVALID with what
+ * is wrong where. */
+PERSIST_API int persist_address_parse(const char *text,
+                                      struct persist_address *out,
+                                      struct persist_error *err);
+/* The opposite.  Writes at most cap bytes with a NUL; INVALID where cap or a
+ * name does not do.  1,600 bytes always do. */
+PERSIST_API int persist_address_format(const struct persist_address *address,
+                                       char *out, size_t cap,
+                                       struct persist_error *err);
+
+/* -------------------------------------------------------------- operations */
+
+/*
+ * A handle on one operation: give it in the options of a call, then watch or
+ * stop that call from another thread.  One call at a time; reusable.
+ */
+PERSIST_API int persist_op_create(struct persist *p, struct persist_op **out,
+                                  struct persist_error *err);
+PERSIST_API void persist_op_destroy(struct persist_op *op);
+/* The call answers PERSIST_E_CANCELLED soon, unless it is already past its
+ * commit.  Thread-safe. */
+PERSIST_API void persist_op_cancel(struct persist_op *op);
+
+struct persist_progress {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t payload_bytes; /* moved so far */
+    uint64_t payload_total; /* 0: not known (yet) */
+    uint64_t stored_bytes;  /* sent to or read from the store so far */
+};
+/* Thread-safe, never blocks. */
+PERSIST_API void persist_op_progress(struct persist_op *op,
+                                     struct persist_progress *out);
+
+/* ---------------------------------------------------------------- metadata */
+
+struct persist_label {
+    const char *key;
+    const char *value;
+};
+
+/* struct persist_metadata.present */
+#define PERSIST_META_TRAILER                                                   \
+    UINT32_C(1) /* the fields known after the payload */
+#define PERSIST_META_STORED_SIZE UINT32_C(2) /* compressed_size */
+#define PERSIST_META_FILE_ONLY UINT32_C(4)   /* a save's: durability = file */
+#define PERSIST_META_UNCHANGED UINT32_C(8)   /* a save's: nothing was written */
+
+/*
+ * What a snapshot says of itself.  Allocated by the library, read-only, freed
+ * with persist_metadata_free.  Optional text is NULL where absent.
+ */
+struct persist_metadata {
+    uint32_t struct_size;
+    uint32_t present;
+    uint32_t format_version;
+    int32_t compression_level;
+    uint64_t snapshot_index;
+    uint64_t frame_size;        /* bytes of payload per frame */
+    uint64_t uncompressed_size; /* TRAILER */
+    uint64_t frame_count;       /* TRAILER */
+    uint64_t compressed_size;   /* STORED_SIZE: of the whole stored object */
+    const char *snapshot_id;    /* UUIDv7 */
+    const char *agent_id;
+    const char *session_id;
+    const char *timestamp;             /* RFC 3339 UTC, microseconds */
+    const char *parent_id;             /* or NULL */
+    const char *compression_algorithm; /* "zstd", "gzip" */
+    const char *content_type;
+    const char *schema;      /* or NULL */
+    const char *description; /* or NULL */
+    const char *producer_name;
+    const char *producer_version;
+    const char *content_hash;    /* TRAILER: SHA-256 of the payload, hex */
+    const char *stored_crc32c;   /* TRAILER: 8 hex digits */
+    const char *const *requires; /* n_requires names this reader knows */
+    const struct persist_label *labels; /* sorted by key bytes */
+    size_t n_requires;
+    size_t n_labels;
+};
+
+PERSIST_API void persist_metadata_free(struct persist_metadata *metadata);
+
+/* The metadata as one JSON object, in the field names of the snapshot file;
+ * unknown fields the file held are kept.  *out is freed with persist_free. */
+PERSIST_API int persist_metadata_json(const struct persist_metadata *metadata,
+                                      char **out, struct persist_error *err);
+
+/* -------------------------------------------------------------------- save */
+
+/*
+ * Where a save reads its payload.  read stores up to cap bytes and their count;
+ * 0 bytes is the end.  It may block.  A negative return ends the save with that
+ * code; it may fill err.
+ */
+struct persist_source {
+    uint32_t struct_size;
+    uint32_t flags; /* PERSIST_SOURCE_SIZE */
+    uint64_t size;  /* exact: an earlier or later end fails the save */
+    int (*read)(void *ctx, void *out, size_t cap, size_t *out_len,
+                struct persist_error *err);
+    void *ctx;
+};
+#define PERSIST_SOURCE_SIZE UINT32_C(1)
+#define PERSIST_SOURCE_INIT                                                    \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_source)                           \
+    }
+
+enum persist_compression {
+    PERSIST_COMPRESSION_DEFAULT = 0, /* zstd */
+    PERSIST_COMPRESSION_ZSTD = 1,
+    PERSIST_COMPRESSION_GZIP = 2
+};
+
+/* persist_save_options.flags */
+#define PERSIST_SAVE_INDEX UINT32_C(1) /* CONFLICT unless `index` is next */
+#define PERSIST_SAVE_AFTER                                                     \
+    UINT32_C(2) /* CONFLICT if there is one above `after` */
+#define PERSIST_SAVE_LEVEL UINT32_C(4) /* level is set */
+#define PERSIST_SAVE_SKIP_UNCHANGED                                            \
+    UINT32_C(8)                             /* same payload as the latest:     \
+                                              write nothing, UNCHANGED */
+#define PERSIST_SAVE_SIZE_HINT UINT32_C(16) /* size_hint is set: an estimate   \
+                                             */
+#define PERSIST_SAVE_DRY_RUN                                                   \
+    UINT32_C(32) /* do all but write; metadata shows                           \
+                    what a save would have made */
+#define PERSIST_SAVE_TIMESTAMP UINT32_C(64) /* timestamp_us is set */
+
+struct persist_save_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t index;
+    uint64_t after;
+    uint64_t size_hint;  /* bytes */
+    uint64_t frame_size; /* bytes, a power of two, 64 KiB to 16 MiB; 0: 4 MiB */
+    uint64_t timeout_ms; /* 0: none; for the whole call */
+    int64_t timestamp_us; /* since 1970 UTC; otherwise the start of the save */
+    int32_t compression;  /* enum persist_compression */
+    int32_t level; /* zstd 1 to 19 (default 3), gzip 0 to 3 (default 1) */
+    const char *description;
+    const char *schema;
+    const char *content_type; /* NULL: application/octet-stream */
+    const char *parent_id;    /* NULL: that of `after`'s snapshot, else none */
+    const struct persist_label *labels; /* keys unique */
+    size_t n_labels;
+    struct persist_op *op; /* or NULL */
+};
+#define PERSIST_SAVE_OPTIONS_INIT                                              \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_save_options)                     \
+    }
+
+/*
+ * Saves a payload as the next snapshot of a session.  The address names agent
+ * and session (an index in it is INVALID).  On success, and on NOT_DURABLE,
+ * *out_metadata (where out_metadata is not NULL) is the caller's.
+ * Codes: CONFLICT, INVALID, NO_SPACE, NOT_DURABLE, UNCERTAIN, TIMEOUT,
+ * CANCELLED, MEMORY, what the source returned, and those of the store.
+ */
+PERSIST_API int persist_save(struct persist_store *store, const char *address,
+                             const struct persist_source *source,
+                             const struct persist_save_options *options,
+                             struct persist_metadata **out_metadata,
+                             struct persist_error *err);
+PERSIST_API int persist_save_buffer(struct persist_store *store,
+                                    const char *address, const void *data,
+                                    size_t len,
+                                    const struct persist_save_options *options,
+                                    struct persist_metadata **out_metadata,
+                                    struct persist_error *err);
+/* A file by path (not a directory; symbolic links are followed). */
+PERSIST_API int persist_save_file(struct persist_store *store,
+                                  const char *address, const char *path,
+                                  const struct persist_save_options *options,
+                                  struct persist_metadata **out_metadata,
+                                  struct persist_error *err);
+/* From a descriptor's current position to its end (a pipe, a file). */
+PERSIST_API int persist_save_fd(struct persist_store *store,
+                                const char *address, int fd,
+                                const struct persist_save_options *options,
+                                struct persist_metadata **out_metadata,
+                                struct persist_error *err);
+
+/* ----------------------------------------------------------------- restore */
+
+/* Where a restore writes: in order, every call whole or an error.  Bytes that
+ * were handed over are verified frame by frame; the end may still prove wrong,
+ * and then the call fails: take back what was written. */
+struct persist_sink {
+    uint32_t struct_size;
+    uint32_t flags; /* 0 */
+    int (*write)(void *ctx, const void *data, size_t len,
+                 struct persist_error *err);
+    void *ctx;
+};
+#define PERSIST_SINK_INIT                                                      \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_sink)                             \
+    }
+
+/* persist_restore_options.flags */
+#define PERSIST_RESTORE_RANGE UINT32_C(1) /* only offset and length */
+#define PERSIST_RESTORE_OVERWRITE                                              \
+    UINT32_C(2) /* a file: replace it atomically */
+
+struct persist_restore_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t offset;            /* bytes of payload; behind the end: INVALID */
+    uint64_t length;            /* cut at the end of the payload */
+    uint64_t timeout_ms;        /* 0: none */
+    const char *require_schema; /* CONFLICT where the snapshot's differs */
+    struct persist_op *op;
+};
+#define PERSIST_RESTORE_OPTIONS_INIT                                           \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_restore_options)                  \
+    }
+
+/*
+ * Gives back a snapshot's payload, verified.
+ * Codes: NOT_FOUND, CORRUPT, CONFLICT (schema), UNSUPPORTED (a newer format),
+ * INVALID, what the sink returned, and those of the store.
+ */
+PERSIST_API int persist_restore(struct persist_store *store,
+                                const char *address,
+                                const struct persist_sink *sink,
+                                const struct persist_restore_options *options,
+                                struct persist_metadata **out_metadata,
+                                struct persist_error *err);
+/* Into memory; *out is freed with persist_free and has a NUL behind its end.
+ * max_len: MEMORY rather than more bytes than that (0: the memory limit). */
+PERSIST_API int persist_restore_buffer(
+    struct persist_store *store, const char *address, size_t max_len,
+    const struct persist_restore_options *options, void **out, size_t *out_len,
+    struct persist_metadata **out_metadata, struct persist_error *err);
+/* To a file, durably: it appears whole and verified, or not at all.  EXISTS
+ * where it is there and OVERWRITE is not set; never through a symbolic link, on
+ * a directory, FIFO or device (INVALID). */
+PERSIST_API int persist_restore_file(
+    struct persist_store *store, const char *address, const char *path,
+    const struct persist_restore_options *options,
+    struct persist_metadata **out_metadata, struct persist_error *err);
+/* To a descriptor, in order. */
+PERSIST_API int
+persist_restore_fd(struct persist_store *store, const char *address, int fd,
+                   const struct persist_restore_options *options,
+                   struct persist_metadata **out_metadata,
+                   struct persist_error *err);
+
+/*
+ * A snapshot as a stream, verified as it goes.  read stores up to cap bytes;
+ * *out_len 0 is the verified end: only then has everything matched.  The
+ * metadata has its trailer and belongs to the reader.  Close frees; NULL is
+ * fine.
+ */
+PERSIST_API int
+persist_reader_open(struct persist_store *store, const char *address,
+                    const struct persist_restore_options *options,
+                    struct persist_reader **out, struct persist_error *err);
+PERSIST_API int persist_reader_read(struct persist_reader *reader, void *out,
+                                    size_t cap, size_t *out_len,
+                                    struct persist_error *err);
+PERSIST_API const struct persist_metadata *
+persist_reader_metadata(const struct persist_reader *reader);
+PERSIST_API void persist_reader_close(struct persist_reader *reader);
+
+/* ----------------------------------------------- show verify exists delete */
+
+/* Reads the metadata: two small reads whatever the size.  *out is the
+ * caller's. */
+PERSIST_API int persist_show(struct persist_store *store, const char *address,
+                             struct persist_metadata **out,
+                             struct persist_error *err);
+
+struct persist_verify_options {
+    uint32_t struct_size;
+    uint32_t flags; /* 0 */
+    uint64_t timeout_ms;
+    struct persist_op *op;
+};
+#define PERSIST_VERIFY_OPTIONS_INIT                                            \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_verify_options)                   \
+    }
+/* Reads every stored byte and checks everything there is to check.  OK, or
+ * CORRUPT with what is wrong where. */
+PERSIST_API int persist_verify(struct persist_store *store, const char *address,
+                               const struct persist_verify_options *options,
+                               struct persist_metadata **out_metadata,
+                               struct persist_error *err);
+
+/* *out_exists becomes 1 or 0; everything but a definite answer is an error. */
+PERSIST_API int persist_exists(struct persist_store *store, const char *address,
+                               int *out_exists, struct persist_error *err);
+
+/* persist_delete_options.flags */
+#define PERSIST_DELETE_DRY_RUN UINT32_C(1)
+struct persist_delete_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t timeout_ms;
+    struct persist_op *op;
+};
+#define PERSIST_DELETE_OPTIONS_INIT                                            \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_delete_options)                   \
+    }
+/* Deletes one snapshot, durably; its index is never given out again.  The
+ * address needs an index or "@latest" written out.  *out_index (may be NULL)
+ * becomes the index that was deleted.  NOT_FOUND where there is none. */
+PERSIST_API int persist_delete(struct persist_store *store, const char *address,
+                               const struct persist_delete_options *options,
+                               uint64_t *out_index, struct persist_error *err);
+
+/* -------------------------------------------------------------------- list */
+
+enum persist_entry_kind {
+    PERSIST_ENTRY_AGENT = 1,
+    PERSIST_ENTRY_SESSION = 2,
+    PERSIST_ENTRY_SNAPSHOT = 3
+};
+
+/* struct persist_entry.present */
+#define PERSIST_ENTRY_MODIFIED UINT32_C(1)
+#define PERSIST_ENTRY_LATEST UINT32_C(2) /* a session's: index is its latest   \
+                                          */
+
+/* One row of a listing; its pointers live until the next call. */
+struct persist_entry {
+    uint32_t struct_size;
+    uint32_t kind; /* enum persist_entry_kind */
+    uint32_t present;
+    int32_t metadata_status; /* LONG: why metadata is NULL, else PERSIST_OK */
+    const char *agent;
+    const char *session;  /* NULL for an agent */
+    uint64_t index;       /* snapshots; sessions with LATEST */
+    uint64_t stored_size; /* bytes; snapshots */
+    int64_t modified_us;  /* by the store's clock */
+    const struct persist_metadata *metadata; /* snapshots, with LONG */
+};
+
+/* persist_list_options.flags */
+#define PERSIST_LIST_LONG UINT32_C(1) /* read each snapshot's metadata too */
+struct persist_list_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t limit; /* rows at the most; 0: all */
+    uint64_t timeout_ms;
+    struct persist_op *op;
+};
+#define PERSIST_LIST_OPTIONS_INIT                                              \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_list_options)                     \
+    }
+/*
+ * Lists agents (address NULL or ""), an agent's sessions ("AGENT"), or a
+ * session's snapshots ("AGENT/SESSION", newest first).  Streams: memory does
+ * not grow with the number of rows.  An agent or session without rows is
+ * NOT_FOUND; a store without agents is an empty listing.
+ */
+PERSIST_API int persist_list(struct persist_store *store, const char *address,
+                             const struct persist_list_options *options,
+                             struct persist_listing **out,
+                             struct persist_error *err);
+/* 1: *out_entry is the next row; 0: the end; negative: an error. */
+PERSIST_API int persist_listing_next(struct persist_listing *listing,
+                                     const struct persist_entry **out_entry,
+                                     struct persist_error *err);
+PERSIST_API void persist_listing_close(struct persist_listing *listing);
+
+/* ---------------------------------------------------------- cleanup import */
+
+enum persist_cleanup_kind {
+    PERSIST_CLEANUP_LEFTOVER = 1,  /* a temporary of a write that died */
+    PERSIST_CLEANUP_UPLOAD = 2,    /* an unfinished upload */
+    PERSIST_CLEANUP_CLAIM = 3,     /* an index reserved and never used */
+    PERSIST_CLEANUP_TOMBSTONE = 4, /* the mark of a deleted snapshot */
+    PERSIST_CLEANUP_REMNANT = 5    /* data behind a tombstone */
+};
+
+struct persist_cleanup_item {
+    uint32_t struct_size;
+    uint32_t kind;
+    const char *object; /* key or leftover id */
+    uint64_t size;      /* bytes */
+    uint64_t age_ms;    /* by the store's clock */
+    int32_t status;     /* what removing it answered; OK in a dry run */
+    uint32_t reserved;
+};
+/* Returns 0 to go on, negative to stop with that code. */
+typedef int (*persist_cleanup_fn)(void *ctx,
+                                  const struct persist_cleanup_item *item);
+
+/* persist_cleanup_options.flags */
+#define PERSIST_CLEANUP_DRY_RUN UINT32_C(1)
+#define PERSIST_CLEANUP_OLDER_THAN UINT32_C(2) /* older_than_ms is set */
+struct persist_cleanup_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    /* Leftovers and uploads younger than this stay (default 7 days for
+     * uploads, 1 hour for leftovers).  Claims, tombstones and remnants are
+     * never removed before 7 days. */
+    uint64_t older_than_ms;
+    uint64_t timeout_ms;
+    persist_cleanup_fn report; /* or NULL */
+    void *report_ctx;
+    struct persist_op *op;
+};
+#define PERSIST_CLEANUP_OPTIONS_INIT                                           \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_cleanup_options)                  \
+    }
+/* Removes what no reader can ever need.  address: NULL for the whole store, or
+ * an agent or session.  A removal that fails does not stop the rest; the first
+ * failure's code is returned at the end. */
+PERSIST_API int persist_cleanup(struct persist_store *store,
+                                const char *address,
+                                const struct persist_cleanup_options *options,
+                                struct persist_error *err);
+
+struct persist_import_item {
+    uint32_t struct_size;
+    int32_t status; /* OK: imported or, in a dry run, importable */
+    const char *path;
+    const char *address; /* AGENT/SESSION@INDEX, or NULL where it failed */
+    uint32_t skipped;    /* non-zero: it had been imported before */
+    uint32_t reserved;
+    const struct persist_error *error;       /* where status is not OK */
+    const struct persist_metadata *metadata; /* of the new snapshot, or NULL */
+};
+typedef int (*persist_import_fn)(void *ctx,
+                                 const struct persist_import_item *item);
+/* persist_import_options.flags */
+#define PERSIST_IMPORT_DRY_RUN UINT32_C(1)
+struct persist_import_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t timeout_ms;
+    persist_import_fn report; /* or NULL */
+    void *report_ctx;
+    struct persist_op *op;
+};
+#define PERSIST_IMPORT_OPTIONS_INIT                                            \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_import_options)                   \
+    }
+/* Appends snapshot files of Persist 0.1, per agent and session in the order of
+ * their timestamps, payloads byte for byte.  What was imported before is
+ * skipped.  A file that fails does not stop the rest; the first failure's code
+ * is returned at the end. */
+PERSIST_API int persist_import(struct persist_store *store,
+                               const char *const *paths, size_t n_paths,
+                               const struct persist_import_options *options,
+                               struct persist_error *err);
+
+/* --------------------------------------------------- configuration, plugins */
+
+/* One resolved setting.  value is "(secret)" for a secret. */
+struct persist_setting {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *store; /* NULL: of [persist] */
+    const char *key;
+    const char *value;  /* NULL: not set and no default */
+    const char *origin; /* "/etc/persist/persist.conf:3", "PERSIST_LOG_LEVEL",
+                           "default", "setting" */
+};
+typedef int (*persist_setting_fn)(void *ctx,
+                                  const struct persist_setting *setting);
+/* Calls report for every setting in force, [persist] first, then each store. */
+PERSIST_API int persist_config_show(struct persist *p,
+                                    persist_setting_fn report, void *ctx,
+                                    struct persist_error *err);
+/* Checks every configured store against its backend's options without opening
+ * it; report gets each problem.  OK, or CONFIG. */
+typedef int (*persist_problem_fn)(void *ctx, const char *store,
+                                  const struct persist_error *problem);
+PERSIST_API int persist_config_check(struct persist *p,
+                                     persist_problem_fn report, void *ctx,
+                                     struct persist_error *err);
+/* The configuration files in the order they are read: report gets path and
+ * whether it was there. */
+typedef int (*persist_file_fn)(void *ctx, const char *path, int was_read);
+PERSIST_API int persist_config_files(struct persist *p, persist_file_fn report,
+                                     void *ctx, struct persist_error *err);
+
+struct persist_option_info {
+    uint32_t struct_size;
+    uint32_t required;
+    uint32_t deprecated;
+    uint32_t secret;
+    const char *key;
+    const char *alias;         /* or NULL */
+    const char *type;          /* "string", "size", ... */
+    const char *default_value; /* or NULL */
+    const char *choices;       /* "a, b, c", or NULL */
+    const char *help;
+    const char *since;
+};
+
+struct persist_backend_info {
+    uint32_t struct_size;
+    int32_t status; /* OK, or why it could not be loaded */
+    const char *name;
+    const char *path;
+    const char *version; /* the rest is NULL or 0 where status is not OK */
+    const char *vendor;
+    const char *licence;
+    const char *thread_model; /* "parallel", "serial" */
+    uint32_t abi_major;
+    uint32_t abi_minor;
+    const struct persist_option_info *options;
+    size_t n_options;
+    const struct persist_error *error; /* where status is not OK */
+};
+typedef int (*persist_backend_fn)(void *ctx,
+                                  const struct persist_backend_info *info);
+/* Every NAME.so in the backend directories, the first of each name; loads
+ * them.  With a name: that one only, NOT_FOUND where there is no such file. */
+PERSIST_API int persist_backends(struct persist *p, const char *name,
+                                 persist_backend_fn report, void *ctx,
+                                 struct persist_error *err);
+/* Loads one unknown plugin by path into this process and describes it.  It runs
+ * the plugin's constructors: the command does this in a child process. */
+PERSIST_API int persist_backend_inspect(struct persist *p, const char *path,
+                                        persist_backend_fn report, void *ctx,
+                                        struct persist_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PERSIST_PERSIST_H */

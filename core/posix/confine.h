@@ -1,0 +1,30 @@
+/*
+ * Walking paths below a directory without ever leaving it: openat2 with
+ * RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, or component
+ * by component with O_NOFOLLOW where the kernel or a sandbox has no openat2
+ * (durability.md, step 2).  Paths are relative, components separated by single
+ * slashes; "", ".", ".." are refused with -EINVAL.  libc only; 0 or -errno.
+ */
+#ifndef PERSIST_POSIX_CONFINE_H
+#define PERSIST_POSIX_CONFINE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A directory below root_fd ("": root_fd itself, duplicated). -ELOOP or -EXDEV
+ * or -ENOTDIR where a component is a symbolic link or no directory. */
+int confine_open_dir(int root_fd, const char *path, int *out_fd);
+
+/* The same, creating what is missing with `mode` and syncing every parent, also
+ * on EEXIST: another process may just have created it. A folder that vanishes
+ * meanwhile is walked again. */
+int confine_make_dir(int root_fd, const char *path, mode_t mode, int *out_fd);
+
+/* A regular file for reading; never blocks on a FIFO (-EINVAL for what is not
+ * a regular file). */
+int confine_open_file(int root_fd, const char *path, int *out_fd);
+
+/* Tests: behave as on a kernel without openat2. */
+void confine_force_fallback(bool on);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * The memory budget: one limit for the pipeline and the plugins.
+ *
+ * An operation reserves its whole minimum when it starts, in one call, or waits
+ * holding nothing; so two operations never wait for each other.  Waiters are
+ * served in order of arrival.  What a plugin allocates is taken from the same
+ * limit without waiting (budget_try).
+ */
+#ifndef PERSIST_RUNTIME_BUDGET_H
+#define PERSIST_RUNTIME_BUDGET_H
+
+#include <stdint.h>
+
+#include "runtime/cancel.h"
+#include "util/clock.h"
+
+struct budget;
+
+struct budget *budget_create(uint64_t limit); /* bytes; NULL: memory */
+void budget_destroy(struct budget *b);        /* nothing may be reserved */
+uint64_t budget_limit(const struct budget *b);
+uint64_t budget_used(struct budget *b);
+uint64_t budget_peak(struct budget *b);
+
+/* Waits until `bytes` fit, then holds them.  PERSIST_E_MEMORY at once where
+ * they exceed the limit; CANCELLED; TIMEOUT at deadline_ns (clock's boot_ns; 0:
+ * none). */
+int budget_reserve(struct budget *b, uint64_t bytes,
+                   const struct cancel *cancel, const struct clock *clock,
+                   uint64_t deadline_ns);
+/* The same without waiting: PERSIST_E_MEMORY where they do not fit now. */
+int budget_try(struct budget *b, uint64_t bytes);
+void budget_release(struct budget *b, uint64_t bytes);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * Cancellation: a flag that is set once, can be polled, and has a descriptor.
+ *
+ * cancel_set is async-signal-safe.  A child's flag counts as set once its
+ * parent's is (instance -> store -> operation).
+ */
+#ifndef PERSIST_RUNTIME_CANCEL_H
+#define PERSIST_RUNTIME_CANCEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct cancel {
+    const struct cancel *parent; /* outlives this one; may be NULL */
+    atomic_bool set;
+    int fd_read; /* readable once set; -1: no descriptor */
+    int fd_write;
+};
+
+/* with_fd: make a descriptor (0 or -errno). */
+int cancel_init(struct cancel *c, const struct cancel *parent, bool with_fd);
+void cancel_finish(struct cancel *c);
+void cancel_set(struct cancel *c);
+bool cancel_is_set(const struct cancel *c); /* c may be NULL: false */
+/* The nearest descriptor up the chain that becomes readable, or -1. */
+int cancel_fd(const struct cancel *c);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * One operation as it runs: its cancellation, deadline and progress.  The
+ * public struct persist_op is one of these.
+ */
+#ifndef PERSIST_RUNTIME_OP_H
+#define PERSIST_RUNTIME_OP_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "runtime/cancel.h"
+#include "util/clock.h"
+
+struct persist_op {
+    struct cancel cancel;
+    atomic_uint_fast64_t payload_bytes;
+    atomic_uint_fast64_t payload_total;
+    atomic_uint_fast64_t stored_bytes;
+    uint64_t deadline_ns; /* on the clock's boot_ns; 0: none; set at start */
+};
+
+/* Without a descriptor of its own: the parent's serves (cancel_fd). 0 or
+ * -errno. */
+int op_init(struct persist_op *op, const struct cancel *parent);
+void op_finish(struct persist_op *op);
+/* Called when a call starts: zeroes progress, sets the deadline (0: none). */
+void op_start(struct persist_op *op, const struct clock *clock,
+              uint64_t timeout_ms);
+/* PERSIST_OK, CANCELLED or TIMEOUT. */
+int op_check(const struct persist_op *op, const struct clock *clock);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * Configuration: INI files, environment and settings, resolved to one value
+ * and its origin per key.  cli.md has the precedence and the files,
+ * durability.md the rules of reading.
+ *
+ * What a backend's options are is not known here: a [store NAME] section is
+ * kept as text, and backend/options checks it against the plugin's table.
+ * Keys of [persist] are checked against a table of this room.
+ *
+ * Values live as long as the struct config.
+ */
+#ifndef PERSIST_SERVICES_CONFIG_H
+#define PERSIST_SERVICES_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/error.h"
+
+struct config;
+
+struct config_sources {
+    bool no_files;
+    bool no_environment;
+    const char *extra_file;      /* must exist; NULL: none */
+    const char *const *settings; /* "key=value" */
+    size_t n_settings;
+    const char *const *environment; /* NULL-terminated "K=V"; NULL: environ */
+    const char *etc_dir;            /* tests; NULL: /etc/persist */
+};
+
+struct config_value {
+    const char *text; /* NULL: not set anywhere */
+    const char
+        *origin;  /* "FILE:LINE", a variable's name, "setting", "default" */
+    bool trusted; /* from a file owned by root or the effective user and not
+                     writable by others, a setting, or the environment of a
+                     process that is not setuid */
+};
+
+int config_load(const struct config_sources *sources, struct config **out,
+                struct persist_error *err);
+void config_destroy(struct config *c);
+
+/* A key of [persist] with its default: store, log_level, log_format,
+ * memory_limit, max_io, backend_dir, metrics_textfile ... CONFIG where the key
+ * is not one of them. */
+int config_get(const struct config *c, const char *key,
+               struct config_value *out, struct persist_error *err);
+/* Keys of [persist], NULL-terminated. */
+const char *const *config_keys(void);
+
+/* The stores, in order of first appearance. */
+size_t config_n_stores(const struct config *c);
+const char *config_store(const struct config *c, size_t i);
+bool config_has_store(const struct config *c, const char *name);
+
+/* A key of a store: --set, then PERSIST_STORE_<NAME>_<KEY>, then
+ * PERSIST_<KEY> (not for keys of [persist]), then the file. text NULL where it
+ * is nowhere. */
+void config_store_get(const struct config *c, const char *store,
+                      const char *key, struct config_value *out);
+/* Calls each with every key that is set for the store in files and settings,
+ * to find unknown ones; `backend` is among them. */
+typedef int (*config_key_fn)(void *ctx, const char *key,
+                             const struct config_value *value);
+int config_store_each(const struct config *c, const char *store,
+                      config_key_fn each, void *ctx);
+
+/* A store that stands in no file: the builder's, and the built-in default. The
+ * values' origin is `origin`. */
+int config_add_store(struct config *c, const char *name, const char *origin,
+                     struct persist_error *err);
+int config_add_store_value(struct config *c, const char *name, const char *key,
+                           const char *value, const char *origin,
+                           struct persist_error *err);
+
+/* Files in reading order and whether each was there. */
+size_t config_n_files(const struct config *c);
+const char *config_file(const struct config *c, size_t i, bool *out_read);
+
+/* A secret option: `key`, `key`_file (the file's content without one trailing
+ * newline, refused where others may read it) or `key`_command (argv without a
+ * shell, 10 s, 64 KiB, closed descriptors).  Several set: CONFIG.  None: *out
+ * NULL. */
+struct secret;
+int config_store_secret(const struct config *c, const char *store,
+                        const char *key, struct secret **out,
+                        struct config_value *out_value,
+                        struct persist_error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The log: finished lines in logfmt or JSON, redacted at the sink.
+ *
+ * A line is a message and typed fields.  Redaction happens twice: by type (a
+ * struct secret cannot be passed) and at the sink, where every finished line is
+ * scrubbed of registered secrets and of the shapes of credentials
+ * (Authorization headers, x-amz-security-token, signed-URL queries, userinfo).
+ * INFO and above name only a container and the last part of a key
+ * (log_basename); DEBUG may name whole keys.  Thread-safe.
+ *
+ *     log_line(log, LOG_WARN, "retrying",
+ *              log_text("op", "put"), log_u64("attempt", 2), LOG_END);
+ */
+#ifndef PERSIST_SERVICES_LOG_H
+#define PERSIST_SERVICES_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_ERROR = 1, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_OFF };
+enum log_format { LOG_LOGFMT = 1, LOG_JSON };
+
+struct log;
+
+/* One line without newline; see persist_log_fn. */
+typedef void (*log_sink_fn)(void *ctx, int level, const char *line, size_t len);
+
+struct log_field {
+    const char *key;  /* NULL ends the fields */
+    const char *text; /* NULL: number */
+    uint64_t number;
+};
+#define LOG_END ((struct log_field){0})
+
+static inline struct log_field log_text(const char *key, const char *text)
+{
+    return (struct log_field){key, text ? text : "", 0};
+}
+
+static inline struct log_field log_u64(const char *key, uint64_t number)
+{
+    return (struct log_field){key, NULL, number};
+}
+
+/* sink NULL: everything is dropped.  NULL: memory. */
+struct log *log_create(enum log_level level, enum log_format format,
+                       log_sink_fn sink, void *sink_ctx);
+void log_destroy(struct log *log);
+bool log_enabled(const struct log *log, enum log_level level);
+/* Fields are struct log_field by value, ended by LOG_END.  log may be NULL. */
+void log_line(struct log *log, enum log_level level, const char *message, ...);
+
+/* From now on this text (and its URL-encoded and base64 forms) is replaced by
+ * "(redacted)" in every line.  Secrets under 6 bytes are not registered. */
+int log_add_secret(struct log *log, const void *bytes, size_t len);
+/* Replaces in place everything the sink would; for errors shown to people. */
+void log_redact(struct log *log, char *text);
+
+/* The part of a key behind its last '/'. */
+const char *log_basename(const char *key);
+
+bool log_level_parse(const char *text, enum log_level *out);
+bool log_format_parse(const char *text, enum log_format *out);
+
+#endif
