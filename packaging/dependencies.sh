@@ -1,0 +1,30 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: Apache-2.0
+# Debian packages, by purpose, and how the scripts install them. Sourced.
+
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libltdl-dev
+ libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev"
+TEST_PACKAGES="libcmocka-dev strace zstd gzip python3 python3-venv
+ g++ clang make binutils e2fsprogs file util-linux"
+LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
+
+# need PACKAGE...: installs those that are missing. Root only; anyone else is
+# told what to ask for.
+need() {
+    missing=
+    for package; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
+            grep -q 'ok installed' || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "missing packages:$missing" >&2
+        echo "hint: run as root: apt-get install$missing" >&2
+        return 1
+    fi
+    echo "installing:$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        --no-install-recommends $missing >/dev/null
+}
