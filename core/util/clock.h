@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time, sleep and randomness as a value, so that tests inject their own.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CRC-32C (Castagnoli, RFC 3720 B.4): ISA-L where the architecture has it, a
  * slicing-by-8 table otherwise; both give the same numbers.

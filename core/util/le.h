@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Little-endian numbers in byte arrays, on any machine. */
 #ifndef PERSIST_UTIL_LE_H
 #define PERSIST_UTIL_LE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A secret: bytes that are wiped when they go and that no formatter accepts.
  *

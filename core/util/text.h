@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Text without a locale: numbers, sizes, durations, hex, UTF-8, escaping.
  * Nothing here uses strtod, ctype or strcasecmp (architecture, decision 11).

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The growable buffer.  Capacity doubles up to the ceiling; the byte for the
+ * NUL is on top of it.  A failed buffer keeps what it had, so that a message
+ * that did not fit can still be shown, but buf_steal refuses to hand it over.
+ */
+#include "util/buf.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CAP 64
+
+void buf_init(struct buf *b, size_t max)
+{
+    *b = (struct buf){.max = max};
+}
+
+void buf_finish(struct buf *b)
+{
+    free(b->data);
+    b->data = NULL;
+    b->len = 0;
+    b->cap = 0;
+}
+
+void buf_clear(struct buf *b)
+{
+    b->len = 0;
+    b->failed = false;
+    if (b->data)
+        b->data[0] = '\0';
+}
+
+/* Room for `more` bytes and a NUL behind len; cap counts the NUL. */
+static bool reserve(struct buf *b, size_t more)
+{
+    if (b->failed)
+        return false;
+    if (more > b->max - b->len || b->len + more == SIZE_MAX)
+        goto fail;
+    size_t need = b->len + more + 1;
+    if (need <= b->cap)
+        return true;
+
+    size_t cap = b->cap ? b->cap : FIRST_CAP;
+    while (cap < need)
+        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+    char *data = realloc(b->data, cap);
+    if (!data)
+        goto fail;
+    b->data = data;
+    b->cap = cap;
+    return true;
+fail:
+    b->failed = true;
+    return false;
+}
+
+void buf_append(struct buf *b, const void *data, size_t len)
+{
+    if (!reserve(b, len))
+        return;
+    if (len > 0)
+        memcpy(b->data + b->len, data, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+}
+
+void buf_puts(struct buf *b, const char *text)
+{
+    buf_append(b, text, strlen(text));
+}
+
+void buf_putc(struct buf *b, char c)
+{
+    buf_append(b, &c, 1);
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0) {
+        b->failed = true;
+        return;
+    }
+    if (!reserve(b, (size_t)n))
+        return;
+    va_start(args, format);
+    vsnprintf(b->data + b->len, (size_t)n + 1, format, args);
+    va_end(args);
+    b->len += (size_t)n;
+}
+
+void buf_zero(struct buf *b, size_t len)
+{
+    if (!reserve(b, len))
+        return;
+    memset(b->data + b->len, 0, len + 1);
+    b->len += len;
+}
+
+bool buf_failed(const struct buf *b)
+{
+    return b->failed;
+}
+
+char *buf_steal(struct buf *b)
+{
+    buf_append(b, "", 0); /* an empty buffer gives "" and not NULL */
+    char *data = NULL;
+    if (!b->failed) {
+        data = b->data;
+        b->data = NULL;
+    }
+    buf_finish(b);
+    b->failed = false;
+    return data;
+}
