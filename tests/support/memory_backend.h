@@ -27,13 +27,13 @@
 
 /* One op, about to run or about to answer. */
 struct memory_event {
-    uint32_t phase;  /* MEMORY_BEFORE, MEMORY_AFTER */
-    int32_t status;  /* AFTER: what the op is about to answer; BEFORE: 0 */
-    const char *op;  /* "put", "put_many", "upload_begin", "upload_part",
-                      * "upload_commit", "upload_abort", "read", "head",
-                      * "delete", "list", "list_uploads", "probe" */
-    const char *key; /* the prefix of list and list_uploads; the first key of
-                      * put_many; "" for probe */
+    uint32_t phase;    /* MEMORY_BEFORE, MEMORY_AFTER */
+    int32_t status;    /* AFTER: what the op is about to answer; BEFORE: 0 */
+    const char *op;    /* "put", "put_many", "upload_begin", "upload_part",
+                        * "upload_commit", "upload_abort", "read", "head",
+                        * "delete", "list", "list_uploads", "probe" */
+    const char *key;   /* the prefix of list and list_uploads; the first key of
+                        * put_many; "" for probe */
     const char *actor; /* the option `actor` of the store that was opened */
     const struct persist_backend_call *call;
 };

@@ -35,39 +35,39 @@ int memory_op_id(const char *name); /* MEMORY_N_OPS for "any"; -1 */
 /* What a store can be told to get wrong; option `lies`, names in
  * memory_lie_names. */
 enum memory_lie {
-    LIE_IGNORE_IF_ABSENT,  /* put and commit replace */
-    LIE_RACY_IF_ABSENT,    /* looks, waits, then writes */
-    LIE_COMMIT_REPLACES,   /* only the commit ignores if_absent */
-    LIE_COMMIT_HOLES,      /* the commit does not look at offsets and sizes */
-    LIE_EARLY_VISIBLE,     /* a part is visible before the commit */
-    LIE_DOUBLE_PART,       /* a part sent again is kept twice */
-    LIE_ABORT_NOT_FOUND,   /* abort of nothing fails */
-    LIE_DELETE_NOT_FOUND,  /* delete of nothing fails */
-    LIE_DELETE_KEEPS,      /* delete says OK and does nothing */
-    LIE_IGNORE_ETAG,       /* a pinned read reads whatever is there */
-    LIE_SHORT_READ,        /* reads give one byte less than there is */
-    LIE_WRONG_TOTAL,       /* and a total that is one too small */
-    LIE_SUFFIX_FAILS,      /* a suffix longer than the object is INVALID */
-    LIE_PAST_END_FAILS,    /* reading at the end is INVALID */
-    LIE_ABSENT_AS_IO,      /* a missing object is IO */
-    LIE_DENIED_AS_ABSENT,  /* denied is NOT_FOUND */
-    LIE_TORN_REPLACE,      /* a replace is seen half done */
-    LIE_DROP_EMPTY,        /* a put of 0 bytes stores nothing */
-    LIE_DROP_LAST_BYTE,    /* an object is stored one byte short */
-    LIE_ANY_KEY,           /* takes keys that leave the root */
-    LIE_SCRAMBLED,         /* lists out of order */
-    LIE_NO_LIMIT,          /* a page holds everything */
-    LIE_NO_MORE,           /* more is never said */
-    LIE_START_INCLUSIVE,   /* start_after itself is listed */
-    LIE_IGNORE_PREFIX,     /* everything is listed */
-    LIE_FOLDER_TWICE,      /* a folder is listed once per key */
-    LIE_EMPTY_NOT_FOUND,   /* a prefix that matches nothing fails */
-    LIE_IGNORE_EMIT,       /* goes on where emit said stop */
-    LIE_UPLOADS_HIDDEN,    /* list_uploads shows nothing */
-    LIE_UNKNOWN_CODE,      /* answers -1000 for NOT_FOUND */
-    LIE_CANCEL_INTERNAL,   /* a cancelled call is INTERNAL */
-    LIE_SILENT,            /* errors have no message */
-    LIE_MANY_STATUS,       /* put_many leaves an item without its status */
+    LIE_IGNORE_IF_ABSENT, /* put and commit replace */
+    LIE_RACY_IF_ABSENT,   /* looks, waits, then writes */
+    LIE_COMMIT_REPLACES,  /* only the commit ignores if_absent */
+    LIE_COMMIT_HOLES,     /* the commit does not look at offsets and sizes */
+    LIE_EARLY_VISIBLE,    /* a part is visible before the commit */
+    LIE_DOUBLE_PART,      /* a part sent again is kept twice */
+    LIE_ABORT_NOT_FOUND,  /* abort of nothing fails */
+    LIE_DELETE_NOT_FOUND, /* delete of nothing fails */
+    LIE_DELETE_KEEPS,     /* delete says OK and does nothing */
+    LIE_IGNORE_ETAG,      /* a pinned read reads whatever is there */
+    LIE_SHORT_READ,       /* reads give one byte less than there is */
+    LIE_WRONG_TOTAL,      /* and a total that is one too small */
+    LIE_SUFFIX_FAILS,     /* a suffix longer than the object is INVALID */
+    LIE_PAST_END_FAILS,   /* reading at the end is INVALID */
+    LIE_ABSENT_AS_IO,     /* a missing object is IO */
+    LIE_DENIED_AS_ABSENT, /* denied is NOT_FOUND */
+    LIE_TORN_REPLACE,     /* a replace is seen half done */
+    LIE_DROP_EMPTY,       /* a put of 0 bytes stores nothing */
+    LIE_DROP_LAST_BYTE,   /* an object is stored one byte short */
+    LIE_ANY_KEY,          /* takes keys that leave the root */
+    LIE_SCRAMBLED,        /* lists out of order */
+    LIE_NO_LIMIT,         /* a page holds everything */
+    LIE_NO_MORE,          /* more is never said */
+    LIE_START_INCLUSIVE,  /* start_after itself is listed */
+    LIE_IGNORE_PREFIX,    /* everything is listed */
+    LIE_FOLDER_TWICE,     /* a folder is listed once per key */
+    LIE_EMPTY_NOT_FOUND,  /* a prefix that matches nothing fails */
+    LIE_IGNORE_EMIT,      /* goes on where emit said stop */
+    LIE_UPLOADS_HIDDEN,   /* list_uploads shows nothing */
+    LIE_UNKNOWN_CODE,     /* answers -1000 for NOT_FOUND */
+    LIE_CANCEL_INTERNAL,  /* a cancelled call is INTERNAL */
+    LIE_SILENT,           /* errors have no message */
+    LIE_MANY_STATUS,      /* put_many leaves an item without its status */
     MEMORY_N_LIES
 };
 extern const char *const memory_lie_names[MEMORY_N_LIES];
@@ -102,7 +102,7 @@ struct memory_upload {
 struct memory_map {
     struct memory_map *next;
     char *id;
-    pthread_mutex_t lock; /* all below */
+    pthread_mutex_t lock;          /* all below */
     struct memory_object *objects; /* by key */
     size_t n_objects;
     size_t cap_objects;
