@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the public opaque structs hold, for the files of engine/.
  */
@@ -6,6 +7,7 @@
 
 #include <persist/persist.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "backend/store.h"
@@ -16,6 +18,8 @@
 #include "services/log.h"
 #include "util/clock.h"
 
+#define ENGINE_DEFAULT_STORE "local"
+
 struct persist {
     const struct clock *clock;
     struct config *config;
@@ -24,12 +28,16 @@ struct persist {
     struct cancel cancel; /* persist_interrupt */
     char **backend_dirs;  /* absolute, options first, then configured */
     size_t n_backend_dirs;
-    pid_t pid; /* a forked child has another */
+    char **settings; /* the caller's "key=value", for builders */
+    size_t n_settings;
+    bool no_default_store; /* none is configured and there is no home for one */
+    pid_t pid;             /* a forked child has another */
     pthread_mutex_t mutex;
     size_t n_stores; /* open; under mutex */
 };
 
 struct session_memory; /* what a store remembers of its sessions (save side) */
+struct upload_pool;    /* encoders and buffers between saves */
 
 struct persist_store {
     struct persist *p;
@@ -40,6 +48,7 @@ struct persist_store {
     pthread_cond_t idle;
     size_t n_running;              /* operations; under mutex */
     struct session_memory *memory; /* under its own lock */
+    struct upload_pool *pool;      /* under its own lock */
 };
 
 /* Every public call on a store begins and ends with these.  engine_begin
@@ -50,6 +59,34 @@ int engine_begin(struct persist_store *store, struct persist_op *callers,
                  uint64_t timeout_ms, struct persist_op *own,
                  struct persist_op **out_op, struct persist_error *err);
 void engine_end(struct persist_store *store, struct persist_op *own);
+
+/* The same test without a store: MISUSE for NULL, FORKED. */
+int engine_check(const struct persist *p, struct persist_error *err);
+
+/*
+ * Copies a caller's options struct (any struct that begins with struct_size)
+ * into ours of `size` bytes, so that callers built against an older or newer
+ * header work: missing members are zero, and a newer member that is not zero
+ * asks for what this library cannot do (UNSUPPORTED).  src NULL: all zero.
+ * MISUSE where struct_size is not set.
+ */
+int engine_options(void *dst, size_t size, const void *src,
+                   struct persist_error *err);
+/* INVALID where flags has a bit that is not in known. */
+int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err);
+
+/* Opens the store `name` of `config` (the instance's, or a builder's). */
+int engine_store_open(struct persist *p, const struct config *config,
+                      const char *name, struct persist_store **out,
+                      struct persist_error *err);
+/* The plugin a store of `config` names. */
+int engine_store_plugin(const struct persist *p, const struct config *config,
+                        const char *name, const struct plugin **out,
+                        struct persist_error *err);
+/* Adds the built-in default store to p->config where none is configured. */
+int engine_add_default_store(struct persist *p, struct persist_error *err);
+
+struct plugin_dirs engine_plugin_dirs(const struct persist *p);
 
 /* Tests: an instance with its own clock. */
 int engine_create_with(const struct persist_options *options,
