@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cancellation: a flag that is set once, can be polled, and has a descriptor.
  *
- * cancel_set is async-signal-safe.  A child's flag counts as set once its
- * parent's is (instance -> store -> operation).
+ * cancel_set is async-signal-safe; what is set stays set.  A child's flag
+ * counts as set once its parent's is (instance -> store -> operation).
  */
 #ifndef PERSIST_RUNTIME_CANCEL_H
 #define PERSIST_RUNTIME_CANCEL_H
@@ -22,7 +23,12 @@ int cancel_init(struct cancel *c, const struct cancel *parent, bool with_fd);
 void cancel_finish(struct cancel *c);
 void cancel_set(struct cancel *c);
 bool cancel_is_set(const struct cancel *c); /* c may be NULL: false */
-/* The nearest descriptor up the chain that becomes readable, or -1. */
+/* The nearest descriptor up the chain that becomes readable, or -1.  One made
+ * by cancel_init becomes readable for every cancel above it that has one, too.
+ * Poll it; do not read it. */
 int cancel_fd(const struct cancel *c);
+/* Every cancel of the chain has a descriptor, so that cancel_fd says all there
+ * is; otherwise a sleeper looks at cancel_is_set now and then. */
+bool cancel_fd_is_complete(const struct cancel *c);
 
 #endif

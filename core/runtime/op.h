@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One operation as it runs: its cancellation, deadline and progress.  The
  * public struct persist_op is one of these.
@@ -22,11 +23,19 @@ struct persist_op {
 /* Without a descriptor of its own: the parent's serves (cancel_fd). 0 or
  * -errno. */
 int op_init(struct persist_op *op, const struct cancel *parent);
+/* With a descriptor, so that op_sleep and a waiting budget_reserve notice at
+ * once when this very op is cancelled; without, within 50 ms.  For the op that
+ * a caller holds in another thread. */
+int op_init_with_fd(struct persist_op *op, const struct cancel *parent);
 void op_finish(struct persist_op *op);
 /* Called when a call starts: zeroes progress, sets the deadline (0: none). */
 void op_start(struct persist_op *op, const struct clock *clock,
               uint64_t timeout_ms);
 /* PERSIST_OK, CANCELLED or TIMEOUT. */
 int op_check(const struct persist_op *op, const struct clock *clock);
+/* Sleeps ns, less where the op is cancelled or its deadline comes first; then
+ * answers as op_check. */
+int op_sleep(const struct persist_op *op, const struct clock *clock,
+             uint64_t ns);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Configuration: INI files, environment and settings, resolved to one value
  * and its origin per key.  cli.md has the precedence and the files,

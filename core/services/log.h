@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log: finished lines in logfmt or JSON, redacted at the sink.
  *

@@ -43,7 +43,7 @@ struct secret *secret_create(const void *bytes, size_t len)
     struct secret *s = map;
     s->map_len = map_len;
     s->len = len;
-    if (len > 0)
+    if (bytes && len > 0)
         memcpy(s->bytes, bytes, len);
     s->bytes[len] = '\0';
     return s;
@@ -62,5 +62,10 @@ const char *secret_reveal(const struct secret *s, size_t *out_len)
 {
     if (out_len)
         *out_len = s->len;
+    return s->bytes;
+}
+
+char *secret_edit(struct secret *s)
+{
     return s->bytes;
 }

@@ -13,8 +13,11 @@
 
 struct secret;
 
-struct secret *secret_create(const void *bytes, size_t len); /* NULL: memory */
-void secret_destroy(struct secret *s);                       /* wipes */
+/* bytes NULL: len zero bytes, to be filled through secret_edit.  NULL:
+ * memory. */
+struct secret *secret_create(const void *bytes, size_t len);
+char *secret_edit(struct secret *s);
+void secret_destroy(struct secret *s); /* wipes */
 const char *secret_reveal(const struct secret *s, size_t *out_len);
 /* A wipe the compiler may not remove. */
 void secret_wipe(void *memory, size_t len);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One running operation.  Knows when it must stop, not what it does.
+ */
+#include "runtime/op.h"
+
+#include <persist/error.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+/* How late a cancellation may be noticed that has no descriptor. */
+#define SLICE_NS (50 * NS_PER_MS)
+
+static int init(struct persist_op *op, const struct cancel *parent, bool fd)
+{
+    atomic_init(&op->payload_bytes, 0);
+    atomic_init(&op->payload_total, 0);
+    atomic_init(&op->stored_bytes, 0);
+    op->deadline_ns = 0;
+    return cancel_init(&op->cancel, parent, fd);
+}
+
+int op_init(struct persist_op *op, const struct cancel *parent)
+{
+    return init(op, parent, false);
+}
+
+int op_init_with_fd(struct persist_op *op, const struct cancel *parent)
+{
+    return init(op, parent, true);
+}
+
+void op_finish(struct persist_op *op)
+{
+    cancel_finish(&op->cancel);
+}
+
+void op_start(struct persist_op *op, const struct clock *clock,
+              uint64_t timeout_ms)
+{
+    atomic_store(&op->payload_bytes, 0);
+    atomic_store(&op->payload_total, 0);
+    atomic_store(&op->stored_bytes, 0);
+    op->deadline_ns = 0;
+    if (timeout_ms == 0)
+        return;
+    uint64_t now = clock_boot_ns(clock);
+    op->deadline_ns = timeout_ms > (UINT64_MAX - now) / NS_PER_MS
+                          ? UINT64_MAX
+                          : now + timeout_ms * NS_PER_MS;
+}
+
+int op_check(const struct persist_op *op, const struct clock *clock)
+{
+    if (cancel_is_set(&op->cancel))
+        return PERSIST_E_CANCELLED;
+    if (op->deadline_ns != 0 && clock_boot_ns(clock) >= op->deadline_ns)
+        return PERSIST_E_TIMEOUT;
+    return PERSIST_OK;
+}
+
+int op_sleep(const struct persist_op *op, const struct clock *clock,
+             uint64_t ns)
+{
+    uint64_t now = clock_boot_ns(clock);
+    uint64_t end = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+    if (op->deadline_ns != 0 && op->deadline_ns < end)
+        end = op->deadline_ns;
+    bool whole = cancel_fd_is_complete(&op->cancel);
+
+    int rc = op_check(op, clock);
+    while (rc == PERSIST_OK && now < end) {
+        uint64_t left = end - now;
+        if (!whole && left > SLICE_NS)
+            left = SLICE_NS;
+        clock->sleep_ns(clock->ctx, left, cancel_fd(&op->cancel));
+        now = clock_boot_ns(clock);
+        rc = op_check(op, clock);
+    }
+    return rc;
+}
