@@ -48,14 +48,20 @@ static inline struct log_field log_u64(const char *key, uint64_t number)
 struct log *log_create(enum log_level level, enum log_format format,
                        log_sink_fn sink, void *sink_ctx);
 void log_destroy(struct log *log);
+/* Where `ts` comes from; clock_system without.  Before the first line. */
+struct clock;
+void log_set_clock(struct log *log, const struct clock *clock);
 bool log_enabled(const struct log *log, enum log_level level);
 /* Fields are struct log_field by value, ended by LOG_END.  log may be NULL. */
 void log_line(struct log *log, enum log_level level, const char *message, ...);
 
-/* From now on this text (and its URL-encoded and base64 forms) is replaced by
- * "(redacted)" in every line.  Secrets under 6 bytes are not registered. */
+/* From now on this text (and its JSON-escaped, URL-encoded, base64 and hex
+ * forms) is replaced by "(redacted)" in every line, or by asterisks where it is
+ * shorter than that, so that text never grows.  Secrets under 6 bytes are not
+ * registered.  0 or PERSIST_E_MEMORY. */
 int log_add_secret(struct log *log, const void *bytes, size_t len);
-/* Replaces in place everything the sink would; for errors shown to people. */
+/* Replaces in place everything the sink would; for errors shown to people.
+ * The text gets shorter or keeps its length.  log NULL: known shapes only. */
 void log_redact(struct log *log, char *text);
 
 /* The part of a key behind its last '/'. */

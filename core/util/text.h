@@ -38,6 +38,10 @@ bool text_is_utf8(const char *text, size_t len); /* RFC 3629; no surrogates */
  * separators and malformed bytes become \xNN or \u{NNNN}. */
 void text_escape(struct buf *out, const char *text, size_t len);
 
+/* Appends text as a JSON string with its quotes (RFC 8259); what text_escape
+ * hides becomes \uNNNN, malformed bytes \ufffd. */
+void text_quote(struct buf *out, const char *text, size_t len);
+
 /* The candidate closest to word by edit distance, if it is close; else NULL.
  * candidates is NULL-terminated. */
 const char *text_suggest(const char *word, const char *const *candidates);

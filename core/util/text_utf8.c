@@ -84,3 +84,37 @@ void text_escape(struct buf *out, const char *text, size_t len)
         len -= n;
     }
 }
+
+static void quote_char(struct buf *out, uint32_t c, const char *text, size_t n)
+{
+    static const char shorts[] = "\"\"\\\\\nn\rr\tt\bb\ff";
+    for (size_t i = 0; c != 0 && i + 1 < sizeof(shorts); i += 2) {
+        if (c == (uint32_t)shorts[i]) {
+            buf_putc(out, '\\');
+            buf_putc(out, shorts[i + 1]);
+            return;
+        }
+    }
+    if (is_unsafe(c))
+        buf_printf(out, "\\u%04x", (unsigned)c);
+    else
+        buf_append(out, text, n);
+}
+
+void text_quote(struct buf *out, const char *text, size_t len)
+{
+    buf_putc(out, '"');
+    while (len > 0) {
+        uint32_t c = 0;
+        size_t n = decode(text, len, &c);
+        if (n == 0) {
+            buf_puts(out, "\\ufffd");
+            n = 1;
+        } else {
+            quote_char(out, c, text, n);
+        }
+        text += n;
+        len -= n;
+    }
+    buf_putc(out, '"');
+}
