@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From an address text to one place in a store, and what lies there.
  */
@@ -14,9 +15,20 @@ struct target {
     uint64_t index;
 };
 
-/* Parses an address for this store. INVALID: malformed, another store's. */
+/* Parses an address for this store. INVALID: malformed, without an agent,
+ * another store's. */
 int target_parse(struct persist_store *store, const char *text,
                  struct target *out, struct persist_error *err);
+/* INVALID where the address names another store than this one. */
+int target_check_store(struct persist_store *store,
+                       const struct persist_address *address,
+                       struct persist_error *err);
+
+/* "AGENT/SESSION@INDEX" for messages and rows; without index (NULL)
+ * "AGENT/SESSION". */
+#define TARGET_TEXT_CAP 576
+void target_text(const struct target *t, const uint64_t *index,
+                 char out[TARGET_TEXT_CAP]);
 
 /* What a listing says of one index: `.snap` by its size (snapshot, claim,
  * tombstone) and `.data`.  A snapshot is live where there is a tombstone in
@@ -52,9 +64,11 @@ int session_walk_next(struct session_walk *w, struct index_state *out,
 void session_walk_close(struct session_walk *w);
 
 /* Where the snapshot of a target lies: fills key and index.  Without an index,
- * the latest live one (one listing).  With an index: reads nothing; the caller
- * reads .snap and, finding a claim, .data.  NOT_FOUND says what is missing: the
- * session, the snapshot, or that it was deleted. */
+ * the latest live one: one listing, and one small read for each claim and
+ * tombstone above it, because a snapshot cut to that very size must be found
+ * CORRUPT and not passed over.  With an index: reads nothing; the caller reads
+ * .snap and, finding a claim, .data.  NOT_FOUND says what is missing: the
+ * session, or a live snapshot in it. */
 int target_locate(struct persist_store *store, struct persist_op *op,
                   const struct target *t, uint64_t *out_index,
                   char out_key[KEY_CAP], struct persist_error *err);
