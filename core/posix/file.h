@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whole reads and writes: EINTR and short counts are dealt with. 0 or -errno.
  */
 #ifndef PERSIST_POSIX_FILE_H

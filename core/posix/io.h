@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every system call of this room and of plugins/local that can fail in an
+ * interesting way, in one table.  Internal: only core/posix, plugins/local and
+ * their tests include it.  The library always runs on posix_io_libc; tests
+ * point posix_io at a copy that fails the n-th call of a kind, writes short,
+ * or pretends that a kernel or file system lacks something.
+ *
+ * Members behave as the call of that name: -1 and errno.  Variadic ones have
+ * their last parameter always; openat2 takes the resolve flags directly.
+ */
+#ifndef PERSIST_POSIX_IO_H
+#define PERSIST_POSIX_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct posix_io {
+    int (*openat)(int dir_fd, const char *path, int flags, mode_t mode);
+    int (*openat2)(int dir_fd, const char *path, uint64_t flags,
+                   uint64_t resolve);
+    int (*mkdirat)(int dir_fd, const char *path, mode_t mode);
+    int (*close)(int fd);
+    ssize_t (*read)(int fd, void *out, size_t len);
+    ssize_t (*write)(int fd, const void *data, size_t len);
+    ssize_t (*pread)(int fd, void *out, size_t len, off_t offset);
+    ssize_t (*pwrite)(int fd, const void *data, size_t len, off_t offset);
+    int (*fsync)(int fd);
+    int (*syncfs)(int fd);
+    int (*sync_file_range)(int fd, off_t offset, off_t len, unsigned flags);
+    int (*fallocate)(int fd, int mode, off_t offset, off_t len);
+    int (*ftruncate)(int fd, off_t size);
+    int (*fchmod)(int fd, mode_t mode);
+    int (*fstat)(int fd, struct stat *out);
+    int (*fstatat)(int dir_fd, const char *path, struct stat *out, int flags);
+    int (*linkat)(int from_fd, const char *from, int to_fd, const char *to,
+                  int flags);
+    int (*renameat)(int from_fd, const char *from, int to_fd, const char *to);
+    int (*renameat2)(int from_fd, const char *from, int to_fd, const char *to,
+                     unsigned flags);
+    int (*unlinkat)(int dir_fd, const char *path, int flags);
+    int (*flock)(int fd, int operation);
+    ssize_t (*getrandom)(void *out, size_t len, unsigned flags);
+};
+
+extern const struct posix_io posix_io_libc;
+extern const struct posix_io *posix_io;
+
+/* Whether this kernel's syncfs reports write-back errors (Linux 5.8). */
+int posix_io_syncfs_reports(void);
+/* Tests: -1 as the kernel says, 0 no, 1 yes. */
+void posix_io_force_syncfs_reports(int answer);
+
+#endif
