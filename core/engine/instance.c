@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One instance: configuration, log, memory budget, and the rules every public
+ * call begins and ends with.
+ *
+ * Creating one loads no backend, starts no thread and makes no request; what a
+ * store needs is checked when it is opened.
+ */
+#include "engine/instance.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/error.h"
+#include "util/text.h"
+
+const char *persist_version(void)
+{
+    return PERSIST_VERSION;
+}
+
+void persist_free(void *memory)
+{
+    free(memory);
+}
+
+/* ------------------------------------------------------------ struct sizes */
+
+int engine_options(void *dst, size_t size, const void *src,
+                   struct persist_error *err)
+{
+    const unsigned char *bytes = src;
+    uint32_t given;
+    size_t i;
+
+    memset(dst, 0, size);
+    if (!src)
+        return PERSIST_OK;
+    memcpy(&given, src, sizeof given);
+    /* The smallest struct of this API is a size and a number; one of a
+     * megabyte is an uninitialised one. */
+    if (given < 2 * sizeof given || given > (1U << 20))
+        return error_set(err, PERSIST_E_MISUSE,
+                         "struct_size of an options struct is not set: "
+                         "initialise it with its _INIT macro");
+    for (i = size; i < given; i++)
+        if (bytes[i])
+            return error_set(err, PERSIST_E_UNSUPPORTED,
+                             "an option is set that libpersist %s does not "
+                             "know",
+                             PERSIST_VERSION);
+    memcpy(dst, src, given < size ? given : size);
+    return PERSIST_OK;
+}
+
+int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err)
+{
+    if (flags & ~known)
+        return error_set(err, PERSIST_E_INVALID,
+                         "unknown flags 0x%x in an options struct",
+                         (unsigned int)(flags & ~known));
+    return PERSIST_OK;
+}
+
+/* ----------------------------------------------------------------- configure
+ */
+
+static int get_key(const struct persist *p, const char *key,
+                   struct config_value *out, struct persist_error *err)
+{
+    return config_get(p->config, key, out, err);
+}
+
+static int bad_value(const struct config_value *v, const char *key,
+                     const char *what, struct persist_error *err)
+{
+    return error_set(err, PERSIST_E_CONFIG, "%s: %s is %s, not \"%s\"",
+                     v->origin ? v->origin : "configuration", key, what,
+                     v->text);
+}
+
+static int create_log(struct persist *p, const struct persist_options *o,
+                      struct persist_error *err)
+{
+    enum log_format format = LOG_LOGFMT;
+    enum log_level level = LOG_WARN;
+    struct config_value v;
+    int rc;
+
+    rc = get_key(p, "log_level", &v, err);
+    if (rc)
+        return rc;
+    if (v.text && !log_level_parse(v.text, &level))
+        return bad_value(&v, "log_level", "error, warn, info, debug or off",
+                         err);
+    rc = get_key(p, "log_format", &v, err);
+    if (rc)
+        return rc;
+    if (v.text && !log_format_parse(v.text, &format))
+        return bad_value(&v, "log_format", "logfmt or json", err);
+    if (o->log_level < 0 || o->log_level > PERSIST_LOG_OFF)
+        return error_set(err, PERSIST_E_INVALID, "no log level %d",
+                         (int)o->log_level);
+    if (o->log_level != PERSIST_LOG_DEFAULT)
+        level = (enum log_level)o->log_level;
+    p->log = log_create(level, format, o->log, o->log_ctx);
+    return p->log ? PERSIST_OK : error_memory(err);
+}
+
+static int create_budget(struct persist *p, const struct persist_options *o,
+                         struct persist_error *err)
+{
+    uint64_t limit = o->memory_limit;
+    struct config_value v;
+    int rc;
+
+    if (!limit) {
+        rc = get_key(p, "memory_limit", &v, err);
+        if (rc)
+            return rc;
+        limit = UINT64_C(256) << 20;
+        if (v.text && (!text_to_size(v.text, &limit) || !limit))
+            return bad_value(&v, "memory_limit", "a size such as 256M", err);
+    }
+    p->budget = budget_create(limit);
+    return p->budget ? PERSIST_OK : error_memory(err);
+}
+
+static int add_backend_dir(struct persist *p, const char *dir, size_t len,
+                           const char *origin, struct persist_error *err)
+{
+    char **grown;
+
+    if (!len || dir[0] != '/')
+        return error_set(err, PERSIST_E_CONFIG,
+                         "%s: a backend directory must be an absolute path, "
+                         "not \"%.*s\"",
+                         origin, (int)(len > 200 ? 200 : len), dir);
+    grown = realloc(p->backend_dirs,
+                    (p->n_backend_dirs + 1) * sizeof *p->backend_dirs);
+    if (!grown)
+        return error_memory(err);
+    p->backend_dirs = grown;
+    grown[p->n_backend_dirs] = strndup(dir, len);
+    if (!grown[p->n_backend_dirs])
+        return error_memory(err);
+    p->n_backend_dirs++;
+    return PERSIST_OK;
+}
+
+/* backend_dir names directories separated by colons.  It decides what code is
+ * loaded, so it counts only where nobody else could have written it. */
+static int configured_backend_dirs(struct persist *p, struct persist_error *err)
+{
+    const char *text, *end;
+    struct config_value v;
+    int rc;
+
+    rc = get_key(p, "backend_dir", &v, err);
+    if (rc || !v.text || !*v.text)
+        return rc;
+    if (!v.trusted)
+        return error_set(err, PERSIST_E_CONFIG,
+                         "%s: backend_dir is refused: others may write this "
+                         "file",
+                         v.origin);
+    for (text = v.text;; text = end + 1) {
+        end = strchrnul(text, ':');
+        rc = add_backend_dir(p, text, (size_t)(end - text), v.origin, err);
+        if (rc || !*end)
+            return rc;
+    }
+}
+
+static int collect_backend_dirs(struct persist *p,
+                                const struct persist_options *o,
+                                struct persist_error *err)
+{
+    size_t i;
+    int rc;
+
+    for (i = 0; i < o->n_backend_dirs; i++) {
+        const char *dir = o->backend_dirs[i] ? o->backend_dirs[i] : "";
+
+        rc = add_backend_dir(p, dir, strlen(dir), "backend_dirs", err);
+        if (rc)
+            return rc;
+    }
+    return configured_backend_dirs(p, err);
+}
+
+struct plugin_dirs engine_plugin_dirs(const struct persist *p)
+{
+    struct plugin_dirs dirs = {(const char *const *)p->backend_dirs,
+                               p->n_backend_dirs};
+
+    return dirs;
+}
+
+static int copy_settings(struct persist *p, const struct persist_options *o,
+                         struct persist_error *err)
+{
+    size_t i;
+
+    if (!o->n_settings)
+        return PERSIST_OK;
+    p->settings = calloc(o->n_settings, sizeof *p->settings);
+    if (!p->settings)
+        return error_memory(err);
+    for (i = 0; i < o->n_settings; i++) {
+        if (!o->settings[i])
+            return error_set(err, PERSIST_E_INVALID, "setting %zu is NULL", i);
+        p->settings[i] = text_dup(o->settings[i]);
+        if (!p->settings[i])
+            return error_memory(err);
+        p->n_settings++;
+    }
+    return PERSIST_OK;
+}
+
+static int load_config(struct persist *p, const struct persist_options *o,
+                       struct persist_error *err)
+{
+    struct config_sources sources = {0};
+    int rc;
+
+    rc = copy_settings(p, o, err);
+    if (rc)
+        return rc;
+    sources.no_files = o->flags & PERSIST_NO_CONFIG_FILES;
+    sources.no_environment = o->flags & PERSIST_NO_ENVIRONMENT;
+    sources.extra_file = o->config_file;
+    sources.settings = (const char *const *)p->settings;
+    sources.n_settings = p->n_settings;
+    return config_load(&sources, &p->config, err);
+}
+
+/* --------------------------------------------------------------------- life
+ */
+
+static void free_texts(char **texts, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void free_instance(struct persist *p)
+{
+    free_texts(p->settings, p->n_settings);
+    free_texts(p->backend_dirs, p->n_backend_dirs);
+    budget_destroy(p->budget);
+    log_destroy(p->log);
+    config_destroy(p->config);
+    cancel_finish(&p->cancel);
+    pthread_mutex_destroy(&p->mutex);
+    free(p);
+}
+
+static int configure(struct persist *p, const struct persist_options *o,
+                     struct persist_error *err)
+{
+    int rc;
+
+    rc = load_config(p, o, err);
+    if (!rc)
+        rc = create_log(p, o, err);
+    if (!rc)
+        rc = create_budget(p, o, err);
+    if (!rc)
+        rc = collect_backend_dirs(p, o, err);
+    if (!rc)
+        rc = engine_add_default_store(p, err);
+    return rc;
+}
+
+int engine_create_with(const struct persist_options *options,
+                       const struct clock *clock, struct persist **out,
+                       struct persist_error *err)
+{
+    struct persist_options o;
+    struct persist *p;
+    int rc;
+
+    if (!out)
+        return error_set(err, PERSIST_E_MISUSE, "out is NULL");
+    *out = NULL;
+    rc = engine_options(&o, sizeof o, options, err);
+    if (!rc)
+        rc = engine_flags(
+            o.flags, PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT, err);
+    if (rc)
+        return rc;
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return error_memory(err);
+    p->clock = clock;
+    p->pid = getpid();
+    pthread_mutex_init(&p->mutex, NULL);
+    rc = cancel_init(&p->cancel, NULL, true);
+    if (rc) {
+        pthread_mutex_destroy(&p->mutex);
+        free(p);
+        return error_errno(err, -rc, "cannot create an instance");
+    }
+    rc = configure(p, &o, err);
+    if (rc) {
+        free_instance(p);
+        return rc;
+    }
+    *out = p;
+    return PERSIST_OK;
+}
+
+int persist_create(const struct persist_options *options, struct persist **out,
+                   struct persist_error *err)
+{
+    return engine_create_with(options, &clock_system, out, err);
+}
+
+void persist_interrupt(struct persist *p)
+{
+    if (p)
+        cancel_set(&p->cancel);
+}
+
+void persist_destroy(struct persist *p)
+{
+    size_t n_stores;
+
+    /* A child's copy may hold locks of threads that do not exist there. */
+    if (!p || p->pid != getpid())
+        return;
+    persist_interrupt(p);
+    pthread_mutex_lock(&p->mutex);
+    n_stores = p->n_stores;
+    pthread_mutex_unlock(&p->mutex);
+    if (n_stores) {
+        /* The caller broke the rule; what open stores point to must stay. */
+        log_line(p->log, LOG_ERROR,
+                 "persist_destroy with open stores: nothing is freed",
+                 log_u64("stores", n_stores), LOG_END);
+        return;
+    }
+    free_instance(p);
+}
+
+/* --------------------------------------------------------------- every call
+ */
+
+int engine_check(const struct persist *p, struct persist_error *err)
+{
+    if (!p)
+        return error_set(err, PERSIST_E_MISUSE, "the instance is NULL");
+    if (p->pid != getpid())
+        return error_set(err, PERSIST_E_FORKED,
+                         "called in a forked child: create an instance of "
+                         "its own there");
+    return PERSIST_OK;
+}
+
+int engine_begin(struct persist_store *store, struct persist_op *callers,
+                 uint64_t timeout_ms, struct persist_op *own,
+                 struct persist_op **out_op, struct persist_error *err)
+{
+    int rc;
+
+    if (!store)
+        return error_set(err, PERSIST_E_MISUSE, "the store is NULL");
+    rc = engine_check(store->p, err);
+    if (rc)
+        return rc;
+    if (cancel_is_set(&store->p->cancel) ||
+        (callers && cancel_is_set(&callers->cancel)))
+        return error_set(err, PERSIST_E_CANCELLED, "cancelled");
+    rc = op_init(own, &store->p->cancel);
+    if (rc)
+        return error_errno(err, -rc, "cannot start an operation");
+    *out_op = callers ? callers : own;
+    op_start(*out_op, store->p->clock, timeout_ms);
+    pthread_mutex_lock(&store->mutex);
+    store->n_running++;
+    pthread_mutex_unlock(&store->mutex);
+    return PERSIST_OK;
+}
+
+void engine_end(struct persist_store *store, struct persist_op *own)
+{
+    op_finish(own);
+    pthread_mutex_lock(&store->mutex);
+    store->n_running--;
+    if (!store->n_running)
+        pthread_cond_broadcast(&store->idle);
+    pthread_mutex_unlock(&store->mutex);
+}
