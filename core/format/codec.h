@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One frame: payload bytes in, a self-contained zstd frame or gzip member out,
  * and back.
@@ -24,12 +25,13 @@ enum codec { CODEC_ZSTD = 1, CODEC_GZIP = 2 };
 const char *codec_name(enum codec codec); /* "zstd", "gzip" */
 bool codec_from_name(const char *name, enum codec *out);
 int codec_level_default(enum codec codec);
-bool codec_level_ok(enum codec codec, int level);
+bool codec_level_ok(enum codec codec, int level); /* zstd 1-19, gzip 0-3 */
+bool codec_frame_size_ok(uint64_t frame_size);    /* a power of two in range */
 
 struct frame_encoder;
 struct frame_decoder;
 
-/* NULL: memory. frame_size is a power of two between MIN and MAX. */
+/* NULL: memory, or a level or frame_size that is not ok. */
 struct frame_encoder *frame_encoder_create(enum codec codec, int level,
                                            uint32_t frame_size);
 void frame_encoder_destroy(struct frame_encoder *e);
@@ -41,8 +43,8 @@ size_t frame_decoder_memory(enum codec codec, uint32_t frame_size);
 /* Enough room for a frame of payload_len bytes whatever they are. */
 size_t frame_bound(enum codec codec, size_t payload_len);
 
-/* 1 to frame_size payload bytes become one frame in out. INTERNAL on failure.
- */
+/* 1 to frame_size payload bytes become one frame in out, which always has room
+ * where cap is frame_bound(len).  INTERNAL or MEMORY on failure. */
 int frame_encode(struct frame_encoder *e, const void *payload, size_t len,
                  void *out, size_t cap, size_t *out_len,
                  struct persist_error *err);

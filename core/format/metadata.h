@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The JSON of header, trailer, claim and tombstone, and struct
  * persist_metadata.
@@ -15,8 +16,10 @@
 #include "util/buf.h"
 #include "util/error.h"
 
-/* Appends the header's JSON (INVALID: a text is not UTF-8, or out's ceiling).
- */
+/* Appends the header's JSON.  m may be the caller's own storage; format_version
+ * is written as 2 whatever it says, labels are sorted, content_type NULL is
+ * application/octet-stream.  INVALID: a field that no reader would accept (a
+ * form, UTF-8, a label twice) or out's ceiling. */
 int metadata_encode_header(const struct persist_metadata *m, struct buf *out,
                            struct persist_error *err);
 /* Appends the trailer's JSON. */
@@ -34,8 +37,9 @@ int metadata_decode_trailer(const char *json, size_t len,
                             struct persist_metadata *m,
                             struct persist_error *err);
 
-/* A deep copy that a caller may then change with metadata_set_*; NULL: memory.
- */
+/* A deep copy of the fields of m, which may be the caller's own storage, to be
+ * freed with persist_metadata_free.  Unknown fields of a decoded m are not
+ * copied.  NULL: memory. */
 struct persist_metadata *metadata_copy(const struct persist_metadata *m);
 
 struct marker { /* a claim or a tombstone */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The snapshot file, format version 2: what lies where.  No I/O.
  *
@@ -45,19 +46,23 @@ struct snapshot_tail {
     uint64_t frames_len;  /* stored bytes of all frames so far */
     uint32_t frames_crc;  /* CRC-32C of them */
     uint64_t n_frames;
-    bool short_frame;   /* one was shorter: it was the last */
-    struct buf entries; /* zstd: the seek table's */
+    bool short_frame;      /* one was shorter: it was the last */
+    struct buf entries;    /* zstd: the seek table's */
+    char content_hash[65]; /* what m's texts of these names point to */
+    char stored_crc32c[9];
 };
 void snapshot_tail_init(struct snapshot_tail *t, enum codec codec,
                         uint32_t frame_size);
 void snapshot_tail_finish(struct snapshot_tail *t);
 /* In order.  crc: CRC-32C of the stored frame. INVALID past the format's
- * limits, INTERNAL where a frame follows a short one. */
+ * limits, INTERNAL where a frame follows a short one or cannot be one. */
 int snapshot_tail_frame(struct snapshot_tail *t, uint32_t stored_len,
                         uint32_t payload_len, uint32_t crc,
                         struct persist_error *err);
 /* Sets the trailer's fields of m (TRAILER, content_hash from sha256,
- * compressed_size) and appends trailer and seek table or footer. */
+ * compressed_size) and appends trailer and seek table or footer.  May be called
+ * again with another header.  m's content_hash and stored_crc32c live in t, so
+ * a metadata that outlives it is a metadata_copy. */
 int snapshot_tail_encode(struct snapshot_tail *t, const void *header,
                          size_t header_len, const uint8_t sha256[32],
                          struct persist_metadata *m, struct buf *out,

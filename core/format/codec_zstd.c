@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zstd frames: content size and XXH64 always, never a dictionary.  A context is
+ * made once and used for every frame.  Decoding is in one step into the
+ * caller's room, so a frame can never need more memory than it says; the window
+ * is limited all the same, for readers that stream.
+ */
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "format/codec_impl.h"
+#include "format/zstd_frame.h"
+
+#define LEVEL_MAX 19
+/* log2 of FRAME_SIZE_MAX */
+#define WINDOW_LOG_MAX 24
+/* What a decoding context takes, measured with 1.5.4 (96 KiB), and some. */
+#define DECODER_MEMORY (UINT32_C(160) << 10)
+
+/* KiB of a compression context by level and frame size (64 KiB, 256 KiB, 1, 4,
+ * 16 MiB), measured with 1.5.4.  The library's own estimate is not in its
+ * stable API.  codec_test.c compares. */
+static const uint32_t memory_kib[LEVEL_MAX][5] = {
+    {297, 569, 569, 569, 569},         {393, 633, 761, 761, 761},
+    {649, 1017, 1273, 1273, 1273},     {1033, 1273, 2553, 2553, 2553},
+    {1033, 2041, 3577, 3577, 3577},    {1033, 3577, 3577, 3577, 3577},
+    {1033, 3577, 6649, 6649, 6649},    {1033, 3577, 6649, 6649, 6649},
+    {1033, 3577, 12793, 12793, 12793}, {1033, 3577, 12793, 25082, 25082},
+    {1289, 3577, 12793, 25082, 25082}, {1289, 4601, 12793, 49658, 49658},
+    {1435, 3723, 16889, 33273, 33273}, {1750, 4352, 16889, 49658, 49658},
+    {1750, 4352, 16889, 66042, 66042}, {1750, 5376, 17035, 33419, 33419},
+    {1750, 5376, 17035, 49803, 49803}, {1750, 5376, 17664, 50432, 50432},
+    {1750, 5376, 17664, 50432, 83200},
+};
+
+static size_t zstd_encoder_memory(int level, uint32_t frame_size)
+{
+    size_t column = 0;
+    for (uint64_t size = FRAME_SIZE_MIN; size < frame_size; size *= 4)
+        column++;
+    size_t kib = memory_kib[level - 1][column];
+    return (kib + kib / 8) << 10; /* an eighth for other versions */
+}
+
+static size_t zstd_decoder_memory(void)
+{
+    return DECODER_MEMORY;
+}
+
+static size_t zstd_bound(size_t payload_len)
+{
+    return ZSTD_compressBound(payload_len);
+}
+
+static void zstd_encoder_destroy(void *state)
+{
+    ZSTD_freeCCtx(state);
+}
+
+static void *zstd_encoder_create(int level)
+{
+    static const struct {
+        ZSTD_cParameter name;
+        int value;
+    } fixed[] = {
+        {ZSTD_c_contentSizeFlag, 1},
+        {ZSTD_c_checksumFlag, 1},
+        {ZSTD_c_dictIDFlag, 0},
+    };
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    if (!c)
+        return NULL;
+    size_t rc = ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level);
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        if (!ZSTD_isError(rc))
+            rc = ZSTD_CCtx_setParameter(c, fixed[i].name, fixed[i].value);
+    }
+    if (ZSTD_isError(rc)) {
+        ZSTD_freeCCtx(c);
+        return NULL;
+    }
+    return c;
+}
+
+/* Memory is memory; everything else is `status`. */
+static int failure(size_t result, int status, const char *what,
+                   struct persist_error *err)
+{
+    if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+        return error_memory(err);
+    return error_set(err, status, "%s: %s", what, ZSTD_getErrorName(result));
+}
+
+static int zstd_encode(void *state, const void *payload, size_t len, void *out,
+                       size_t cap, size_t *out_len, struct persist_error *err)
+{
+    size_t n = ZSTD_compress2(state, out, cap, payload, len);
+    if (ZSTD_isError(n))
+        return failure(n, PERSIST_E_INTERNAL, "zstd cannot compress", err);
+    *out_len = n;
+    return PERSIST_OK;
+}
+
+static void zstd_decoder_destroy(void *state)
+{
+    ZSTD_freeDCtx(state);
+}
+
+static void *zstd_decoder_create(void)
+{
+    ZSTD_DCtx *d = ZSTD_createDCtx();
+    if (d && ZSTD_isError(ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax,
+                                                 WINDOW_LOG_MAX))) {
+        ZSTD_freeDCtx(d);
+        d = NULL;
+    }
+    return d;
+}
+
+/* One whole frame and nothing else: the library would go on to a second one,
+ * and skip a skippable one. */
+static int check_frame(const void *frame, size_t len, size_t max,
+                       size_t *out_size, struct persist_error *err)
+{
+    struct zstd_walk walk = {0};
+    size_t frame_len = 0;
+    int rc = zstd_walk(&walk, frame, len, &frame_len, err);
+    if (rc < 0)
+        return rc;
+    if (rc == 1)
+        return error_set(err, PERSIST_E_CORRUPT, "the zstd frame is cut short");
+    if (frame_len != len)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "%zu bytes follow the zstd frame", len - frame_len);
+    if (walk.content_size > max)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "the zstd frame says it holds %llu bytes where at "
+                         "most %zu may be",
+                         (unsigned long long)walk.content_size, max);
+    *out_size = (size_t)walk.content_size;
+    return PERSIST_OK;
+}
+
+static int zstd_decode(void *state, const void *frame, size_t len, void *out,
+                       size_t max, size_t *out_len, struct persist_error *err)
+{
+    size_t size = 0;
+    int rc = check_frame(frame, len, max, &size, err);
+    if (rc)
+        return rc;
+    size_t n = ZSTD_decompressDCtx(state, out, size, frame, len);
+    if (ZSTD_isError(n))
+        return failure(n, PERSIST_E_CORRUPT, "the zstd frame is damaged", err);
+    if (n != size)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "the zstd frame holds %zu bytes, not the %zu it says",
+                         n, size);
+    *out_len = n;
+    return PERSIST_OK;
+}
+
+const struct codec_ops codec_zstd = {
+    .name = "zstd",
+    .level_min = 1,
+    .level_max = LEVEL_MAX,
+    .level_default = 3,
+    .encoder_memory = zstd_encoder_memory,
+    .decoder_memory = zstd_decoder_memory,
+    .bound = zstd_bound,
+    .encoder_create = zstd_encoder_create,
+    .encoder_destroy = zstd_encoder_destroy,
+    .encode = zstd_encode,
+    .decoder_create = zstd_decoder_create,
+    .decoder_destroy = zstd_decoder_destroy,
+    .decode = zstd_decode,
+};

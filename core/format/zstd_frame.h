@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The outside of one zstd frame (RFC 8878, 3.1.1): its header, and how long it
+ * is.  The library tells neither incrementally nor in its stable API whether a
+ * frame has a checksum, so the few bytes are read here; nothing is
+ * decompressed.
+ */
+#ifndef PERSIST_FORMAT_ZSTD_FRAME_H
+#define PERSIST_FORMAT_ZSTD_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+#define ZSTD_FRAME_MAGIC UINT32_C(0xFD2FB528)
+/* A checksummed frame of one byte: magic, descriptor, size, block, XXH64. */
+#define ZSTD_FRAME_MIN 14
+
+/* Zero-initialised it stands before a frame. */
+struct zstd_walk {
+    uint64_t content_size; /* 0: the header is not complete yet */
+    size_t pos;            /* where the next block's header begins */
+    bool last;             /* the last block has been passed */
+};
+
+/*
+ * Looks at the first len bytes of a frame, each call with no fewer than the one
+ * before.  OK: the frame is *out_len bytes long and all there; 1: *out_len
+ * bytes (more than len) are needed to go on; CORRUPT: it is not a zstd frame
+ * with content size and checksum, without dictionary, and with a window up to
+ * FRAME_SIZE_MAX.
+ */
+int zstd_walk(struct zstd_walk *w, const void *data, size_t len,
+              size_t *out_len, struct persist_error *err);
+
+#endif
