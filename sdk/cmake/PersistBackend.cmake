@@ -6,7 +6,7 @@
 # Makes the module target persist_backend_NAME, file NAME.so: it exports
 # persist_backend_entry_v1 and nothing else, resolves every symbol at link time,
 # is bound at load time, and stays loaded.
-set(PERSIST_BACKEND_EXPORT_MAP "${CMAKE_CURRENT_LIST_DIR}/backend.map")
+include_guard(GLOBAL)
 
 function(persist_add_backend name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
@@ -19,15 +19,16 @@ function(persist_add_backend name)
       "persist_add_backend(NAME SOURCES file... [LIBS target...])")
   endif()
   set(target persist_backend_${name})
+  set(map "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/backend.map")
   add_library(${target} MODULE ${arg_SOURCES})
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME "${name}" SUFFIX ".so"
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON
-    LINK_DEPENDS "${PERSIST_BACKEND_EXPORT_MAP}")
+    LINK_DEPENDS "${map}")
   target_link_libraries(${target} PRIVATE Persist::Backend ${arg_LIBS})
   target_link_options(${target} PRIVATE
-    "LINKER:--version-script=${PERSIST_BACKEND_EXPORT_MAP}"
+    "LINKER:--version-script=${map}"
     LINKER:-z,now LINKER:-z,relro LINKER:-z,nodelete)
   # clang's sanitizer runtimes live in the program: undefined by design.
   if(NOT (PERSIST_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang"))

@@ -41,10 +41,8 @@ static bool key_is_valid(const char *key)
         return true;
     if (!*key || strspn(key, allowed) != strlen(key))
         return false;
-    if (key[strlen(key) - 1] == '/')
-        return false;
     for (const char *at = key; at; at = strchr(at, '/')) {
-        at += *at == '/';
+        at += at != key;
         if (*at == '.' || *at == '/' || !*at)
             return false;
     }
