@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loaded backends: from a name to a checked, copied descriptor.
  *
@@ -37,9 +38,15 @@ int plugin_load(const struct plugin_dirs *dirs, const char *name,
 int plugin_load_file(const char *path, const struct plugin **out,
                      struct persist_error *err);
 
+/* Calls the plugin's init, if it has one, the first time; later calls get the
+ * first one's answer.  backend_store_open does it. */
+int plugin_init(const struct plugin *plugin, struct persist_error *err);
+
 /* Calls each with every NAME.so (name, path) in the directories, first of each
  * name only, without loading. */
 typedef int (*plugin_file_fn)(void *ctx, const char *name, const char *path);
+/* Names in order; a directory that is not there is passed over.  What each
+ * returns other than 0 ends it and is returned. */
 int plugin_each_file(const struct plugin_dirs *dirs, plugin_file_fn each,
                      void *ctx, struct persist_error *err);
 
@@ -47,6 +54,7 @@ int plugin_each_file(const struct plugin_dirs *dirs, plugin_file_fn each,
  * variable PERSIST_TEST_BACKEND_DIR does not exist: use backend_dirs). */
 const char *plugin_builtin_dir(void);
 
-const char *plugin_option_type_name(uint32_t type); /* "string", "size", ... */
+/* "string", "size", ...; "unknown" for any other number. */
+const char *plugin_option_type_name(uint32_t type);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one owner of retries: when to try again, and how long to wait first.
  *
@@ -29,7 +30,10 @@ struct retry {
     uint32_t attempts;   /* made so far */
     uint32_t max_attempts;
     uint64_t window_ns;
-    bool maybe_applied; /* an attempt so far may have taken effect */
+    bool maybe_applied; /* an attempt so far may have taken effect: it ended
+                           UNCERTAIN, TIMEOUT, TRANSIENT or CANCELLED; means
+                           something for writes only */
+    uint64_t wait_ns;   /* what retry_plan decided */
 };
 
 void retry_init(struct retry *r, const struct clock *clock);
@@ -38,5 +42,14 @@ void retry_init(struct retry *r, const struct clock *clock);
  * the retries. */
 bool retry_again(struct retry *r, int status, const uint64_t *retry_after_ms,
                  const struct persist_op *op);
+
+/* The two halves of it, for who logs in between: the decision (true: wait_ns is
+ * set), and the wait (false: cancelled, or the deadline passed meanwhile). */
+bool retry_plan(struct retry *r, int status, const uint64_t *retry_after_ms,
+                const struct persist_op *op);
+bool retry_wait(struct retry *r, const struct persist_op *op);
+
+/* THROTTLED, TRANSIENT, TIMEOUT, UNCERTAIN. */
+bool retry_repeats(int status);
 
 #endif

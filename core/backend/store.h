@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An opened store, and the only place in Persist where plugin ops are called.
  *

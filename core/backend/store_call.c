@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one place through which every attempt of every op passes (attempt_once):
+ * gates, call context, the plugin, the check of its answer.  Around it the
+ * loop that repeats (backend/retry) and the rules by which a doubtful answer
+ * becomes a final one.
+ *
+ * Not here: what the ops' arguments and results mean (store_ops.c and its
+ * neighbours).
+ */
+#include "backend/store_call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/retry.h"
+
+/* One attempt's outcome. */
+struct outcome {
+    int status;
+    bool sent;        /* the plugin was called */
+    char reason[256]; /* the host's own words; "" : the plugin's */
+    struct persist_backend_error error;
+};
+
+_Static_assert(PERSIST_E_NOT_FOUND == PERSIST_BACKEND_NOT_FOUND &&
+                   PERSIST_E_EXISTS == PERSIST_BACKEND_EXISTS &&
+                   PERSIST_E_PRECONDITION == PERSIST_BACKEND_PRECONDITION &&
+                   PERSIST_E_AUTH == PERSIST_BACKEND_AUTH &&
+                   PERSIST_E_DENIED == PERSIST_BACKEND_DENIED &&
+                   PERSIST_E_THROTTLED == PERSIST_BACKEND_THROTTLED &&
+                   PERSIST_E_TRANSIENT == PERSIST_BACKEND_TRANSIENT &&
+                   PERSIST_E_TIMEOUT == PERSIST_BACKEND_TIMEOUT &&
+                   PERSIST_E_CANCELLED == PERSIST_BACKEND_CANCELLED &&
+                   PERSIST_E_CORRUPT == PERSIST_BACKEND_CORRUPT &&
+                   PERSIST_E_NO_SPACE == PERSIST_BACKEND_NO_SPACE &&
+                   PERSIST_E_UNSUPPORTED == PERSIST_BACKEND_UNSUPPORTED &&
+                   PERSIST_E_INVALID == PERSIST_BACKEND_INVALID &&
+                   PERSIST_E_CONFIG == PERSIST_BACKEND_CONFIG &&
+                   PERSIST_E_MEMORY == PERSIST_BACKEND_MEMORY &&
+                   PERSIST_E_IO == PERSIST_BACKEND_IO &&
+                   PERSIST_E_UNCERTAIN == PERSIST_BACKEND_UNCERTAIN &&
+                   PERSIST_E_NOT_DURABLE == PERSIST_BACKEND_NOT_DURABLE &&
+                   PERSIST_E_INTERNAL == PERSIST_BACKEND_INTERNAL,
+               "a plugin's code and the library's are the same number");
+
+static const struct cancel *instance_cancel(const struct store_call *c)
+{
+    return c->flags & STORE_CALL_PAST_CANCEL ? NULL : c->store->env.cancel;
+}
+
+static int may_go_on(const struct store_call *c)
+{
+    if (cancel_is_set(instance_cancel(c)))
+        return PERSIST_E_CANCELLED;
+    return op_check(c->op, c->store->env.clock);
+}
+
+/* --------------------------------------------------------- one attempt */
+
+/* Plugins read deadlines on the system's clock; the op's is on the instance's,
+ * which in tests is another one.  What carries over is the time that is left.
+ */
+static void fill_call(const struct store_call *c, uint32_t attempt,
+                      struct host_call *host, struct persist_backend_call *call)
+{
+    *host = (struct host_call){c->op, instance_cancel(c)};
+    *call = (struct persist_backend_call){
+        .struct_size = sizeof(*call), .attempt = attempt, .host_call = host};
+    if (c->op->deadline_ns) {
+        uint64_t now = clock_boot_ns(c->store->env.clock);
+        uint64_t left = c->op->deadline_ns > now ? c->op->deadline_ns - now : 0;
+        call->present = PERSIST_BACKEND_CALL_DEADLINE;
+        call->deadline_ns = clock_boot_ns(&clock_system) + left;
+    }
+}
+
+static void blame(const struct store_call *c, struct outcome *o, int status,
+                  const char *what)
+{
+    o->status = status;
+    snprintf(o->reason, sizeof(o->reason), "backend %s %s",
+             c->store->plugin->descriptor.name, what);
+}
+
+/* Codes outside the set, and codes that are no answer to this request. */
+static void check_status(const struct store_call *c, int32_t status,
+                         struct outcome *o)
+{
+    bool write = (c->flags & STORE_CALL_WRITE) != 0;
+    char what[64];
+
+    o->status = status;
+    if (status > 0 || status < PERSIST_BACKEND_INTERNAL) {
+        snprintf(what, sizeof(what), "answered with the unknown code %" PRId32,
+                 status);
+        blame(c, o, PERSIST_E_INTERNAL, what);
+    } else if (status == PERSIST_BACKEND_EXISTS &&
+               !(c->flags & STORE_CALL_IF_ABSENT)) {
+        blame(c, o, PERSIST_E_INTERNAL, "answered \"exists\" where it cannot");
+    } else if (status == PERSIST_BACKEND_CANCELLED &&
+               may_go_on(c) != PERSIST_E_CANCELLED) {
+        blame(c, o, PERSIST_E_INTERNAL,
+              "answered \"cancelled\" and nobody had");
+    } else if (!write && (status == PERSIST_BACKEND_UNCERTAIN ||
+                          status == PERSIST_BACKEND_NOT_DURABLE)) {
+        blame(c, o, PERSIST_E_INTERNAL,
+              "answered a read with a code of writes");
+    }
+}
+
+static int enter_gates(const struct store_call *c)
+{
+    const struct cancel *also = instance_cancel(c);
+    const struct clock *clock = c->store->env.clock;
+    int rc = PERSIST_OK;
+
+    /* The upload's first: whoever waits there must not hold a place of the
+     * store. */
+    if (c->gate)
+        rc = gate_enter(c->gate, c->op, also, clock);
+    if (rc != PERSIST_OK)
+        return rc;
+    rc = gate_enter(&c->store->gate, c->op, also, clock);
+    if (rc != PERSIST_OK && c->gate)
+        gate_leave(c->gate);
+    return rc;
+}
+
+static void leave_gates(const struct store_call *c)
+{
+    gate_leave(&c->store->gate);
+    if (c->gate)
+        gate_leave(c->gate);
+}
+
+/* Every attempt of every op passes here, and nothing else calls one. */
+static void attempt_once(const struct store_call *c, uint32_t attempt,
+                         struct outcome *o)
+{
+    struct host_call host;
+    struct persist_backend_call call;
+    int lie = PERSIST_E_INTERNAL;
+
+    memset(o, 0, sizeof(*o));
+    o->status = enter_gates(c);
+    if (o->status != PERSIST_OK)
+        return;
+    o->sent = true;
+    o->error.struct_size = sizeof(o->error);
+    fill_call(c, attempt, &host, &call);
+    int32_t status = c->attempt(c->ctx, &call, &o->error);
+    leave_gates(c);
+    store_error_clean(&o->error);
+    check_status(c, status, o);
+    if (o->status != PERSIST_OK || !c->check)
+        return;
+    const char *wrong = c->check(c->ctx, &lie);
+    if (wrong)
+        blame(c, o, lie, wrong);
+}
+
+/* ---------------------------------------------------------- repetition */
+
+/* INFO and above name only the last part of a key (services/log.h). */
+static void log_retry(const struct store_call *c, const struct retry *r,
+                      int status)
+{
+    bool loud = r->attempts >= 3 || r->wait_ns >= UINT64_C(1000000000);
+    enum log_level level = loud ? LOG_WARN : LOG_DEBUG;
+
+    if (!c->store->env.log || !log_enabled(c->store->env.log, level))
+        return;
+    log_line(c->store->env.log, level, "repeating a request",
+             log_text("op", c->what), log_text("store", c->store->name),
+             log_text("object", loud ? log_basename(c->key) : c->key),
+             log_u64("attempt", r->attempts + 1),
+             log_u64("wait_ms", r->wait_ns / 1000000),
+             log_text("status", persist_status_name(status)), LOG_END);
+}
+
+struct run {
+    struct retry retry;
+    struct outcome outcome;
+    bool doubt; /* an attempt answered UNCERTAIN */
+};
+
+/* One attempt and, if there is to be another, the wait before it. */
+static bool attempt_and_wait(struct store_call *c, struct run *run)
+{
+    struct outcome *o = &run->outcome;
+    const uint64_t *after = NULL;
+
+    attempt_once(c, run->retry.attempts + 1, o);
+    if (!o->sent || o->status == PERSIST_OK)
+        return false;
+    run->doubt = run->doubt || o->status == PERSIST_E_UNCERTAIN;
+    if (o->error.present & PERSIST_BACKEND_ERROR_RETRY_AFTER)
+        after = &o->error.retry_after_ms;
+    if (!retry_plan(&run->retry, o->status, after, c->op))
+        return false;
+    log_retry(c, &run->retry, o->status);
+    return retry_wait(&run->retry, c->op);
+}
+
+static bool is_settled(int status)
+{
+    return status == PERSIST_OK || status == PERSIST_E_EXISTS ||
+           status == PERSIST_E_NOT_DURABLE || status == PERSIST_E_CANCELLED;
+}
+
+/*
+ * What a write finally is.  One UNCERTAIN stays one until a repetition says
+ * whether it happened.  A commit that finds no upload after an attempt whose
+ * answer was lost has probably been done by that attempt: the caller looks.
+ */
+static void settle(struct store_call *c, struct run *run)
+{
+    struct outcome *o = &run->outcome;
+
+    if (!(c->flags & STORE_CALL_WRITE))
+        return;
+    bool gone = (c->flags & STORE_CALL_COMMIT) && run->retry.maybe_applied &&
+                o->status == PERSIST_E_NOT_FOUND;
+    if (gone || (run->doubt && !is_settled(o->status)))
+        o->status = PERSIST_E_UNCERTAIN;
+    /* The plugin said OK and something else that cannot be: the write itself
+     * may well be there. */
+    c->maybe = run->retry.maybe_applied ||
+               (o->sent && o->reason[0] && o->status == PERSIST_E_INTERNAL);
+}
+
+static int finish(struct store_call *c, struct run *run, int stopped,
+                  struct persist_error *err)
+{
+    struct outcome *o = &run->outcome;
+    const char *reason = o->reason[0] ? o->reason : NULL;
+
+    /* A definite answer stands; one that would have been asked for again does
+     * not: cancellation wins over it. */
+    if (!o->sent && o->status == PERSIST_OK)
+        o->status = stopped;
+    if (stopped == PERSIST_E_CANCELLED && retry_repeats(o->status))
+        o->status = PERSIST_E_CANCELLED;
+    if (o->status == PERSIST_E_CANCELLED)
+        reason = "cancelled";
+    else if (!o->sent && o->status == PERSIST_E_TIMEOUT)
+        reason = "the deadline passed before it was sent";
+    settle(c, run);
+    if (o->status == PERSIST_OK)
+        return PERSIST_OK;
+    struct store_failure failure = {
+        .what = c->what,
+        .key = c->key,
+        .status = o->status,
+        .attempts = run->retry.attempts,
+        .elapsed_ns =
+            clock_boot_ns(c->store->env.clock) - run->retry.started_ns,
+        .reason = reason,
+        .error = &o->error,
+    };
+    return store_error_fill(c->store, &failure, err);
+}
+
+int store_call(struct store_call *call, struct persist_error *err)
+{
+    struct run run = {0};
+    int stopped;
+
+    retry_init(&run.retry, call->store->env.clock);
+    call->maybe = false;
+    do {
+        stopped = may_go_on(call);
+        if (stopped != PERSIST_OK)
+            break;
+    } while (attempt_and_wait(call, &run));
+    if (stopped == PERSIST_OK)
+        stopped = may_go_on(call);
+    return finish(call, &run, stopped, err);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request to a store: attempt, check, repeat, settle, report.
+ *
+ * For the store_*.c files alone.  Each op fills a struct store_call with a
+ * function that makes one attempt and one that checks a good answer; what is
+ * the same for all ops is in store_call.c.
+ */
+#ifndef PERSIST_BACKEND_STORE_CALL_H
+#define PERSIST_BACKEND_STORE_CALL_H
+
+#include <stdatomic.h>
+
+#include "backend/gate.h"
+#include "backend/store.h"
+
+enum store_writable {
+    STORE_WRITABLE_UNKNOWN,
+    STORE_WRITABLE_YES,
+    STORE_WRITABLE_NO
+};
+
+struct backend_store {
+    struct backend_env env;
+    const struct plugin *plugin;
+    char *name;
+    struct option_values values;
+    void *handle; /* the plugin's store */
+    struct persist_backend_limits limits;
+    struct gate gate;    /* serial, max_io */
+    atomic_int writable; /* enum store_writable */
+};
+
+/* What host_call of a call context points to. */
+struct host_call {
+    const struct persist_op *op;
+    const struct cancel *also; /* the instance's; NULL for an abort */
+};
+
+#define STORE_CALL_WRITE 1u     /* changes the store: an answer may be lost */
+#define STORE_CALL_IF_ABSENT 2u /* EXISTS is a possible answer */
+#define STORE_CALL_COMMIT 4u    /* NOT_FOUND may mean "committed before" */
+#define STORE_CALL_PAST_CANCEL                                                 \
+    8u /* runs although the instance is cancelled                              \
+        */
+
+struct store_call {
+    struct backend_store *store;
+    struct persist_op *op;
+    const char *what; /* "put" */
+    const char *key;  /* for errors and the log; "" where there is none */
+    unsigned flags;
+    struct gate *gate; /* one more to pass; NULL: none */
+    void *ctx;
+    /* Calls the plugin's op once, with results zeroed and sized anew. */
+    int32_t (*attempt)(void *ctx, const struct persist_backend_call *call,
+                       struct persist_backend_error *error);
+    /* What cannot be true of an answer that says OK, or NULL; *out_status is
+     * INTERNAL unless it says otherwise.  NULL: nothing to check. */
+    const char *(*check)(void *ctx, int *out_status);
+
+    bool maybe; /* out: an attempt before the answer may have taken effect */
+};
+
+int store_call(struct store_call *call, struct persist_error *err);
+
+/* INVALID where the key is none the store could take (persist/backend.h). */
+int store_check_key(const struct backend_store *s, const char *key,
+                    struct persist_error *err);
+
+/* store_error.c.  Makes every text of a plugin's error safe to read. */
+void store_error_clean(struct persist_backend_error *e);
+/* Names the attempts and the time where there was more than one. */
+struct store_failure {
+    const char *what;
+    const char *key;
+    int status;
+    uint32_t attempts;
+    uint64_t elapsed_ns;
+    const char *reason; /* wins over error->message; NULL: that one */
+    const struct persist_backend_error *error;
+};
+int store_error_fill(const struct backend_store *s,
+                     const struct store_failure *failure,
+                     struct persist_error *err);
+/* Whether the bytes hold a NUL; puts one at the end in any case. */
+bool store_text_ended(char *text, size_t len);
+
+#endif

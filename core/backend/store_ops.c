@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * put, read, head and delete: one request each.  Every function fills the
+ * op's arguments, lets store_call do the rest, and turns the checked result
+ * into the room's own types.
+ */
+#include <string.h>
+
+#include "backend/store_call.h"
+#include "util/crc32c.h"
+#include "util/error.h"
+
+#define CONTENT_TYPE "application/octet-stream"
+
+static int too_large(const struct backend_store *s, const char *key,
+                     struct persist_error *err)
+{
+    error_set(err, PERSIST_E_INVALID,
+              "store %s: the object is larger than the store takes", s->name);
+    error_object(err, "%s", key);
+    return PERSIST_E_INVALID;
+}
+
+/* -------------------------------------------------------------------- put */
+
+struct put {
+    struct backend_store *store;
+    struct persist_backend_put_args args;
+    struct persist_backend_put_result result;
+};
+
+static int32_t attempt_put(void *ctx, const struct persist_backend_call *call,
+                           struct persist_backend_error *error)
+{
+    struct put *p = ctx;
+
+    p->result =
+        (struct persist_backend_put_result){.struct_size = sizeof(p->result)};
+    return p->store->plugin->ops.put(p->store->handle, call, &p->args,
+                                     &p->result, error);
+}
+
+static const char *check_put(void *ctx, int *out_status)
+{
+    struct put *p = ctx;
+
+    (void)out_status;
+    return store_text_ended(p->result.etag, sizeof(p->result.etag))
+               ? NULL
+               : "answered with an endless etag";
+}
+
+int backend_put(struct backend_store *s, struct persist_op *op,
+                const struct backend_put *put, bool *out_maybe,
+                struct persist_error *err)
+{
+    struct put p = {.store = s};
+    struct store_call call = {.store = s,
+                              .op = op,
+                              .what = "put",
+                              .key = put->key,
+                              .flags = STORE_CALL_WRITE,
+                              .ctx = &p,
+                              .attempt = attempt_put,
+                              .check = check_put};
+    int rc = store_check_key(s, put->key, err);
+
+    if (out_maybe)
+        *out_maybe = false;
+    if (rc == PERSIST_OK &&
+        (put->len > s->limits.put_max || put->len > s->limits.object_max))
+        rc = too_large(s, put->key, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    p.args = (struct persist_backend_put_args){
+        .struct_size = sizeof(p.args),
+        .flags = put->if_absent ? PERSIST_BACKEND_IF_ABSENT : 0,
+        .key = put->key,
+        .data = put->data,
+        .len = put->len,
+        .present = PERSIST_BACKEND_HAS_CRC32C,
+        .crc32c = crc32c(0, put->data, put->len),
+        .content_type = CONTENT_TYPE,
+    };
+    if (put->if_absent)
+        call.flags |= STORE_CALL_IF_ABSENT;
+    rc = store_call(&call, err);
+    if (out_maybe)
+        *out_maybe = call.maybe;
+    return rc;
+}
+
+/* ------------------------------------------------------------------- read */
+
+struct read {
+    struct backend_store *store;
+    struct persist_backend_read_args args;
+    struct persist_backend_read_result result;
+};
+
+static int32_t attempt_read(void *ctx, const struct persist_backend_call *call,
+                            struct persist_backend_error *error)
+{
+    struct read *r = ctx;
+
+    r->result =
+        (struct persist_backend_read_result){.struct_size = sizeof(r->result)};
+    return r->store->plugin->ops.read(r->store->handle, call, &r->args,
+                                      &r->result, error);
+}
+
+/* Where the bytes must start, given the size the plugin states. */
+static uint64_t expected_offset(const struct read *r)
+{
+    uint64_t total = r->result.total;
+
+    if (r->args.mode == PERSIST_BACKEND_READ_RANGE)
+        return r->args.offset < total ? r->args.offset : total;
+    return total > r->args.len ? total - r->args.len : 0;
+}
+
+static const char *check_read(void *ctx, int *out_status)
+{
+    struct read *r = ctx;
+    struct persist_backend_read_result *got = &r->result;
+    bool ended = store_text_ended(got->etag, sizeof(got->etag));
+    uint64_t start = expected_offset(r);
+    uint64_t left = got->total - start;
+    uint64_t expected = left < r->args.len ? left : r->args.len;
+
+    if (!ended)
+        return "answered with an endless etag";
+    if (got->len > r->args.len)
+        return "says that it read more than was asked for";
+    if (got->len != expected)
+        return "read another number of bytes than there are";
+    /* Of no bytes it does not matter where they start. */
+    if (got->len > 0 && got->offset != start)
+        return "read from another place than it was asked to";
+    got->offset = start;
+    if (r->args.etag && got->etag[0] && strcmp(r->args.etag, got->etag) != 0) {
+        *out_status = PERSIST_E_PRECONDITION;
+        return "read another version than it was asked to: the object changed";
+    }
+    return NULL;
+}
+
+int backend_read(struct backend_store *s, struct persist_op *op,
+                 const struct backend_read *read,
+                 struct backend_read_answer *out, struct persist_error *err)
+{
+    struct read r = {.store = s};
+    struct store_call call = {.store = s,
+                              .op = op,
+                              .what = "read",
+                              .key = read->key,
+                              .ctx = &r,
+                              .attempt = attempt_read,
+                              .check = check_read};
+    int rc = store_check_key(s, read->key, err);
+
+    if (rc != PERSIST_OK)
+        return rc;
+    if (read->len == 0)
+        return error_set(err, PERSIST_E_INVALID, "read: a buffer of no bytes");
+    r.args = (struct persist_backend_read_args){
+        .struct_size = sizeof(r.args),
+        .mode = read->suffix ? PERSIST_BACKEND_READ_SUFFIX
+                             : PERSIST_BACKEND_READ_RANGE,
+        .key = read->key,
+        .offset = read->suffix ? 0 : read->offset,
+        .buffer = read->buffer,
+        .len = read->len,
+        .etag = read->etag && read->etag[0] ? read->etag : NULL,
+    };
+    rc = store_call(&call, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    out->len = (size_t)r.result.len;
+    out->offset = r.result.offset;
+    out->total = r.result.total;
+    memcpy(out->etag, r.result.etag, sizeof(out->etag));
+    return PERSIST_OK;
+}
+
+/* ------------------------------------------------------------------- head */
+
+struct head {
+    struct backend_store *store;
+    struct persist_backend_head_args args;
+    struct persist_backend_head_result result;
+};
+
+static int32_t attempt_head(void *ctx, const struct persist_backend_call *call,
+                            struct persist_backend_error *error)
+{
+    struct head *h = ctx;
+
+    h->result =
+        (struct persist_backend_head_result){.struct_size = sizeof(h->result)};
+    return h->store->plugin->ops.head(h->store->handle, call, &h->args,
+                                      &h->result, error);
+}
+
+static const char *check_head(void *ctx, int *out_status)
+{
+    struct head *h = ctx;
+
+    (void)out_status;
+    return store_text_ended(h->result.etag, sizeof(h->result.etag))
+               ? NULL
+               : "answered with an endless etag";
+}
+
+int backend_head(struct backend_store *s, struct persist_op *op,
+                 const char *key, struct backend_head_answer *out,
+                 struct persist_error *err)
+{
+    struct head h = {
+        .store = s,
+        .args = {.struct_size = sizeof(struct persist_backend_head_args),
+                 .key = key}};
+    struct store_call call = {.store = s,
+                              .op = op,
+                              .what = "head",
+                              .key = key,
+                              .ctx = &h,
+                              .attempt = attempt_head,
+                              .check = check_head};
+    int rc = store_check_key(s, key, err);
+
+    if (rc == PERSIST_OK)
+        rc = store_call(&call, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    out->size = h.result.size;
+    out->has_modified = (h.result.present & PERSIST_BACKEND_HAS_MODIFIED) != 0;
+    out->modified_us = out->has_modified ? h.result.modified_us : 0;
+    memcpy(out->etag, h.result.etag, sizeof(out->etag));
+    return PERSIST_OK;
+}
+
+/* ----------------------------------------------------------------- delete */
+
+struct delete
+{
+    struct backend_store *store;
+    struct persist_backend_delete_args args;
+    struct persist_backend_delete_result result;
+};
+
+static int32_t attempt_delete(void *ctx,
+                              const struct persist_backend_call *call,
+                              struct persist_backend_error *error)
+{
+    struct delete *d = ctx;
+
+    d->result = (struct persist_backend_delete_result){.struct_size =
+                                                           sizeof(d->result)};
+    return d->store->plugin->ops.delete_object(d->store->handle, call, &d->args,
+                                               &d->result, error);
+}
+
+/* After a lost answer "it was absent" may speak of our own first attempt; and
+ * a word from a newer minor says nothing to us. */
+static uint32_t what_it_was(uint32_t was, bool maybe)
+{
+    if (was == PERSIST_BACKEND_WAS_THERE)
+        return was;
+    if (was == PERSIST_BACKEND_WAS_ABSENT && !maybe)
+        return was;
+    return PERSIST_BACKEND_WAS_UNKNOWN;
+}
+
+int backend_delete(struct backend_store *s, struct persist_op *op,
+                   const char *key, uint32_t *out_was,
+                   struct persist_error *err)
+{
+    struct delete d = {
+        .store = s,
+        .args = {.struct_size = sizeof(struct persist_backend_delete_args),
+                 .key = key}};
+    struct store_call call = {.store = s,
+                              .op = op,
+                              .what = "delete",
+                              .key = key,
+                              .flags = STORE_CALL_WRITE,
+                              .ctx = &d,
+                              .attempt = attempt_delete};
+    int rc = store_check_key(s, key, err);
+
+    if (rc == PERSIST_OK)
+        rc = store_call(&call, err);
+    if (rc == PERSIST_OK && out_was)
+        *out_was = what_it_was(d.result.was, call.maybe);
+    return rc;
+}
