@@ -144,7 +144,7 @@ static const struct errno_row {
     {ENOTEMPTY, PERSIST_E_IO, "Directory not empty"},
     {ELOOP, PERSIST_E_IO, "Too many levels of symbolic links"},
     {EOVERFLOW, PERSIST_E_IO, "Value too large for defined data type"},
-    {EILSEQ, PERSIST_E_IO, "Invalid or incomplete multibyte character"},
+    {EILSEQ, PERSIST_E_IO, "Invalid or incomplete multibyte or wide character"},
     {EOPNOTSUPP, PERSIST_E_IO, "Operation not supported"},
     {ENETDOWN, PERSIST_E_IO, "Network is down"},
     {ENETUNREACH, PERSIST_E_IO, "Network is unreachable"},
