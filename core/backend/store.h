@@ -63,6 +63,9 @@ struct backend_put {
     const void *data;
     size_t len;
     bool if_absent;
+    /* Also when the instance is interrupted: settling and giving up.  op is
+     * then one without a parent, with a deadline. */
+    bool past_cancel;
 };
 int backend_put(struct backend_store *s, struct persist_op *op,
                 const struct backend_put *put, bool *out_maybe,
@@ -101,6 +104,7 @@ struct backend_read {
     void *buffer;
     size_t len;
     const char *etag; /* pin; NULL or "": any */
+    bool past_cancel; /* as in backend_put */
 };
 struct backend_read_answer {
     size_t len;

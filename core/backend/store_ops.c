@@ -84,6 +84,8 @@ int backend_put(struct backend_store *s, struct persist_op *op,
     };
     if (put->if_absent)
         call.flags |= STORE_CALL_IF_ABSENT;
+    if (put->past_cancel)
+        call.flags |= STORE_CALL_PAST_CANCEL;
     rc = store_call(&call, err);
     if (out_maybe)
         *out_maybe = call.maybe;
@@ -173,6 +175,8 @@ int backend_read(struct backend_store *s, struct persist_op *op,
         .len = read->len,
         .etag = read->etag && read->etag[0] ? read->etag : NULL,
     };
+    if (read->past_cancel)
+        call.flags |= STORE_CALL_PAST_CANCEL;
     rc = store_call(&call, err);
     if (rc != PERSIST_OK)
         return rc;
