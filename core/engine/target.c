@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/metadata.h"
+#include "transfer/download.h"
 
 #define LATEST_PAGE                                                            \
     64 /* the first few indices hold a live one nearly always                  \
@@ -74,32 +74,21 @@ void target_text(const struct target *t, const uint64_t *index,
 static int check_mark(struct persist_store *store, struct persist_op *op,
                       const char *key, struct persist_error *err)
 {
-    char bytes[CLAIM_LEN];
-    struct backend_read read = {
-        .key = key, .buffer = bytes, .len = sizeof(bytes)};
-    struct backend_read_answer answer;
-    struct marker marker;
-    int rc = backend_read(store->backend, op, &read, &answer, err);
+    enum download_kind kind = DOWNLOAD_SNAPSHOT;
+    int rc = download_peek(store->backend, op, key, &kind, err);
 
     if (rc == PERSIST_E_NOT_FOUND)
         return PERSIST_OK;
-    if (rc != PERSIST_OK)
+    if (rc != PERSIST_OK || kind != DOWNLOAD_SNAPSHOT)
         return rc;
-    if (answer.total == TOMBSTONE_LEN)
-        rc = tombstone_decode(bytes, answer.len, &marker, err);
-    else if (answer.total == CLAIM_LEN)
-        rc = claim_decode(bytes, answer.len, &marker, err);
-    else
-        rc = error_set(err, PERSIST_E_CORRUPT,
-                       "an object changed its size while it was looked at");
-    if (rc != PERSIST_OK)
-        error_object(err, "%s", key);
-    return rc;
+    error_set(err, PERSIST_E_CORRUPT,
+              "a claim or tombstone became something else while it was looked "
+              "at");
+    error_object(err, "%s", key);
+    return PERSIST_E_CORRUPT;
 }
 
-/* Data without its claim: nothing that Persist does leaves it so, but a
- * deletion may have taken both since they were listed. */
-static int check_data_alone(struct persist_store *store, struct persist_op *op,
+int target_check_data_alone(struct persist_store *store, struct persist_op *op,
                             const char *key, struct persist_error *err)
 {
     struct backend_head_answer answer;
@@ -126,7 +115,7 @@ static int judge(struct persist_store *store, struct persist_op *op,
     key_format(t->prefix, s->index, data ? KEY_DATA : KEY_SNAP, key);
     if (kind == INDEX_SNAPSHOT || kind == INDEX_SNAPSHOT_DATA)
         return PERSIST_OK;
-    int rc = data ? check_data_alone(store, op, key, err)
+    int rc = data ? target_check_data_alone(store, op, key, err)
                   : check_mark(store, op, key, err);
     return rc == PERSIST_OK ? 1 : rc;
 }
@@ -145,36 +134,42 @@ static int nothing_found(const struct target *t, bool any,
     return PERSIST_E_NOT_FOUND;
 }
 
-int target_locate(struct persist_store *store, struct persist_op *op,
-                  const struct target *t, uint64_t *out_index,
+int target_latest(struct persist_store *store, struct persist_op *op,
+                  const struct target *t, struct index_state *out,
                   char out_key[KEY_CAP], struct persist_error *err)
 {
     struct session_walk *walk = NULL;
-    struct index_state state;
     bool any = false;
-    int rc;
+    int rc = session_walk_open(store, op, t->prefix, LATEST_PAGE, &walk, err);
 
-    if (t->has_index) {
-        *out_index = t->index;
-        key_format(t->prefix, t->index, KEY_SNAP, out_key);
-        return PERSIST_OK;
-    }
-    rc = session_walk_open(store, op, t->prefix, LATEST_PAGE, &walk, err);
     if (rc != PERSIST_OK)
         return rc;
     for (;;) {
-        rc = session_walk_next(walk, &state, err);
+        rc = session_walk_next(walk, out, err);
         if (rc == 0)
             rc = nothing_found(t, any, err);
         if (rc < 0)
             break;
         any = true;
-        rc = judge(store, op, t, &state, out_key, err);
+        rc = judge(store, op, t, out, out_key, err);
         if (rc <= 0)
             break;
     }
-    if (rc == PERSIST_OK)
-        *out_index = state.index;
     session_walk_close(walk);
+    return rc;
+}
+
+int target_locate(struct persist_store *store, struct persist_op *op,
+                  const struct target *t, uint64_t *out_index,
+                  char out_key[KEY_CAP], struct persist_error *err)
+{
+    struct index_state state = {.index = t->index};
+    int rc = PERSIST_OK;
+
+    if (t->has_index)
+        key_format(t->prefix, t->index, KEY_SNAP, out_key);
+    else
+        rc = target_latest(store, op, t, &state, out_key, err);
+    *out_index = state.index;
     return rc;
 }

@@ -63,14 +63,25 @@ int session_walk_next(struct session_walk *w, struct index_state *out,
                       struct persist_error *err);
 void session_walk_close(struct session_walk *w);
 
+/* The latest live index of a session and the key of its snapshot: one listing,
+ * and one small read for each claim and tombstone above it, because a snapshot
+ * cut to that very size must be found CORRUPT and not passed over. NOT_FOUND
+ * says what is missing: the session, or a live snapshot in it. */
+int target_latest(struct persist_store *store, struct persist_op *op,
+                  const struct target *t, struct index_state *out,
+                  char out_key[KEY_CAP], struct persist_error *err);
+
 /* Where the snapshot of a target lies: fills key and index.  Without an index,
- * the latest live one: one listing, and one small read for each claim and
- * tombstone above it, because a snapshot cut to that very size must be found
- * CORRUPT and not passed over.  With an index: reads nothing; the caller reads
- * .snap and, finding a claim, .data.  NOT_FOUND says what is missing: the
- * session, or a live snapshot in it. */
+ * the latest.  With one: reads nothing; the caller reads .snap and, finding a
+ * claim, .data (open.h does it for most). */
 int target_locate(struct persist_store *store, struct persist_op *op,
                   const struct target *t, uint64_t *out_index,
                   char out_key[KEY_CAP], struct persist_error *err);
+
+/* A .data was seen and its .snap was not.  Nothing that Persist does leaves it
+ * so, but a deletion may have taken both since: OK where it is gone now, else
+ * CORRUPT. */
+int target_check_data_alone(struct persist_store *store, struct persist_op *op,
+                            const char *data_key, struct persist_error *err);
 
 #endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finding and opening one snapshot; the table in the header is the whole of it.
+ *
+ * Moves no payload (transfer/) and knows no options (restore.c).
+ */
+#include "engine/open.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TRIES 2 /* a deletion in between is met once */
+
+static int not_found(const struct place *place, const char *what,
+                     struct persist_error *err)
+{
+    error_set(err, PERSIST_E_NOT_FOUND, "snapshot \"%s\" %s", place->text,
+              what);
+    error_object(err, "%s", place->text);
+    return PERSIST_E_NOT_FOUND;
+}
+
+static void name_failure(const struct place *place, int rc,
+                         struct persist_error *err)
+{
+    if ((rc != PERSIST_E_CORRUPT && rc != PERSIST_E_UNSUPPORTED) ||
+        place->text[0] == '\0') /* not located yet */
+        return;
+    error_prefix(err, "snapshot \"%s\"", place->text);
+    if (err && !err->object[0])
+        error_object(err, "%s", place->text);
+}
+
+/* ------------------------------------------------------------------ finding
+ */
+
+struct finder {
+    struct persist_store *store;
+    struct persist_op *op;
+    const struct target *t;
+    open_look_fn look;
+    void *ctx;
+};
+
+/* Nothing at .snap. */
+static int absent(const struct finder *f, struct place *place,
+                  struct persist_error *err)
+{
+    char key[KEY_CAP];
+
+    key_format(f->t->prefix, place->index, KEY_DATA, key);
+    int rc = target_check_data_alone(f->store, f->op, key, err);
+    return rc == PERSIST_OK ? not_found(place, "does not exist", err) : rc;
+}
+
+/* A claim at .snap, or a listing that said so: .data is the snapshot. */
+static int look_at_data(const struct finder *f, struct place *place,
+                        struct persist_error *err)
+{
+    enum download_kind kind = DOWNLOAD_SNAPSHOT;
+
+    key_format(f->t->prefix, place->index, KEY_DATA, place->key);
+    int rc = f->look(f->ctx, place, &kind, err);
+    if (rc == PERSIST_E_NOT_FOUND)
+        return not_found(place, "is not finished: its index is reserved", err);
+    if (rc != PERSIST_OK || kind == DOWNLOAD_SNAPSHOT)
+        return rc;
+    if (kind == DOWNLOAD_TOMBSTONE)
+        return not_found(place, "was deleted", err);
+    return error_set(err, PERSIST_E_CORRUPT,
+                     "there is a claim where its data should be");
+}
+
+static int look_at_snap(const struct finder *f, struct place *place,
+                        struct persist_error *err)
+{
+    enum download_kind kind = DOWNLOAD_SNAPSHOT;
+    int rc = f->look(f->ctx, place, &kind, err);
+
+    if (rc == PERSIST_E_NOT_FOUND)
+        return absent(f, place, err);
+    if (rc != PERSIST_OK || kind == DOWNLOAD_SNAPSHOT)
+        return rc;
+    if (kind == DOWNLOAD_TOMBSTONE)
+        return not_found(place, "was deleted", err);
+    return look_at_data(f, place, err);
+}
+
+static int find_once(const struct finder *f, struct place *place,
+                     struct persist_error *err)
+{
+    enum key_kind at = KEY_SNAP;
+    uint64_t index = 0;
+    int rc =
+        target_locate(f->store, f->op, f->t, &place->index, place->key, err);
+
+    if (rc != PERSIST_OK)
+        return rc;
+    target_text(f->t, &place->index, place->text);
+    key_parse(f->t->prefix, place->key, &index, &at);
+    return at == KEY_DATA ? look_at_data(f, place, err)
+                          : look_at_snap(f, place, err);
+}
+
+int open_find(struct persist_store *store, struct persist_op *op,
+              const struct target *t, open_look_fn look, void *ctx,
+              struct place *out, struct persist_error *err)
+{
+    const struct finder f = {store, op, t, look, ctx};
+    int rc = PERSIST_E_INTERNAL;
+
+    for (int i = 0; i < TRIES; i++) {
+        *out = (struct place){.index = t->index};
+        rc = find_once(&f, out, err);
+        /* Where an index was asked for, its absence is the answer; where the
+         * latest was, it was there a moment ago. */
+        bool again = rc == PERSIST_E_PRECONDITION ||
+                     (rc == PERSIST_E_NOT_FOUND && !t->has_index &&
+                      out->text[0] != '\0');
+        if (!again)
+            break;
+    }
+    name_failure(out, rc, err);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ opening
+ */
+
+int open_check_identity(const struct target *t, uint64_t index,
+                        const struct persist_metadata *m,
+                        struct persist_error *err)
+{
+    if (m->agent_id && m->session_id && m->snapshot_index == index &&
+        strcmp(m->agent_id, t->address.agent) == 0 &&
+        strcmp(m->session_id, t->address.session) == 0)
+        return PERSIST_OK;
+    return error_set(err, PERSIST_E_CORRUPT,
+                     "another snapshot lies in its place: agent \"%.80s\", "
+                     "session \"%.80s\", index %" PRIu64,
+                     m->agent_id ? m->agent_id : "",
+                     m->session_id ? m->session_id : "", m->snapshot_index);
+}
+
+struct look {
+    struct persist_store *store;
+    struct persist_op *op;
+    const struct target *t;
+    enum open_how how;
+    struct download *download;
+};
+
+static int look_download(void *ctx, const struct place *place,
+                         enum download_kind *out_kind,
+                         struct persist_error *err)
+{
+    struct look *l = ctx;
+    const struct download_request request = {
+        .store = l->store->backend,
+        .op = l->op,
+        .key = place->key,
+        .metadata_only = l->how == OPEN_METADATA,
+        .ranged = l->how == OPEN_RANGE,
+    };
+    int rc = download_open(&request, out_kind, &l->download, err);
+
+    if (rc != PERSIST_OK || !l->download)
+        return rc;
+    rc = open_check_identity(l->t, place->index, download_metadata(l->download),
+                             err);
+    if (rc != PERSIST_OK) {
+        download_close(l->download);
+        l->download = NULL;
+    }
+    return rc;
+}
+
+int open_snapshot(struct persist_store *store, struct persist_op *op,
+                  const struct target *t, enum open_how how,
+                  struct place *out_place, struct download **out,
+                  struct persist_error *err)
+{
+    struct look l = {store, op, t, how, NULL};
+    int rc = open_find(store, op, t, look_download, &l, out_place, err);
+
+    *out = l.download;
+    return rc;
+}
+
+int open_explain(struct persist_store *store, struct persist_op *op,
+                 const struct target *t, const struct place *place, int rc,
+                 struct persist_error *err)
+{
+    enum download_kind kind = DOWNLOAD_SNAPSHOT;
+    char key[KEY_CAP];
+
+    if (rc == PERSIST_E_PRECONDITION || rc == PERSIST_E_NOT_FOUND) {
+        key_format(t->prefix, place->index, KEY_SNAP, key);
+        if (download_peek(store->backend, op, key, &kind, NULL) == PERSIST_OK &&
+            kind == DOWNLOAD_TOMBSTONE)
+            return not_found(place, "was deleted while it was read", err);
+    }
+    name_failure(place, rc, err);
+    return rc;
+}

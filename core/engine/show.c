@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading what a snapshot says of itself, and nothing of its payload. */
+#include "engine/open.h"
+
+int persist_show(struct persist_store *store, const char *address,
+                 struct persist_metadata **out, struct persist_error *err)
+{
+    struct download *download = NULL;
+    struct persist_op own;
+    struct persist_op *op = NULL;
+    struct target target;
+    struct place place;
+
+    if (!out)
+        return error_set(err, PERSIST_E_MISUSE, "out is NULL");
+    *out = NULL;
+    int rc = engine_begin(store, NULL, 0, &own, &op, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    rc = target_parse(store, address, &target, err);
+    if (rc == PERSIST_OK)
+        rc = open_snapshot(store, op, &target, OPEN_METADATA, &place, &download,
+                           err);
+    if (rc == PERSIST_OK)
+        *out = download_take_metadata(download);
+    download_close(download);
+    engine_end(store, &own);
+    return rc;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The payload, frame by frame: stored bytes through the window, one frame
+ * decoded at a time, the sums at the end.
+ *
+ * Where a frame lies is known beforehand with zstd (the seek table) and read
+ * from the member's head with gzip; everything else is the same for both.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/gzip_member.h"
+#include "transfer/download_impl.h"
+#include "util/crc32c.h"
+#include "util/le.h"
+
+static int corrupt_frame(const struct download *d, const char *what,
+                         struct persist_error *err)
+{
+    return error_set(err, PERSIST_E_CORRUPT,
+                     "frame %" PRIu64 " (at byte %" PRIu64 ") %s", d->frame,
+                     d->stored_pos, what);
+}
+
+/* ---------------------------------------------------------------- window */
+
+#define WINDOW_MAX (UINT32_C(8) << 20)
+
+size_t window_limit(const struct object *o)
+{
+    uint64_t quarter = budget_limit(backend_store_env(o->store)->budget) / 4;
+
+    if (quarter > WINDOW_MAX)
+        return WINDOW_MAX;
+    return quarter < SNAPSHOT_SUFFIX ? SNAPSHOT_SUFFIX : (size_t)quarter;
+}
+
+/* Bytes held beside the window. */
+static uint64_t held(const struct download *d)
+{
+    uint64_t map = d->map.frames ? d->map.n_frames * sizeof(*d->map.frames) : 0;
+
+    return d->tail_len + map + d->payload_cap;
+}
+
+static int window_grow(struct download *d, size_t cap,
+                       struct persist_error *err)
+{
+    if (cap <= d->window_cap)
+        return PERSIST_OK;
+    int rc = object_reserve(&d->object, held(d) + cap, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    uint8_t *window = realloc(d->window, cap);
+    if (!window)
+        return error_memory(err);
+    d->window = window;
+    d->window_cap = cap;
+    return PERSIST_OK;
+}
+
+int window_hold(struct download *d, uint64_t offset, size_t n,
+                struct persist_error *err)
+{
+    uint64_t end = d->window_offset + d->window_len;
+    bool inside = offset >= d->window_offset && offset < end;
+    size_t kept = inside ? (size_t)(end - offset) : 0;
+
+    if (kept >= n)
+        return PERSIST_OK;
+    int rc = window_grow(d, n, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    if (kept > 0)
+        memmove(d->window, d->window + (offset - d->window_offset), kept);
+    d->window_offset = offset;
+    d->window_len = kept;
+    uint64_t left = d->object.total - offset - kept;
+    size_t more = d->window_cap - kept;
+    if (more > left)
+        more = (size_t)left;
+    rc = object_read(&d->object, offset + kept, d->window + kept, more, err);
+    if (rc == PERSIST_OK)
+        d->window_len += more;
+    return rc;
+}
+
+/* n stored bytes from where the download is; they end before the trailer. */
+static int stored_bytes(struct download *d, size_t n, const uint8_t **out,
+                        struct persist_error *err)
+{
+    if (n > d->map.trailer_offset - d->stored_pos)
+        return corrupt_frame(d, "reaches into the trailer", err);
+    if (d->small) {
+        *out = d->tail + d->stored_pos;
+        return PERSIST_OK;
+    }
+    int rc = window_hold(d, d->stored_pos, n, err);
+    if (rc == PERSIST_OK)
+        *out = d->window + (d->stored_pos - d->window_offset);
+    return rc;
+}
+
+/* ----------------------------------------------------------------- start */
+
+static uint32_t longest_frame(const struct download *d)
+{
+    uint32_t longest = 0;
+
+    if (d->map.codec == CODEC_GZIP)
+        return (uint32_t)frame_bound(CODEC_GZIP, d->payload_cap);
+    for (uint64_t i = 0; i < d->map.n_frames; i++)
+        if (d->map.frames[i].stored_len > longest)
+            longest = d->map.frames[i].stored_len;
+    return longest;
+}
+
+/* As much as is to be read, up to what a read should move at once, but never
+ * less than one frame. */
+static size_t choose_window(const struct download *d, uint64_t stored)
+{
+    uint64_t least = longest_frame(d);
+    uint64_t cap = window_limit(&d->object);
+
+    if (cap > stored)
+        cap = stored;
+    return (size_t)(cap < least ? least : cap);
+}
+
+/* Where in the object reading starts, and how many bytes lie before its end. */
+static void seek_first_frame(struct download *d, uint64_t *out_stored)
+{
+    d->stored_pos = d->header_len;
+    if (d->whole || d->map.codec == CODEC_GZIP) {
+        *out_stored = d->map.trailer_offset;
+        return;
+    }
+    d->frame = d->range_start / d->frame_size;
+    if (d->frame >= d->map.n_frames) { /* an empty range at the end */
+        d->ended = true;
+        *out_stored = 0;
+        return;
+    }
+    uint64_t last = (d->range_end + d->frame_size - 1) / d->frame_size;
+    d->stored_pos = d->map.frames[d->frame].stored_offset;
+    d->payload_pos = d->map.frames[d->frame].payload_offset;
+    *out_stored = (last < d->map.n_frames ? d->map.frames[last].stored_offset
+                                          : d->map.trailer_offset) -
+                  d->stored_pos;
+}
+
+static int start_sums(struct download *d, struct persist_error *err)
+{
+    const uint8_t *head = d->tail;
+
+    if (!d->whole)
+        return PERSIST_OK;
+    d->sha = sha256_create();
+    if (!d->sha)
+        return error_memory(err);
+    if (!d->small) {
+        int rc = window_hold(d, 0, d->header_len, err);
+        if (rc != PERSIST_OK)
+            return rc;
+        head = d->window;
+    }
+    d->crc = crc32c(0, head, d->header_len);
+    return PERSIST_OK;
+}
+
+static int start(struct download *d, struct persist_error *err)
+{
+    uint64_t stored = 0;
+
+    d->started = true;
+    atomic_store(&d->object.op->payload_total, download_length(d));
+    d->payload_cap = d->frame_size < d->map.payload_len
+                         ? d->frame_size
+                         : (size_t)d->map.payload_len;
+    seek_first_frame(d, &stored);
+    if (d->ended)
+        return PERSIST_OK;
+    size_t window = d->small ? 0 : choose_window(d, stored);
+    uint64_t memory = held(d) +
+                      frame_decoder_memory(d->map.codec, d->frame_size) +
+                      (window > d->window_cap ? window : d->window_cap);
+    int rc = object_reserve(&d->object, memory, err);
+    if (rc == PERSIST_OK)
+        rc = window_grow(d, window, err);
+    if (rc == PERSIST_OK)
+        rc = start_sums(d, err);
+    if (rc != PERSIST_OK || d->map.n_frames == 0)
+        return rc;
+    d->payload = malloc(d->payload_cap);
+    d->decoder = frame_decoder_create(d->map.codec, d->frame_size);
+    return d->payload && d->decoder ? PERSIST_OK : error_memory(err);
+}
+
+/* ---------------------------------------------------------------- frames */
+
+/* How long the next frame is, stored and decoded. */
+static int measure_gzip(struct download *d, uint32_t *out_stored,
+                        uint32_t *out_payload, struct persist_error *err)
+{
+    const uint8_t *head = NULL;
+    uint16_t len = 0;
+    int rc = stored_bytes(d, MEMBER_DATA_HEAD_LEN, &head, err);
+
+    if (rc != PERSIST_OK)
+        return rc;
+    if (!member_head_get(head, MEMBER_DATA, &len) ||
+        len != MEMBER_DATA_HEAD_LEN - MEMBER_HEAD_LEN)
+        return corrupt_frame(d, "is not a data member", err);
+    *out_stored = le_get32(head + MEMBER_HEAD_LEN);
+    *out_payload = le_get32(head + MEMBER_HEAD_LEN + 4);
+    if (*out_stored < MEMBER_DATA_MIN ||
+        *out_stored > frame_bound(CODEC_GZIP, d->frame_size))
+        return corrupt_frame(d, "says it has an impossible length", err);
+    return PERSIST_OK;
+}
+
+static int measure(struct download *d, uint32_t *out_stored,
+                   uint32_t *out_payload, struct persist_error *err)
+{
+    uint64_t left = d->map.payload_len - d->payload_pos;
+    uint64_t want = left < d->frame_size ? left : d->frame_size;
+    int rc = PERSIST_OK;
+
+    if (d->map.codec == CODEC_GZIP) {
+        rc = measure_gzip(d, out_stored, out_payload, err);
+    } else {
+        const struct snapshot_frame *f = &d->map.frames[d->frame];
+        *out_stored = f->stored_len;
+        *out_payload = f->payload_len;
+    }
+    if (rc == PERSIST_OK && *out_payload != want)
+        return corrupt_frame(d,
+                             "says it has another payload length than the "
+                             "trailer leaves it",
+                             err);
+    return rc;
+}
+
+static int decode(struct download *d, const uint8_t *stored, uint32_t len,
+                  uint32_t want, struct persist_error *err)
+{
+    size_t got = 0;
+    int rc = frame_decode(d->decoder, stored, len, d->payload, d->payload_cap,
+                          &got, err);
+
+    if (rc != PERSIST_OK) {
+        error_prefix(err, "frame %" PRIu64 " (at byte %" PRIu64 ")", d->frame,
+                     d->stored_pos);
+        return rc;
+    }
+    if (got != want)
+        return corrupt_frame(d, "has another payload length than it says", err);
+    if (d->sha && sha256_update(d->sha, d->payload, got) != 0)
+        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
+    return PERSIST_OK;
+}
+
+/* Takes the next frame: *out_len of its bytes are wanted (0: none). */
+static int take_frame(struct download *d, const void **out, size_t *out_len,
+                      struct persist_error *err)
+{
+    const uint8_t *stored = NULL;
+    uint32_t stored_len = 0;
+    uint32_t payload_len = 0;
+    int rc = measure(d, &stored_len, &payload_len, err);
+
+    if (rc == PERSIST_OK)
+        rc = stored_bytes(d, stored_len, &stored, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    uint64_t from = d->payload_pos;
+    uint64_t to = from + payload_len;
+    bool wanted = to > d->range_start && from < d->range_end;
+    if (d->whole)
+        d->crc = crc32c(d->crc, stored, stored_len);
+    if (wanted) {
+        rc = decode(d, stored, stored_len, payload_len, err);
+        if (rc != PERSIST_OK)
+            return rc;
+        uint64_t first = from < d->range_start ? d->range_start : from;
+        uint64_t last = to < d->range_end ? to : d->range_end;
+        *out = d->payload + (first - from);
+        *out_len = (size_t)(last - first);
+    }
+    d->frame++;
+    d->stored_pos += stored_len;
+    d->payload_pos = to;
+    return PERSIST_OK;
+}
+
+/* ------------------------------------------------------------------- end */
+
+static int check_sums(struct download *d, struct persist_error *err)
+{
+    uint8_t sha[32];
+
+    if (d->stored_pos != d->map.trailer_offset)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "the frames end at byte %" PRIu64
+                         ", and the trailer begins at %" PRIu64,
+                         d->stored_pos, d->map.trailer_offset);
+    if (d->payload_pos != d->map.payload_len)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "the frames hold %" PRIu64
+                         " bytes, and the trailer says %" PRIu64,
+                         d->payload_pos, d->map.payload_len);
+    if (d->crc != d->map.stored_crc32c)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "the stored bytes have CRC-32C %08" PRIx32
+                         ", and the trailer says %08" PRIx32,
+                         d->crc, d->map.stored_crc32c);
+    if (sha256_final(d->sha, sha) != 0)
+        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
+    if (memcmp(sha, d->map.sha256, sizeof(sha)) != 0)
+        return error_set(err, PERSIST_E_CORRUPT,
+                         "the payload's SHA-256 is not the trailer's "
+                         "content_hash");
+    return PERSIST_OK;
+}
+
+static bool at_end(const struct download *d)
+{
+    return d->frame >= d->map.n_frames ||
+           (!d->whole && d->payload_pos >= d->range_end);
+}
+
+static int next_piece(struct download *d, const void **out, size_t *out_len,
+                      struct persist_error *err)
+{
+    int rc = PERSIST_OK;
+
+    if (!d->started)
+        rc = start(d, err);
+    while (rc == PERSIST_OK && *out_len == 0 && !d->ended) {
+        rc = op_check(d->object.op, backend_store_env(d->object.store)->clock);
+        if (rc != PERSIST_OK)
+            return error_set(err, rc,
+                             rc == PERSIST_E_TIMEOUT ? "the deadline passed"
+                                                     : "cancelled");
+        if (!at_end(d))
+            rc = take_frame(d, out, out_len, err);
+        if (rc == PERSIST_OK && at_end(d)) {
+            d->ended = true;
+            if (d->whole)
+                rc = check_sums(d, err);
+        }
+    }
+    return rc;
+}
+
+int download_next(struct download *d, const void **out, size_t *out_len,
+                  struct persist_error *err)
+{
+    int rc = d->failed;
+
+    *out = NULL;
+    *out_len = 0;
+    if (rc == PERSIST_OK)
+        rc = next_piece(d, out, out_len, &d->why);
+    if (rc == PERSIST_OK) {
+        atomic_fetch_add(&d->object.op->payload_bytes, *out_len);
+        return PERSIST_OK;
+    }
+    d->failed = rc;
+    *out_len = 0;
+    if (err)
+        *err = d->why;
+    return rc;
+}
