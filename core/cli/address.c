@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses as operands.  Taking an address apart and putting it together is
+ * the library's; here are only the rules of the command line: which store wins,
+ * and what a verb asks of its operand.
+ */
+#include "cli/address.h"
+
+#include <string.h>
+
+#include "util/error.h"
+
+static int choose_store(const struct cli *cli, struct address *address,
+                        struct persist_error *err)
+{
+    const char *option = cli->args.global[GLOBAL_STORE].text;
+    bool named = address->parts.present & PERSIST_ADDRESS_STORE;
+
+    address->store = named ? address->parts.store : option;
+    if (named && option && strcmp(option, address->parts.store) != 0)
+        return error_set(err, PERSIST_E_INVALID,
+                         "it names the store \"%s\", --store names \"%s\"",
+                         address->parts.store, option);
+    return PERSIST_OK;
+}
+
+static int check_rules(const struct address *address, unsigned rules,
+                       struct persist_error *err)
+{
+    uint32_t present = address->parts.present;
+    bool index = present & (PERSIST_ADDRESS_INDEX | PERSIST_ADDRESS_LATEST);
+
+    if (rules & ADDRESS_AGENT && !(present & PERSIST_ADDRESS_AGENT))
+        return error_set(err, PERSIST_E_INVALID, "it names no agent");
+    if (rules & ADDRESS_NO_INDEX && index)
+        return error_set(err, PERSIST_E_INVALID, "no index belongs here");
+    if (rules & ADDRESS_INDEX && !index) {
+        error_set(err, PERSIST_E_INVALID, "it names no snapshot");
+        error_hint(err, "add @INDEX, or @latest for the latest one");
+        return PERSIST_E_INVALID;
+    }
+    return PERSIST_OK;
+}
+
+int address_read(const struct cli *cli, const char *text, unsigned rules,
+                 struct address *out, struct persist_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    out->parts.struct_size = sizeof(out->parts);
+    int rc = text && text[0] ? persist_address_parse(text, &out->parts, err)
+                             : PERSIST_OK;
+    if (text && !text[0])
+        rc = error_set(err, PERSIST_E_INVALID, "an address is empty");
+    if (rc == PERSIST_OK)
+        rc = choose_store(cli, out, err);
+    if (rc == PERSIST_OK)
+        rc = check_rules(out, rules, err);
+    if (rc == PERSIST_OK && out->parts.present & PERSIST_ADDRESS_AGENT) {
+        struct persist_address bare = out->parts;
+        bare.present &= ~PERSIST_ADDRESS_STORE;
+        rc = persist_address_format(&bare, out->text, sizeof(out->text), err);
+    }
+    if (rc != PERSIST_OK && err->object[0] == '\0' && text)
+        error_object(err, "%s", text);
+    return rc;
+}
+
+int address_open(struct cli *cli, const struct address *address,
+                 struct persist_store **out, struct persist_error *err)
+{
+    return cli_open_store(cli, address->store, out, err);
+}
+
+void address_text(const char *agent, const char *session, const uint64_t *index,
+                  char out[ADDRESS_TEXT_LEN])
+{
+    struct persist_address parts = PERSIST_ADDRESS_INIT;
+    bool fits = strlen(agent) < sizeof(parts.agent) &&
+                (!session || strlen(session) < sizeof(parts.session));
+
+    if (fits) {
+        parts.present = PERSIST_ADDRESS_AGENT;
+        strcpy(parts.agent, agent);
+    }
+    if (fits && session) {
+        parts.present |= PERSIST_ADDRESS_SESSION;
+        strcpy(parts.session, session);
+    }
+    if (fits && session && index) {
+        parts.present |= PERSIST_ADDRESS_INDEX;
+        parts.index = *index;
+    }
+    if (!fits || persist_address_format(&parts, out, ADDRESS_TEXT_LEN, NULL) !=
+                     PERSIST_OK)
+        strcpy(out, "?");
+}
