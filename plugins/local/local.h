@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local backend: objects are files of a directory, the root.
+ *
+ *     local.c      descriptor and ops table; open, close, limits
+ *     options.c    what a user may set
+ *     root.c       the root directory's descriptor; makes it where asked to
+ *     dirs.c       folders below it, and which of them are known to be synced
+ *     key.c        what a key may look like
+ *     put.c, put_many.c      one buffer, many buffers
+ *     upload.c     parts and commits; uploads.c: the table of those under way;
+ *                  receipts.c: what a commit must prove; writeback.c: how much
+ *                  of an upload may be dirty; crc.c: checksums of pieces
+ *     read.c       read, head, delete
+ *     list.c       keys in order; walk.c: the tree in that order; folder.c: one
+ *                  folder's names, sorted
+ *     leftovers.c  temporaries of writes that died
+ *     probe.c      what a person wants to know
+ *     status.c     errno to code and message
+ *
+ * The protocol of a write is core/posix/durable.h, the walk below the root
+ * core/posix/confine.h.  Names that start with a dot are the backend's own.
+ * Threads: everything here may be called by several at once.
+ */
+#ifndef PERSIST_LOCAL_H
+#define PERSIST_LOCAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <persist/backend.h>
+
+#include "posix/durable.h"
+
+#define LOCAL_KEY_MAX 3900 /* PATH_MAX less a temporary's name */
+#define LOCAL_KEY_CAP (LOCAL_KEY_MAX + 1)
+#define LOCAL_PROBE_KEY ".persist-probe"
+/* How often an op starts again when a folder vanishes under it. */
+#define LOCAL_VANISH_TRIES 16
+/* Long reads and writes look up from work this often. */
+#define LOCAL_SLICE ((size_t)4 << 20)
+
+#define LOCAL_KNOWN_DIRS 32
+
+/* A folder whose name, and those of all above it, are on the medium. The open
+ * descriptor keeps its inode number from being given to another. */
+struct local_known_dir {
+    char *path; /* NULL: free slot */
+    int fd;
+    dev_t dev;
+    ino_t ino;
+    uint64_t used; /* by local_store.dirs_clock */
+};
+
+struct local_upload;
+
+struct local_store {
+    const struct persist_backend_host *host;
+    void *host_store;
+    char *root_path; /* absolute */
+    mode_t dir_mode;
+    mode_t file_mode;
+    bool create;
+
+    pthread_mutex_t root_lock;
+    int root_fd;       /* root_lock; -1 until it is needed */
+    bool root_settled; /* root_lock; its own name is on the medium */
+
+    pthread_mutex_t dirs_lock;
+    uint64_t dirs_clock;                            /* dirs_lock */
+    struct local_known_dir known[LOCAL_KNOWN_DIRS]; /* dirs_lock */
+
+    pthread_mutex_t uploads_lock;
+    struct local_upload *uploads; /* uploads_lock */
+    uint64_t next_upload;         /* uploads_lock */
+    uint64_t nonce;               /* of this opened store, in upload ids */
+
+    /* For tests: what listings cost. */
+    atomic_uint_fast64_t n_dirs_opened;
+    atomic_uint_fast64_t n_entries_read;
+};
+
+/* ------------------------------------------------------------- options.c */
+
+#define LOCAL_N_OPTIONS 4
+extern const struct persist_backend_option local_options[LOCAL_N_OPTIONS];
+int32_t options_apply(struct local_store *s,
+                      const struct persist_backend_config *config,
+                      struct persist_backend_error *err);
+
+/* -------------------------------------------------------------- status.c */
+
+/* Sets status and message (printf); returns status. */
+int32_t status_set(struct persist_backend_error *err, int32_t status,
+                   const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The code for an errno value (positive), with "cannot WHAT KEY: text". */
+int32_t status_errno(struct persist_backend_error *err, int error,
+                     const char *what, const char *key);
+int32_t status_of_errno(int error);
+/*
+ * What became of a walk along `path` that answered -error: absent where there
+ * is no such object (or a file where the key wants a folder), CORRUPT where a
+ * link or special file stands in the way, CONFIG where the root itself has been
+ * removed, else as status_errno.
+ */
+int32_t status_walk(struct local_store *s, struct persist_backend_error *err,
+                    int error, const char *what, const char *path,
+                    int32_t absent);
+/* CANCELLED or TIMEOUT where the call is to stop. */
+int32_t status_check(const struct local_store *s,
+                     const struct persist_backend_call *call,
+                     struct persist_backend_error *err);
+
+/* ---------------------------------------------------------------- root.c */
+
+/*
+ * The root's descriptor, borrowed for the life of the store.  A missing root is
+ * CONFIG; but where it would be created, it is made for a write, and NOT_FOUND
+ * for anything else: nothing has been saved yet.
+ */
+int32_t root_get(struct local_store *s, bool for_write, int *out_fd,
+                 struct persist_backend_error *err);
+/* Whether the opened root has been removed since. */
+bool root_is_gone(struct local_store *s);
+void root_close(struct local_store *s);
+
+/* ---------------------------------------------------------------- dirs.c */
+
+/* The folder for writing, made where it is missing, every name on the way to it
+ * synced. 0 or -errno. Steady state: openat2, fstat. */
+int dirs_make(struct local_store *s, int root_fd, const char *folder,
+              int *out_fd);
+void dirs_finish(struct local_store *s);
+
+/* ----------------------------------------------------------------- key.c */
+
+int32_t key_check(const char *key, struct persist_backend_error *err);
+/* A prefix of keys: may end in the middle of a name. */
+int32_t key_check_prefix(const char *prefix, struct persist_backend_error *err);
+/* A name that can be a component of a key. */
+bool key_name_ok(const char *name);
+/* The key's folder ("" for none) without the slash; returns its last name. */
+const char *key_split(const char *key, char folder[LOCAL_KEY_CAP]);
+
+/* ------------------------------------------------------------ read.c, put.c */
+
+void etag_format(const struct stat *st, char out[PERSIST_BACKEND_ETAG_MAX]);
+int64_t modified_us(const struct stat *st);
+/* OK, NOT_FOUND, or why what stands at the name in dir_fd is no object. */
+int32_t object_check(int dir_fd, const char *name, const char *key,
+                     struct persist_backend_error *err);
+/* Given bytes against the checksum given with them. */
+int32_t data_check(const struct local_store *s, const void *data, uint64_t len,
+                   bool has_crc, uint32_t crc,
+                   struct persist_backend_error *err);
+/*
+ * From written bytes to an object: sync, look whether the call is to stop,
+ * publish, sync the folder.  *out_vanished: the folder was removed meanwhile.
+ */
+int32_t object_commit(struct local_store *s,
+                      const struct persist_backend_call *call,
+                      struct durable_write *w, const char *key, uint32_t flags,
+                      uint64_t size, bool *out_vanished,
+                      struct persist_backend_error *err);
+/* The key's folder for writing, made where it is missing. */
+int32_t folder_for(struct local_store *s, const char *key, int *out_fd,
+                   struct persist_backend_error *err);
+/* One whole put; etag may be NULL. */
+int32_t put_object(struct local_store *s,
+                   const struct persist_backend_call *call,
+                   const struct persist_backend_put_args *args, char *etag,
+                   struct persist_backend_error *err);
+
+/* -------------------------------------------------------------- folder.c */
+
+enum folder_kind { FOLDER_FILE, FOLDER_DIR };
+
+struct folder_entry {
+    const char *name;
+    size_t at; /* in names, while these may still move */
+    enum folder_kind kind;
+};
+
+/* One folder's names: 24 bytes an entry and the names, nothing else. */
+struct folder {
+    struct folder_entry *entries;
+    size_t n, entries_cap;
+    char *names;
+    size_t names_len, names_cap;
+};
+
+/* Whether an entry is wanted; kind as the directory tells it. */
+typedef bool (*folder_filter_fn)(void *ctx, const char *name,
+                                 enum folder_kind kind);
+
+/*
+ * Reads the directory dir_fd (borrowed) and keeps what filter wants: regular
+ * files and folders only, links and special files never.  Sorted as keys sort.
+ * 0, -errno, or -ECANCELED where status_check stopped it.
+ */
+int folder_read(struct folder *f, struct local_store *s,
+                const struct persist_backend_call *call, int dir_fd,
+                folder_filter_fn filter, void *ctx);
+void folder_finish(struct folder *f, struct local_store *s);
+
+/* ---------------------------------------------------------------- walk.c */
+
+#define WALK_STOP 1 /* a visitor has seen enough */
+
+/*
+ * Visits what lies below the root in the order of keys.  Each visit gets the
+ * whole path, in a buffer that is the walk's, and answers 0 to go on, WALK_STOP
+ * or a status.
+ */
+struct walk_visitor {
+    /* Which files are visited; folders that can be part of a key always. */
+    bool (*wants)(const char *name);
+    int32_t (*file)(void *ctx, int dir_fd, const char *name, const char *path);
+    /* NULL: folders are entered; else visited, their path ending in a slash. */
+    int32_t (*folder)(void *ctx, const char *path);
+};
+/* Paths that start with prefix and are greater than start_after.  Nothing there
+ * is OK. What vanishes meanwhile is passed over. */
+int32_t walk_tree(struct local_store *s,
+                  const struct persist_backend_call *call, const char *prefix,
+                  const char *start_after, const struct walk_visitor *visitor,
+                  void *ctx, struct persist_backend_error *err);
+
+/* ------------------------------------------------- uploads.c, receipts.c */
+
+/* How much of an upload may be written and not yet on its way to the disk. */
+#define WRITEBACK_MAX ((uint64_t)64 << 20)
+#define WRITEBACK_SLOTS 64
+
+struct writeback_range {
+    uint64_t offset, len;
+};
+
+struct writeback {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t dirty;                                 /* lock */
+    unsigned first, n;                              /* lock */
+    struct writeback_range ranges[WRITEBACK_SLOTS]; /* lock; oldest at first */
+};
+
+int writeback_init(struct writeback *b);
+void writeback_finish(struct writeback *b);
+/* Writes up to LOCAL_SLICE bytes; waits for older ones where too much is
+ * dirty. 0 or -errno. */
+int writeback_write(struct writeback *b, struct durable_write *w,
+                    const void *data, size_t len, uint64_t offset);
+
+struct local_upload {
+    struct local_upload *next; /* uploads_lock */
+    unsigned refs;             /* uploads_lock */
+    bool listed;               /* uploads_lock: in the table */
+    uint64_t number;
+    char *key;
+    int dir_fd;
+    struct durable_write w;
+    struct writeback writeback;
+};
+
+/* Takes over u with one reference for the table; writes its id. */
+void uploads_add(struct local_store *s, struct local_upload *u,
+                 char id[PERSIST_BACKEND_UPLOAD_ID_MAX]);
+/* With a reference; NULL where it is over, or another process's. INVALID is
+ * told apart by uploads_id_ok. */
+struct local_upload *uploads_find(struct local_store *s, const char *id);
+bool uploads_id_ok(const char *id);
+void uploads_release(struct local_store *s, struct local_upload *u);
+/* Out of the table: whoever holds the last reference discards it. */
+void uploads_remove(struct local_store *s, struct local_upload *u);
+void uploads_finish(struct local_store *s);
+/* One that is in no table. */
+void uploads_destroy(struct local_upload *u);
+
+/* "Written by this upload: len bytes at offset, of this checksum." */
+#define RECEIPT_LEN 40
+void receipt_make(const struct local_store *s, const struct local_upload *u,
+                  const struct persist_backend_part_args *part, uint32_t crc,
+                  uint8_t out[RECEIPT_LEN]);
+/* Every byte from 0 to the size was written by this upload, once. */
+int32_t receipts_check(const struct local_store *s,
+                       const struct local_upload *u,
+                       const struct persist_backend_commit_args *args,
+                       uint64_t *out_size, struct persist_backend_error *err);
+
+/* CRC-32C of two pieces, one behind the other. */
+uint32_t crc_combine(uint32_t first, uint32_t second, uint64_t second_len);
+
+/* ---------------------------------------------------------- leftovers.c */
+
+#define LEFTOVER_ID "tmp:"
+bool leftover_id_ok(const char *id);
+int32_t leftover_remove(struct local_store *s, const char *id,
+                        struct persist_backend_error *err);
+
+/* ------------------------------------------------------------------- ops */
+
+int32_t local_put(void *store, const struct persist_backend_call *call,
+                  const struct persist_backend_put_args *args,
+                  struct persist_backend_put_result *result,
+                  struct persist_backend_error *err);
+int32_t local_put_many(void *store, const struct persist_backend_call *call,
+                       const struct persist_backend_put_many_args *args,
+                       struct persist_backend_put_many_result *result,
+                       struct persist_backend_error *err);
+int32_t local_upload_begin(void *store, const struct persist_backend_call *call,
+                           const struct persist_backend_begin_args *args,
+                           struct persist_backend_begin_result *result,
+                           struct persist_backend_error *err);
+int32_t local_upload_part(void *store, const struct persist_backend_call *call,
+                          const struct persist_backend_part_args *args,
+                          struct persist_backend_part_result *result,
+                          struct persist_backend_error *err);
+int32_t local_upload_commit(void *store,
+                            const struct persist_backend_call *call,
+                            const struct persist_backend_commit_args *args,
+                            struct persist_backend_commit_result *result,
+                            struct persist_backend_error *err);
+int32_t local_upload_abort(void *store, const struct persist_backend_call *call,
+                           const struct persist_backend_abort_args *args,
+                           struct persist_backend_error *err);
+int32_t local_read(void *store, const struct persist_backend_call *call,
+                   const struct persist_backend_read_args *args,
+                   struct persist_backend_read_result *result,
+                   struct persist_backend_error *err);
+int32_t local_head(void *store, const struct persist_backend_call *call,
+                   const struct persist_backend_head_args *args,
+                   struct persist_backend_head_result *result,
+                   struct persist_backend_error *err);
+int32_t local_delete(void *store, const struct persist_backend_call *call,
+                     const struct persist_backend_delete_args *args,
+                     struct persist_backend_delete_result *result,
+                     struct persist_backend_error *err);
+int32_t local_list(void *store, const struct persist_backend_call *call,
+                   const struct persist_backend_list_args *args,
+                   struct persist_backend_list_result *result,
+                   struct persist_backend_error *err);
+int32_t local_list_uploads(void *store, const struct persist_backend_call *call,
+                           const struct persist_backend_list_uploads_args *args,
+                           struct persist_backend_list_uploads_result *result,
+                           struct persist_backend_error *err);
+int32_t local_probe(void *store, const struct persist_backend_call *call,
+                    const struct persist_backend_probe_args *args,
+                    struct persist_backend_probe_result *result,
+                    struct persist_backend_error *err);
+
+#endif

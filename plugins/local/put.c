@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One buffer becomes one object.  The steady path is what a bare program would
+ * do (O_TMPFILE, write, fsync, linkat, fsync of the folder) and four calls that
+ * touch no disk: openat2 and fstat of the folder, fstat of the file, close.
+ */
+#include "local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "posix/io.h"
+
+int32_t data_check(const struct local_store *s, const void *data, uint64_t len,
+                   bool has_crc, uint32_t crc,
+                   struct persist_backend_error *err)
+{
+    if (!has_crc || s->host->crc32c(0, data, len) == crc)
+        return PERSIST_BACKEND_OK;
+    return status_set(err, PERSIST_BACKEND_CORRUPT,
+                      "the bytes to write do not have the checksum they came "
+                      "with");
+}
+
+int32_t object_check(int dir_fd, const char *name, const char *key,
+                     struct persist_backend_error *err)
+{
+    struct stat st;
+
+    if (posix_io->fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? PERSIST_BACKEND_NOT_FOUND
+                               : status_errno(err, errno, "look at", key);
+    if (S_ISREG(st.st_mode))
+        return PERSIST_BACKEND_OK;
+    if (S_ISDIR(st.st_mode))
+        return status_set(err, PERSIST_BACKEND_INVALID,
+                          "%.300s is a folder, not an object", key);
+    return status_set(err, PERSIST_BACKEND_CORRUPT,
+                      "%.300s is no object: there is %s in the store", key,
+                      S_ISLNK(st.st_mode) ? "a symbolic link"
+                                          : "a special file");
+}
+
+/* EEXIST: an object, or something that has no business in a store. */
+static int32_t name_taken(const struct durable_write *w, const char *name,
+                          const char *key, struct persist_backend_error *err)
+{
+    int32_t rc = object_check(w->dir_fd, name, key, err);
+
+    return rc == PERSIST_BACKEND_OK || rc == PERSIST_BACKEND_NOT_FOUND
+               ? status_errno(err, EEXIST, "write", key)
+               : rc;
+}
+
+static int32_t not_durable(const struct durable_write *w, const char *key,
+                           struct persist_backend_error *err)
+{
+    (void)status_errno(err, w->dir_errno, "sync the folder of", key);
+    return PERSIST_BACKEND_NOT_DURABLE;
+}
+
+int32_t object_commit(struct local_store *s,
+                      const struct persist_backend_call *call,
+                      struct durable_write *w, const char *key, uint32_t flags,
+                      uint64_t size, bool *out_vanished,
+                      struct persist_backend_error *err)
+{
+    bool if_absent = (flags & PERSIST_BACKEND_IF_ABSENT) != 0;
+    char folder[LOCAL_KEY_CAP];
+    const char *name = key_split(key, folder);
+    int rc = w->synced ? 0 : durable_settle(w, size);
+    int32_t status;
+
+    *out_vanished = false;
+    if (rc == 0 && !w->synced)
+        rc = durable_sync(w);
+    if (rc != 0)
+        return status_errno(err, -rc, "write", key);
+    /* A replacement takes the place of an object, of nothing else. */
+    status = if_absent ? PERSIST_BACKEND_OK
+                       : object_check(w->dir_fd, name, key, err);
+    if (status == PERSIST_BACKEND_OK || status == PERSIST_BACKEND_NOT_FOUND)
+        status = status_check(s, call, err); /* the last moment to stop */
+    if (status != PERSIST_BACKEND_OK)
+        return status;
+    rc = durable_publish(w, name,
+                         if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE, size);
+    if (rc == DURABLE_NOT_SYNCED)
+        return not_durable(w, key, err);
+    if (rc == -EEXIST)
+        return name_taken(w, name, key, err);
+    *out_vanished = rc == -ENOENT;
+    return rc == 0 ? PERSIST_BACKEND_OK : status_errno(err, -rc, "write", key);
+}
+
+/* Why a folder could not be had for writing. */
+static int32_t folder_trouble(struct local_store *s, int error,
+                              const char *folder,
+                              struct persist_backend_error *err)
+{
+    if (error == ENOENT && !root_is_gone(s))
+        return status_set(err, PERSIST_BACKEND_TRANSIENT,
+                          "the folder %.300s is removed as often as it is made",
+                          folder);
+    return status_walk(s, err, error, "make the folder", folder,
+                       PERSIST_BACKEND_INVALID);
+}
+
+int32_t folder_for(struct local_store *s, const char *key, int *out_fd,
+                   struct persist_backend_error *err)
+{
+    char folder[LOCAL_KEY_CAP];
+    int root_fd = -1, rc;
+    int32_t status = root_get(s, true, &root_fd, err);
+
+    if (status != PERSIST_BACKEND_OK)
+        return status;
+    (void)key_split(key, folder);
+    rc = dirs_make(s, root_fd, folder, out_fd);
+    return rc == 0 ? PERSIST_BACKEND_OK : folder_trouble(s, -rc, folder, err);
+}
+
+static int32_t put_once(struct local_store *s,
+                        const struct persist_backend_call *call,
+                        const struct persist_backend_put_args *args, char *etag,
+                        bool *out_vanished, struct persist_backend_error *err)
+{
+    bool replace = (args->flags & PERSIST_BACKEND_IF_ABSENT) == 0;
+    struct durable_write w;
+    int dir_fd = -1, rc;
+    int32_t status = folder_for(s, args->key, &dir_fd, err);
+
+    *out_vanished = false;
+    if (status != PERSIST_BACKEND_OK)
+        return status;
+    rc = durable_begin(&w, dir_fd, s->file_mode, replace);
+    if (rc == 0)
+        rc = durable_write_at(&w, args->data, (size_t)args->len, 0);
+    if (rc == 0)
+        status = object_commit(s, call, &w, args->key, args->flags, args->len,
+                               out_vanished, err);
+    else
+        status = status_errno(err, -rc, "write", args->key);
+    if (rc == -ENOENT)
+        *out_vanished = true;
+    if (status == PERSIST_BACKEND_OK && etag != NULL)
+        etag_format(&w.st, etag);
+    durable_discard(&w);
+    posix_io->close(dir_fd);
+    return status;
+}
+
+int32_t put_object(struct local_store *s,
+                   const struct persist_backend_call *call,
+                   const struct persist_backend_put_args *args, char *etag,
+                   struct persist_backend_error *err)
+{
+    bool has_crc = (args->present & PERSIST_BACKEND_HAS_CRC32C) != 0;
+    bool vanished = true;
+    int32_t rc = key_check(args->key, err);
+
+    if (rc == PERSIST_BACKEND_OK)
+        rc = status_check(s, call, err);
+    if (rc == PERSIST_BACKEND_OK && args->len > WRITEBACK_MAX)
+        rc = status_set(err, PERSIST_BACKEND_INVALID,
+                        "%.300s is too large for one put", args->key);
+    if (rc == PERSIST_BACKEND_OK)
+        rc = data_check(s, args->data, args->len, has_crc, args->crc32c, err);
+    if (rc != PERSIST_BACKEND_OK)
+        return rc;
+    for (int i = 0; i < LOCAL_VANISH_TRIES && vanished; i++)
+        rc = put_once(s, call, args, etag, &vanished, err);
+    return vanished ? folder_trouble(s, ENOENT, args->key, err) : rc;
+}
+
+int32_t local_put(void *store, const struct persist_backend_call *call,
+                  const struct persist_backend_put_args *args,
+                  struct persist_backend_put_result *result,
+                  struct persist_backend_error *err)
+{
+    return put_object(store, call, args, result->etag, err);
+}

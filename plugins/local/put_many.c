@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Many small objects for the price of one sync:
+ *
+ *     write all temporaries -> one syncfs -> link all -> fsync each folder once
+ *
+ * An object is linked only after its bytes are on the medium, as ever.  Where
+ * syncfs does not report write-back errors (before Linux 5.8), and for a single
+ * object, each file is synced by itself.
+ */
+#include "local.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix/io.h"
+
+/* Descriptors open at once: a file and perhaps a folder for each item. */
+#define BATCH 128
+
+struct item {
+    const struct persist_backend_put_args *args;
+    int32_t *status; /* OK while it is under way */
+    struct durable_write w;
+    bool begun;
+    bool owns_dir; /* the first item of its folder in the batch */
+    bool linked;
+    bool again;    /* its folder vanished: by itself, later */
+    size_t leader; /* the item that owns the folder */
+    int dir_fd;
+    dev_t dev;
+};
+
+struct batch {
+    struct local_store *s;
+    const struct persist_backend_call *call;
+    struct persist_backend_error *err;
+    struct item *items;
+    size_t n;
+};
+
+static const struct persist_backend_put_args *
+args_of(const struct persist_backend_put_many_args *args, uint32_t i)
+{
+    return (const void *)((const char *)args->items +
+                          (size_t)i * args->item_size);
+}
+
+static size_t folder_len(const char *key)
+{
+    const char *slash = strrchr(key, '/');
+
+    return slash == NULL ? 0 : (size_t)(slash - key);
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+    size_t len = folder_len(a);
+
+    return len == folder_len(b) && memcmp(a, b, len) == 0;
+}
+
+static int32_t open_folder(struct batch *b, size_t i)
+{
+    struct item *item = &b->items[i];
+    struct stat st;
+    int32_t rc;
+
+    for (size_t j = 0; j < i; j++)
+        if (b->items[j].owns_dir &&
+            same_folder(b->items[j].args->key, item->args->key)) {
+            item->leader = j;
+            item->dir_fd = b->items[j].dir_fd;
+            item->dev = b->items[j].dev;
+            return PERSIST_BACKEND_OK;
+        }
+    rc = folder_for(b->s, item->args->key, &item->dir_fd, b->err);
+    if (rc != PERSIST_BACKEND_OK)
+        return rc;
+    item->leader = i;
+    item->owns_dir = true;
+    if (posix_io->fstat(item->dir_fd, &st) != 0)
+        return status_errno(b->err, errno, "look at the folder of",
+                            item->args->key);
+    item->dev = st.st_dev;
+    return PERSIST_BACKEND_OK;
+}
+
+static int32_t check_item(const struct batch *b, const struct item *item)
+{
+    const struct persist_backend_put_args *a = item->args;
+    int32_t rc = key_check(a->key, b->err);
+
+    if (rc == PERSIST_BACKEND_OK)
+        rc = status_check(b->s, b->call, b->err);
+    if (rc == PERSIST_BACKEND_OK && a->len > WRITEBACK_MAX)
+        rc = PERSIST_BACKEND_INVALID;
+    if (rc == PERSIST_BACKEND_OK)
+        rc = data_check(b->s, a->data, a->len,
+                        (a->present & PERSIST_BACKEND_HAS_CRC32C) != 0,
+                        a->crc32c, b->err);
+    return rc;
+}
+
+static int32_t write_item(struct batch *b, size_t i)
+{
+    struct item *item = &b->items[i];
+    const struct persist_backend_put_args *a = item->args;
+    bool replace = (a->flags & PERSIST_BACKEND_IF_ABSENT) == 0;
+    int32_t status = check_item(b, item);
+    int rc;
+
+    if (status == PERSIST_BACKEND_OK)
+        status = open_folder(b, i);
+    if (status != PERSIST_BACKEND_OK)
+        return status;
+    rc = durable_begin(&item->w, item->dir_fd, b->s->file_mode, replace);
+    item->begun = rc == 0;
+    if (rc == 0)
+        rc = durable_write_at(&item->w, a->data, (size_t)a->len, 0);
+    if (rc == 0)
+        rc = durable_settle(&item->w, a->len);
+    item->again = rc == -ENOENT;
+    return rc == 0 ? PERSIST_BACKEND_OK
+                   : status_errno(b->err, -rc, "write", a->key);
+}
+
+static bool is_live(const struct item *item)
+{
+    return item->begun && *item->status == PERSIST_BACKEND_OK;
+}
+
+/* syncfs reports what was lost since the descriptor was opened; the folder's
+ * was opened before the first byte. */
+static void sync_device(struct batch *b, size_t first)
+{
+    dev_t dev = b->items[first].dev;
+    int rc = posix_io->syncfs(b->items[first].dir_fd) == 0 ? 0 : errno;
+
+    for (size_t i = first; i < b->n; i++) {
+        struct item *item = &b->items[i];
+
+        if (!is_live(item) || item->dev != dev || item->w.synced)
+            continue;
+        if (rc == 0)
+            durable_mark_synced(&item->w);
+        else /* and nothing is synced again: these pages may be lost */
+            *item->status = status_errno(b->err, rc, "write", item->args->key);
+    }
+}
+
+static void sync_each(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct item *item = &b->items[i];
+        int rc = is_live(item) ? durable_sync(&item->w) : 0;
+
+        if (rc != 0)
+            *item->status = status_errno(b->err, -rc, "write", item->args->key);
+    }
+}
+
+static void sync_items(struct batch *b)
+{
+    size_t n_live = 0;
+
+    for (size_t i = 0; i < b->n; i++)
+        n_live += is_live(&b->items[i]);
+    if (n_live < 2 || !posix_io_syncfs_reports()) {
+        sync_each(b);
+        return;
+    }
+    for (size_t i = 0; i < b->n; i++)
+        if (is_live(&b->items[i]) && !b->items[i].w.synced)
+            sync_device(b, i);
+}
+
+/* Answers while the batch shares one struct; each item has its own code. */
+static void link_item(struct batch *b, struct item *item)
+{
+    const char *key = item->args->key;
+    bool if_absent = (item->args->flags & PERSIST_BACKEND_IF_ABSENT) != 0;
+    size_t len = folder_len(key);
+    const char *name = len == 0 ? key : key + len + 1;
+    int32_t found = PERSIST_BACKEND_OK;
+    int rc = -EEXIST;
+
+    if (!if_absent)
+        found = object_check(item->dir_fd, name, key, b->err);
+    if (found == PERSIST_BACKEND_OK || found == PERSIST_BACKEND_NOT_FOUND)
+        rc = durable_link(&item->w, name,
+                          if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
+    else
+        *item->status = found;
+    if (rc >= 0)
+        item->linked = true;
+    if (rc == DURABLE_NOT_SYNCED)
+        *item->status = PERSIST_BACKEND_NOT_DURABLE;
+    if (rc == -EEXIST && if_absent) {
+        found = object_check(item->dir_fd, name, key, b->err);
+        *item->status =
+            found == PERSIST_BACKEND_OK || found == PERSIST_BACKEND_NOT_FOUND
+                ? PERSIST_BACKEND_EXISTS
+                : found;
+    } else if (rc < 0 && *item->status == PERSIST_BACKEND_OK) {
+        item->again = rc == -ENOENT;
+        *item->status = status_errno(b->err, -rc, "write", key);
+    }
+}
+
+/* One sync for all names that are new in the leader's folder. */
+static void sync_folder(struct batch *b, size_t leader)
+{
+    bool any = false;
+
+    for (size_t i = leader; i < b->n; i++)
+        any |= b->items[i].linked && b->items[i].leader == leader;
+    if (!any || durable_sync_dir(b->items[leader].dir_fd) == 0)
+        return;
+    for (size_t i = leader; i < b->n; i++)
+        if (b->items[i].linked && b->items[i].leader == leader)
+            *b->items[i].status = PERSIST_BACKEND_NOT_DURABLE;
+}
+
+static void close_batch(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct item *item = &b->items[i];
+
+        if (item->begun)
+            durable_discard(&item->w);
+    }
+    for (size_t i = 0; i < b->n; i++)
+        if (b->items[i].owns_dir)
+            posix_io->close(b->items[i].dir_fd);
+}
+
+static void put_batch(struct batch *b)
+{
+    int32_t stop;
+
+    for (size_t i = 0; i < b->n; i++)
+        *b->items[i].status = write_item(b, i);
+    sync_items(b);
+    stop = status_check(b->s, b->call, b->err); /* before the first link */
+    for (size_t i = 0; i < b->n; i++) {
+        if (!is_live(&b->items[i]))
+            continue;
+        if (stop != PERSIST_BACKEND_OK)
+            *b->items[i].status = stop;
+        else
+            link_item(b, &b->items[i]);
+    }
+    for (size_t i = 0; i < b->n; i++)
+        if (b->items[i].owns_dir)
+            sync_folder(b, i);
+    close_batch(b);
+    for (size_t i = 0; i < b->n; i++)
+        if (b->items[i].again)
+            *b->items[i].status =
+                put_object(b->s, b->call, b->items[i].args, NULL, b->err);
+}
+
+int32_t local_put_many(void *store, const struct persist_backend_call *call,
+                       const struct persist_backend_put_many_args *args,
+                       struct persist_backend_put_many_result *result,
+                       struct persist_backend_error *err)
+{
+    struct batch b = {.s = store, .call = call, .err = err};
+    uint32_t done = 0;
+    int root_fd;
+    int32_t rc = root_get(b.s, true, &root_fd, err);
+
+    if (rc == PERSIST_BACKEND_OK && result->n_statuses < args->n_items)
+        rc = status_set(err, PERSIST_BACKEND_INVALID,
+                        "put_many: fewer statuses than items");
+    if (rc != PERSIST_BACKEND_OK)
+        return rc;
+    b.items = calloc(BATCH, sizeof(*b.items));
+    if (b.items == NULL)
+        return status_set(err, PERSIST_BACKEND_MEMORY, "out of memory");
+    while (done < args->n_items) {
+        memset(b.items, 0, BATCH * sizeof(*b.items));
+        b.n = args->n_items - done < BATCH ? args->n_items - done : BATCH;
+        for (uint32_t i = 0; i < b.n; i++) {
+            b.items[i].args = args_of(args, done + i);
+            b.items[i].status = &result->statuses[done + i];
+        }
+        put_batch(&b);
+        done += (uint32_t)b.n;
+    }
+    free(b.items);
+    return PERSIST_BACKEND_OK;
+}
