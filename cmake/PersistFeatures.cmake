@@ -1,6 +1,8 @@
 # The build flags of docs/decisions.md.  A flag whose room is not in this source
 # tree yet is refused rather than ignored.
-foreach(flag PERSIST_PLUGIN_S3 PERSIST_PLUGIN_GCS PERSIST_ASYNC PERSIST_METRICS)
+option(PERSIST_ASYNC "Threads: parallel compression and the asynchronous API" OFF)
+
+foreach(flag PERSIST_PLUGIN_S3 PERSIST_PLUGIN_GCS PERSIST_METRICS)
   option(${flag} "Not in this source tree yet" OFF)
   if(${flag})
     message(FATAL_ERROR

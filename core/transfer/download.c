@@ -154,6 +154,7 @@ int download_open(const struct download_request *request,
     *out = NULL;
     if (!d)
         return error_memory(err);
+    d->cpu = request->cpu;
     int rc = object_init(&d->object, request, err);
     if (rc == PERSIST_OK)
         rc = read_tail(d, first, err);
@@ -218,6 +219,7 @@ void download_close(struct download *d)
     if (d->has_map)
         snapshot_map_finish(&d->map);
     persist_metadata_free(d->metadata);
+    lanes_destroy(d->lanes);
     frame_decoder_destroy(d->decoder);
     sha256_destroy(d->sha);
     free(d->payload);

@@ -8,14 +8,17 @@
  *         ...                                     data: until the next call
  *     download_close(d)
  *
- * Whose bytes are whose, at each step (stages run one after the other today; a
- * pipeline runs the same stages on two threads, each with its own buffer of a
- * kind, and the arrows become queues):
+ * Whose bytes are whose, at each step:
  *
- *       store ──ranged reads──▶ window ──frame──▶ decoder ──payload──▶ caller
- *               pinned by etag  stored bytes      one frame            borrows
- *               up to 8 MiB     CRC-32C of them   its checksum         until
- * the while hot         SHA-256 while hot    next call
+ *   store ──ranged reads──▶ window ──frame──▶ decoder ──payload──▶ caller
+ *           pinned by etag  stored bytes      one frame            borrows
+ * until up to 8 MiB     CRC-32C of them   its checksum         the next call
+ *                           while hot         SHA-256 while hot
+ *
+ * More than one frame goes through lanes (lanes.h) where there is an executor:
+ * the caller's thread reads ahead and copies stored frames into lanes, several
+ * are decoded at once, a third thread hashes, and the caller gets the lanes'
+ * payloads in order.
  *
  * Nothing is handed out before its own checksum held.  With the last piece of a
  * whole payload everything else has been checked too: the stored CRC-32C, the
@@ -38,12 +41,14 @@
 
 #include "backend/store.h"
 #include "format/metadata.h"
+#include "runtime/executor.h"
 
 struct download;
 
 struct download_request {
     struct backend_store *store; /* outlives the download */
     struct persist_op *op;       /* the same */
+    struct executor *cpu;        /* several frames at once; NULL: one by one */
     const char *key;             /* copied */
     bool metadata_only;          /* small reads; download_next is not to come */
     bool ranged;                 /* download_set_range is to come */

@@ -5,6 +5,7 @@
 
 #include "format/codec.h"
 #include "format/snapshot.h"
+#include "transfer/lanes.h"
 #include "transfer/object.h"
 #include "transfer/sha256.h"
 
@@ -49,6 +50,16 @@ struct download {
     struct frame_decoder *decoder;
     uint8_t *payload; /* one frame */
     size_t payload_cap;
+
+    /* Several frames at once; then `frame`, `stored_pos`, `payload_pos` and
+     * `crc` are those of the next frame to be started, and out_pos is where the
+     * next one to be taken begins in the payload. */
+    struct lanes *lanes; /* NULL: one after the other, into `payload` */
+    unsigned n_lanes;
+    struct executor *cpu;
+    struct lane *lent; /* the caller has its bytes until the next call */
+    uint64_t out_pos;
+    bool fed; /* out_pos is set */
 };
 
 /* Sees to it that the n stored bytes from offset are in the window, reading as

@@ -36,12 +36,64 @@ size_t window_limit(const struct object *o)
     return quarter < SNAPSHOT_SUFFIX ? SNAPSHOT_SUFFIX : (size_t)quarter;
 }
 
+static uint32_t longest_frame(const struct download *d)
+{
+    uint32_t longest = 0;
+
+    if (d->map.codec == CODEC_GZIP)
+        return (uint32_t)frame_bound(CODEC_GZIP, d->frame_size);
+    for (uint64_t i = 0; i < d->map.n_frames; i++)
+        if (d->map.frames[i].stored_len > longest)
+            longest = d->map.frames[i].stored_len;
+    return longest;
+}
+
+static struct lanes_what lanes_wanted(const struct download *d)
+{
+    return (struct lanes_what){
+        .decode = true,
+        .codec = d->map.codec,
+        .frame_size = d->frame_size,
+        .in_cap = longest_frame(d),
+        .out_cap = d->frame_size,
+        .n = d->n_lanes,
+        .cpu = d->cpu,
+        .sha256 = d->sha,
+    };
+}
+
+static uint64_t lanes_held(const struct download *d)
+{
+    if (d->n_lanes == 0)
+        return 0;
+    const struct lanes_what what = lanes_wanted(d);
+    return d->n_lanes * (uint64_t)lanes_memory(&what);
+}
+
+/* As many lanes as keep every processor and the writer busy, as there are
+ * frames to read, and as fit in half of the memory limit; with fewer than two,
+ * none. */
+static void plan_lanes(struct download *d)
+{
+    const struct lanes_what what = lanes_wanted(d);
+    uint64_t half =
+        budget_limit(backend_store_env(d->object.store)->budget) / 2;
+    uint64_t frames = (d->range_end - d->range_start) / d->frame_size + 1;
+    uint64_t n = d->cpu ? executor_limit(d->cpu) + 1 : 0;
+
+    n = n < frames ? n : frames;
+    n = n < half / lanes_memory(&what) ? n : half / lanes_memory(&what);
+    d->n_lanes = n >= 2 ? (unsigned)n : 0;
+    if (d->n_lanes > 0)
+        d->payload_cap = 0;
+}
+
 /* Bytes held beside the window. */
 static uint64_t held(const struct download *d)
 {
     uint64_t map = d->map.frames ? d->map.n_frames * sizeof(*d->map.frames) : 0;
 
-    return d->tail_len + map + d->payload_cap;
+    return d->tail_len + map + d->payload_cap + lanes_held(d);
 }
 
 static int window_grow(struct download *d, size_t cap,
@@ -103,18 +155,6 @@ static int stored_bytes(struct download *d, size_t n, const uint8_t **out,
 }
 
 /* ----------------------------------------------------------------- start */
-
-static uint32_t longest_frame(const struct download *d)
-{
-    uint32_t longest = 0;
-
-    if (d->map.codec == CODEC_GZIP)
-        return (uint32_t)frame_bound(CODEC_GZIP, d->payload_cap);
-    for (uint64_t i = 0; i < d->map.n_frames; i++)
-        if (d->map.frames[i].stored_len > longest)
-            longest = d->map.frames[i].stored_len;
-    return longest;
-}
 
 /* As much as is to be read, up to what a read should move at once, but never
  * less than one frame. */
@@ -181,10 +221,13 @@ static int start(struct download *d, struct persist_error *err)
     seek_first_frame(d, &stored);
     if (d->ended)
         return PERSIST_OK;
+    plan_lanes(d);
     size_t window = d->small ? 0 : choose_window(d, stored);
-    uint64_t memory = held(d) +
-                      frame_decoder_memory(d->map.codec, d->frame_size) +
-                      (window > d->window_cap ? window : d->window_cap);
+    uint64_t memory =
+        held(d) +
+        (d->n_lanes > 0 ? 0
+                        : frame_decoder_memory(d->map.codec, d->frame_size)) +
+        (window > d->window_cap ? window : d->window_cap);
     int rc = object_reserve(&d->object, memory, err);
     if (rc == PERSIST_OK)
         rc = window_grow(d, window, err);
@@ -192,6 +235,11 @@ static int start(struct download *d, struct persist_error *err)
         rc = start_sums(d, err);
     if (rc != PERSIST_OK || d->map.n_frames == 0)
         return rc;
+    if (d->n_lanes > 0) {
+        const struct lanes_what what = lanes_wanted(d);
+        d->lanes = lanes_create(&what);
+        return d->lanes ? PERSIST_OK : error_memory(err);
+    }
     d->payload = malloc(d->payload_cap);
     d->decoder = frame_decoder_create(d->map.codec, d->frame_size);
     return d->payload && d->decoder ? PERSIST_OK : error_memory(err);
@@ -261,6 +309,43 @@ static int decode(struct download *d, const uint8_t *stored, uint32_t len,
     return PERSIST_OK;
 }
 
+/* What of the payload bytes [from, to) is wanted. */
+static void cut(const struct download *d, const uint8_t *payload, uint64_t from,
+                uint64_t to, const void **out, size_t *out_len)
+{
+    uint64_t first = from < d->range_start ? d->range_start : from;
+    uint64_t last = to < d->range_end ? to : d->range_end;
+
+    *out = payload + (first - from);
+    *out_len = (size_t)(last - first);
+}
+
+/* The next frame as it is stored, counted and summed; *out_wanted false: it
+ * lies before the range. */
+static int next_stored(struct download *d, const uint8_t **out,
+                       uint32_t *out_len, uint32_t *out_payload,
+                       bool *out_wanted, struct persist_error *err)
+{
+    int rc = measure(d, out_len, out_payload, err);
+
+    if (rc == PERSIST_OK)
+        rc = stored_bytes(d, *out_len, out, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    if (d->whole)
+        d->crc = crc32c(d->crc, *out, *out_len);
+    *out_wanted = d->payload_pos + *out_payload > d->range_start &&
+                  d->payload_pos < d->range_end;
+    return PERSIST_OK;
+}
+
+static void step(struct download *d, uint32_t stored_len, uint32_t payload_len)
+{
+    d->frame++;
+    d->stored_pos += stored_len;
+    d->payload_pos += payload_len;
+}
+
 /* Takes the next frame: *out_len of its bytes are wanted (0: none). */
 static int take_frame(struct download *d, const void **out, size_t *out_len,
                       struct persist_error *err)
@@ -268,30 +353,100 @@ static int take_frame(struct download *d, const void **out, size_t *out_len,
     const uint8_t *stored = NULL;
     uint32_t stored_len = 0;
     uint32_t payload_len = 0;
-    int rc = measure(d, &stored_len, &payload_len, err);
+    bool wanted = false;
+    int rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
 
-    if (rc == PERSIST_OK)
-        rc = stored_bytes(d, stored_len, &stored, err);
+    if (rc == PERSIST_OK && wanted)
+        rc = decode(d, stored, stored_len, payload_len, err);
     if (rc != PERSIST_OK)
         return rc;
-    uint64_t from = d->payload_pos;
-    uint64_t to = from + payload_len;
-    bool wanted = to > d->range_start && from < d->range_end;
-    if (d->whole)
-        d->crc = crc32c(d->crc, stored, stored_len);
-    if (wanted) {
-        rc = decode(d, stored, stored_len, payload_len, err);
+    if (wanted)
+        cut(d, d->payload, d->payload_pos, d->payload_pos + payload_len, out,
+            out_len);
+    step(d, stored_len, payload_len);
+    return PERSIST_OK;
+}
+
+static bool at_end(const struct download *d)
+{
+    return d->frame >= d->map.n_frames ||
+           (!d->whole && d->payload_pos >= d->range_end);
+}
+
+/* ----------------------------------------------------------------- lanes */
+
+/* Reads ahead until every lane is busy or nothing more is wanted. */
+static int fill_lanes(struct download *d, struct persist_error *err)
+{
+    while (!at_end(d)) {
+        const uint8_t *stored = NULL;
+        uint32_t stored_len = 0;
+        uint32_t payload_len = 0;
+        bool wanted = false;
+        struct lane *lane = NULL;
+        int rc = lanes_free(d->lanes, &lane, err);
+
+        if (rc != PERSIST_OK || !lane)
+            return rc;
+        rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
         if (rc != PERSIST_OK)
             return rc;
-        uint64_t first = from < d->range_start ? d->range_start : from;
-        uint64_t last = to < d->range_end ? to : d->range_end;
-        *out = d->payload + (first - from);
-        *out_len = (size_t)(last - first);
+        if (wanted) {
+            if (!d->fed)
+                d->out_pos = d->payload_pos;
+            d->fed = true;
+            memcpy(lane->in_buf, stored, stored_len);
+            lane->in = lane->in_buf;
+            lane->in_len = stored_len;
+            lanes_start(d->lanes, lane);
+        }
+        step(d, stored_len, payload_len);
     }
-    d->frame++;
-    d->stored_pos += stored_len;
-    d->payload_pos = to;
     return PERSIST_OK;
+}
+
+static int check_lane(const struct download *d, const struct lane *lane,
+                      uint64_t want, struct persist_error *err)
+{
+    uint64_t frame = d->out_pos / d->frame_size;
+
+    if (lane->rc != PERSIST_OK) {
+        if (err)
+            *err = lane->err;
+        error_prefix(err, "frame %" PRIu64, frame);
+        return lane->rc;
+    }
+    if (lane->out_len != want)
+        return error_set(
+            err, PERSIST_E_CORRUPT,
+            "frame %" PRIu64 " has another payload length than it says", frame);
+    return PERSIST_OK;
+}
+
+/* The oldest frame under way; *out_len 0: there is none. */
+static int take_lane(struct download *d, const void **out, size_t *out_len,
+                     struct persist_error *err)
+{
+    int rc;
+
+    if (d->lent)
+        lanes_release(d->lanes, d->lent);
+    d->lent = NULL;
+    rc = fill_lanes(d, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    if (!d->fed)
+        return PERSIST_OK;
+    uint64_t left = d->map.payload_len - d->out_pos;
+    uint64_t want = left < d->frame_size ? left : d->frame_size;
+    d->lent = lanes_take(d->lanes);
+    if (!d->lent)
+        return PERSIST_OK;
+    rc = check_lane(d, d->lent, want, err);
+    if (rc == PERSIST_OK)
+        cut(d, d->lent->out, d->out_pos, d->out_pos + want, out, out_len);
+    d->out_pos += want;
+    return rc;
 }
 
 /* ------------------------------------------------------------------- end */
@@ -300,6 +455,11 @@ static int check_sums(struct download *d, struct persist_error *err)
 {
     uint8_t sha[32];
 
+    if (d->lanes) {
+        int rc = lanes_hashed(d->lanes, err);
+        if (rc != PERSIST_OK)
+            return rc;
+    }
     if (d->stored_pos != d->map.trailer_offset)
         return error_set(err, PERSIST_E_CORRUPT,
                          "the frames end at byte %" PRIu64
@@ -324,10 +484,12 @@ static int check_sums(struct download *d, struct persist_error *err)
     return PERSIST_OK;
 }
 
-static bool at_end(const struct download *d)
+/* Nothing more will come but the sums. */
+static bool all_taken(const struct download *d)
 {
-    return d->frame >= d->map.n_frames ||
-           (!d->whole && d->payload_pos >= d->range_end);
+    if (!at_end(d))
+        return false;
+    return !d->lanes || !d->lent || d->out_pos >= d->range_end;
 }
 
 static int next_piece(struct download *d, const void **out, size_t *out_len,
@@ -343,9 +505,11 @@ static int next_piece(struct download *d, const void **out, size_t *out_len,
             return error_set(err, rc,
                              rc == PERSIST_E_TIMEOUT ? "the deadline passed"
                                                      : "cancelled");
-        if (!at_end(d))
+        if (d->lanes)
+            rc = take_lane(d, out, out_len, err);
+        else if (!at_end(d))
             rc = take_frame(d, out, out_len, err);
-        if (rc == PERSIST_OK && at_end(d)) {
+        if (rc == PERSIST_OK && all_taken(d)) {
             d->ended = true;
             if (d->whole)
                 rc = check_sums(d, err);

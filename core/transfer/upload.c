@@ -2,8 +2,7 @@
 /*
  * The save side's data path; see upload.h for the picture.
  *
- * Sequential: one frame buffer, one out buffer, one encoder.  Knows frames,
- * parts and memory; does not know keys, claims or indices.
+ * Knows frames, parts and memory; does not know keys, claims or indices.
  */
 #include "transfer/upload.h"
 
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #include "format/snapshot.h"
+#include "transfer/lanes.h"
 #include "transfer/upload_pool.h"
 #include "util/crc32c.h"
 #include "util/error.h"
@@ -32,6 +32,9 @@ struct upload {
     const struct clock *clock;
     const struct persist_backend_limits *limits;
     struct kit *kit;
+    struct lanes
+        *lanes; /* NULL: one frame after the other, straight into out */
+    unsigned n_lanes;
     uint64_t reserved;
     size_t frame_need; /* bytes of kit->frame in use */
     size_t out_need;   /* bytes of kit->out in use */
@@ -149,11 +152,57 @@ static void plan(struct upload *u)
     u->out_need = (size_t)(bound < out ? bound : out);
 }
 
+static struct lanes_what lanes_wanted(const struct upload *u)
+{
+    return (struct lanes_what){
+        .codec = u->what.codec,
+        .level = u->what.level,
+        .frame_size = u->what.frame_size,
+        .in_cap = u->source.in_memory ? 0 : u->what.frame_size,
+        .out_cap = frame_bound(u->what.codec, u->what.frame_size),
+        .n = u->n_lanes,
+        .cpu = u->what.cpu,
+        .sha256 = u->kit ? u->kit->sha256 : NULL,
+    };
+}
+
+/* As many lanes as keep every processor and the reader busy, as the payload has
+ * frames, and as fit in half of the memory limit beside out; with fewer than
+ * two, none. */
+static void plan_lanes(struct upload *u)
+{
+    const struct lanes_what what = lanes_wanted(u);
+    uint64_t frames = u->source.has_size
+                          ? frames_of(u->source.size, u->what.frame_size)
+                      : u->what.size_estimate
+                          ? frames_of(u->what.size_estimate, u->what.frame_size)
+                          : UINT64_MAX;
+    uint64_t half = budget_limit(u->budget) / 2;
+    uint64_t fit =
+        half > u->out_need ? (half - u->out_need) / lanes_memory(&what) : 0;
+    uint64_t n = u->what.cpu ? executor_limit(u->what.cpu) : 0;
+
+    n = n < frames ? n : frames;
+    n = n < fit ? n : fit;
+    u->n_lanes = n >= 2 ? (unsigned)n : 0;
+    if (u->n_lanes)
+        u->frame_need = 0;
+}
+
+/* Bytes beside the buffers of the kit. */
+static uint64_t coding_memory(const struct upload *u)
+{
+    const struct lanes_what what = lanes_wanted(u);
+
+    if (u->n_lanes)
+        return u->n_lanes * (uint64_t)lanes_memory(&what);
+    return frame_encoder_memory(u->what.codec, u->what.level,
+                                u->what.frame_size);
+}
+
 static int reserve(struct upload *u, struct persist_error *err)
 {
-    uint64_t need =
-        u->frame_need + u->out_need +
-        frame_encoder_memory(u->what.codec, u->what.level, u->what.frame_size);
+    uint64_t need = u->frame_need + u->out_need + coding_memory(u);
     char need_text[16], limit_text[16];
     int rc;
 
@@ -186,6 +235,13 @@ static int equip(struct upload *u, struct persist_error *err)
         !upload_make_room(&u->kit->frame, &u->kit->frame_cap, u->frame_need) ||
         !upload_make_room(&u->kit->out, &u->kit->out_cap, u->out_need))
         return error_memory(err);
+    if (u->n_lanes) {
+        const struct lanes_what what = lanes_wanted(u);
+
+        u->lanes = lanes_create(&what);
+        if (!u->lanes)
+            return error_memory(err);
+    }
     u->start = u->end = u->what.header_max;
     return PERSIST_OK;
 }
@@ -209,6 +265,7 @@ int upload_open(const struct upload_what *what,
     buf_init(&u->header, what->header_max);
     buf_init(&u->tail_bytes, SIZE_MAX / 2);
     plan(u);
+    plan_lanes(u);
     rc = reserve(u, err);
     if (!rc)
         rc = equip(u, err);
@@ -226,6 +283,8 @@ void upload_close(struct upload *u)
 {
     if (!u)
         return;
+    lanes_destroy(
+        u->lanes); /* it uses the kit's hash and the source's memory */
     if (u->kit)
         upload_pool_put(u->what.pool, u->kit);
     if (u->reserved)
@@ -295,17 +354,18 @@ static int read_source(struct upload *u, void *out, size_t cap, size_t *out_len,
 /* The announced size is reached: there must be no more. */
 static int expect_end(struct upload *u, struct persist_error *err)
 {
+    uint8_t one;
     size_t len;
     int rc;
 
-    rc = read_source(u, u->kit->frame, 1, &len, err);
+    rc = read_source(u, &one, sizeof one, &len, err);
     if (rc)
         return rc;
     u->ended = true;
     return len ? wrong_size(u, "goes on past its end", err) : PERSIST_OK;
 }
 
-static int read_frame(struct upload *u, const void **out, size_t *out_len,
+static int read_frame(struct upload *u, uint8_t *into, size_t *out_len,
                       struct persist_error *err)
 {
     size_t want = u->what.frame_size, got = 0, len;
@@ -314,7 +374,7 @@ static int read_frame(struct upload *u, const void **out, size_t *out_len,
     if (u->source.has_size && u->source.size - u->taken < want)
         want = (size_t)(u->source.size - u->taken);
     while (got < want) {
-        rc = read_source(u, u->kit->frame + got, want - got, &len, err);
+        rc = read_source(u, into + got, want - got, &len, err);
         if (rc)
             return rc;
         if (!len) {
@@ -323,16 +383,16 @@ static int read_frame(struct upload *u, const void **out, size_t *out_len,
         }
         got += len;
     }
-    *out = u->kit->frame;
     *out_len = got;
     if (u->source.has_size && got < want)
         return wrong_size(u, "ended early", err);
     return PERSIST_OK;
 }
 
-/* The next frame's payload, in place where it can be; 0 bytes at the end. */
-static int next_frame(struct upload *u, const void **out, size_t *out_len,
-                      struct persist_error *err)
+/* The next frame's payload, in place where it can be, else in `into`; 0 bytes
+ * at the end. */
+static int next_frame(struct upload *u, uint8_t *into, const void **out,
+                      size_t *out_len, struct persist_error *err)
 {
     uint64_t left = u->source.size - u->taken;
     int rc;
@@ -343,7 +403,8 @@ static int next_frame(struct upload *u, const void **out, size_t *out_len,
     if (!u->source.in_memory) {
         if (u->source.has_size && !left)
             return expect_end(u, err);
-        return read_frame(u, out, out_len, err);
+        *out = into;
+        return read_frame(u, into, out_len, err);
     }
     rc = stopped(u, err);
     if (rc)
@@ -358,22 +419,13 @@ static int next_frame(struct upload *u, const void **out, size_t *out_len,
 /* ---------------------------------------------------------------- encoding
  */
 
-/* Out has room for it. */
-static int add_frame(struct upload *u, const void *payload, size_t len,
-                     struct persist_error *err)
+/* A frame of `stored` bytes stands at the end of out. */
+static int count_frame(struct upload *u, size_t stored, size_t len,
+                       uint32_t crc, struct persist_error *err)
 {
-    uint8_t *at = u->kit->out + u->end;
-    size_t stored = 0;
-    int rc;
+    int rc = snapshot_tail_frame(&u->tail, (uint32_t)stored, (uint32_t)len, crc,
+                                 err);
 
-    if (sha256_update(u->kit->sha256, payload, len))
-        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
-    rc = frame_encode(u->kit->encoder, payload, len, at, u->out_need - u->end,
-                      &stored, err);
-    if (rc)
-        return rc;
-    rc = snapshot_tail_frame(&u->tail, (uint32_t)stored, (uint32_t)len,
-                             crc32c(0, at, stored), err);
     if (rc)
         return rc;
     u->end += stored;
@@ -381,8 +433,82 @@ static int add_frame(struct upload *u, const void *payload, size_t len,
     return PERSIST_OK;
 }
 
+/* One frame on the caller's thread.  Out has room for it. */
+static int add_direct(struct upload *u, bool *out_any,
+                      struct persist_error *err)
+{
+    uint8_t *at = u->kit->out + u->end;
+    const void *payload = NULL;
+    size_t len, stored = 0;
+    int rc = next_frame(u, u->kit->frame, &payload, &len, err);
+
+    *out_any = !rc && len;
+    if (!*out_any)
+        return rc;
+    if (sha256_update(u->kit->sha256, payload, len))
+        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
+    rc = frame_encode(u->kit->encoder, payload, len, at, u->out_need - u->end,
+                      &stored, err);
+    return rc ? rc : count_frame(u, stored, len, crc32c(0, at, stored), err);
+}
+
+/* Reads ahead until every lane is busy or the payload ends. */
+static int fill_lanes(struct upload *u, struct persist_error *err)
+{
+    struct lane *lane;
+    int rc;
+
+    while (!u->ended) {
+        rc = lanes_free(u->lanes, &lane, err);
+        if (rc || !lane)
+            return rc;
+        rc = next_frame(u, lane->in_buf, &lane->in, &lane->in_len, err);
+        if (rc || !lane->in_len)
+            return rc;
+        lanes_start(u->lanes, lane);
+    }
+    return PERSIST_OK;
+}
+
+/* The oldest frame under way, copied behind the others. */
+static int add_from_lanes(struct upload *u, bool *out_any,
+                          struct persist_error *err)
+{
+    struct lane *lane;
+    int rc = fill_lanes(u, err);
+
+    *out_any = false;
+    if (rc)
+        return rc;
+    lane = lanes_take(u->lanes);
+    if (!lane)
+        return PERSIST_OK;
+    *out_any = true;
+    if (lane->rc && err)
+        *err = lane->err;
+    rc = lane->rc;
+    if (!rc) {
+        memcpy(u->kit->out + u->end, lane->out, lane->out_len);
+        rc = count_frame(u, lane->out_len, lane->in_len, lane->crc, err);
+    }
+    lanes_release(u->lanes, lane);
+    return rc;
+}
+
+/* The next frame, encoded at the end of out, which has room for it; *out_any
+ * false: the payload has ended. */
+static int add_frame(struct upload *u, bool *out_any, struct persist_error *err)
+{
+    return u->lanes ? add_from_lanes(u, out_any, err)
+                    : add_direct(u, out_any, err);
+}
+
 static int finish_hash(struct upload *u, struct persist_error *err)
 {
+    int rc = u->lanes ? lanes_hashed(u->lanes, err) : PERSIST_OK;
+
+    if (rc)
+        return rc;
     if (sha256_final(u->kit->sha256, u->sha256))
         return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
     return PERSIST_OK;
@@ -397,19 +523,15 @@ static uint64_t length_so_far(const struct upload *u)
 
 int upload_fill(struct upload *u, bool *out_whole, struct persist_error *err)
 {
-    const void *payload = NULL;
-    size_t len;
+    bool any;
     int rc;
 
     for (;;) {
-        rc = next_frame(u, &payload, &len, err);
+        rc = add_frame(u, &any, err);
         if (rc)
             return rc;
-        if (!len)
+        if (!any)
             break;
-        rc = add_frame(u, payload, len, err);
-        if (rc)
-            return rc;
         if (length_so_far(u) > u->whole_max) {
             *out_whole = false;
             return PERSIST_OK;
@@ -522,21 +644,17 @@ static int send_frames(struct upload *u, const struct sending *s,
                        struct persist_error *err)
 {
     size_t bound = frame_bound(u->what.codec, u->what.frame_size);
-    const void *payload = NULL;
-    size_t len;
+    bool any;
     int rc;
 
     for (;;) {
         rc = drain(u, bound, s, err);
         if (!rc)
-            rc = next_frame(u, &payload, &len, err);
+            rc = add_frame(u, &any, err);
         if (rc)
             return rc;
-        if (!len)
+        if (!any)
             return finish_hash(u, err);
-        rc = add_frame(u, payload, len, err);
-        if (rc)
-            return rc;
     }
 }
 

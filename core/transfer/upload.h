@@ -9,9 +9,7 @@
  *     else:   upload_send(u, m, up, ...)     the same bytes as parts
  *     upload_close(u)
  *
- * Whose bytes are whose, at each step (the stages run one after the other
- * today; a pipeline runs them on threads with several frame and out buffers,
- * and the arrows become queues; upload.h's callers do not change):
+ * Whose bytes are whose, at each step:
  *
  *      source ──read──▶ frame ──────encode──────▶ out ──────part──────▶ store
  *      caller's         one frame  ╲              [room|frames...|tail]
@@ -23,6 +21,13 @@
  *      frame   ours; filled by the source, free again once it is encoded
  *      out     ours; a frame is encoded straight behind the one before it; what
  *              was sent is overwritten, what was not moves to the front
+ *
+ * A payload of more than one frame goes through lanes (lanes.h) where there is
+ * an executor: each lane has a frame buffer and its own encoded frame, several
+ * are encoded at once while the caller's thread reads on and a third hashes,
+ * and encoded frames are appended to out in order.  That append is the one
+ * copy; a frame's place in out is known only when the one before it is done.
+ *
  *      room    head-room before the first frame: the header goes there last,
  *              right-aligned, because the index it names is known last, and may
  *              be put again with another one while the frames stay
@@ -44,6 +49,7 @@
 #include "backend/store.h"
 #include "format/codec.h"
 #include "format/metadata.h"
+#include "runtime/executor.h"
 
 #define UPLOAD_WHOLE_MAX (UINT32_C(8) << 20) /* bytes stored; one put */
 
@@ -73,6 +79,7 @@ struct upload_what {
     int level;
     uint32_t frame_size;
     size_t header_max;      /* bytes the header may take */
+    struct executor *cpu;   /* several frames at once; NULL: one by one */
     uint64_t size_estimate; /* 0: none; used where the size is not known */
 };
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A few frames at once, taken back in the order they were given.
+ *
+ *      caller's thread          CPU executor               caller's thread
+ *
+ *      lanes_free ─┐
+ *      fill lane   │      ┌─▶ encode or decode ─┐
+ *      lanes_start ┴──────┤   (any order)       ├──────▶ lanes_take, in order
+ *                         └─▶ SHA-256 of the    ┘        use lane->out
+ *                             payload, in order,         lanes_release
+ *                             one at a time
+ *
+ * A lane is a slot with its own buffers and its own codec.  Its bytes belong to
+ * the caller from lanes_free to lanes_start, to the executor until lanes_take,
+ * to the caller again until lanes_release.  It is free once it is released and
+ * its payload hashed.
+ *
+ * The number of lanes bounds memory and work in flight.  Without an executor,
+ * or where it can start no thread, lanes_start does the work itself.
+ *
+ * One thread at a time calls these functions.
+ */
+#ifndef PERSIST_TRANSFER_LANES_H
+#define PERSIST_TRANSFER_LANES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/codec.h"
+#include "runtime/executor.h"
+#include "transfer/sha256.h"
+#include "util/error.h"
+
+struct lane {
+    uint8_t *in_buf; /* in_cap bytes of its own, or NULL where in_cap is 0 */
+    uint8_t *out;    /* out_cap bytes: what the work made */
+    const void *in;  /* set before lanes_start: in_buf or memory that stays */
+    size_t in_len;   /* the same */
+    size_t out_len;  /* after lanes_take */
+    uint32_t crc;    /* encode: CRC-32C of out */
+    int rc;          /* of the work; not OK: err says why */
+    struct persist_error err;
+};
+
+struct lanes_what {
+    bool decode; /* frames to payload; else payload to frames */
+    enum codec codec;
+    int level; /* encode */
+    uint32_t frame_size;
+    size_t in_cap;         /* bytes; 0: lanes borrow their input */
+    size_t out_cap;        /* bytes */
+    unsigned n;            /* lanes, at least 1 */
+    struct executor *cpu;  /* NULL: no threads */
+    struct sha256 *sha256; /* of the payload, in order; NULL: none */
+};
+
+struct lanes;
+
+/* Bytes one lane holds, its codec included. */
+size_t lanes_memory(const struct lanes_what *what);
+
+struct lanes *lanes_create(const struct lanes_what *what); /* NULL: memory */
+/* Waits for what runs.  NULL is fine. */
+void lanes_destroy(struct lanes *l);
+
+/* The next lane, empty; *out NULL where all are in use and one must be taken
+ * first.  MEMORY. */
+int lanes_free(struct lanes *l, struct lane **out, struct persist_error *err);
+/* `lane` is what lanes_free gave last. */
+void lanes_start(struct lanes *l, struct lane *lane);
+/* The oldest lane started and not yet taken, finished; NULL: there is none. */
+struct lane *lanes_take(struct lanes *l);
+/* `lane` is what lanes_take gave last. */
+void lanes_release(struct lanes *l, struct lane *lane);
+/* Waits until every payload that was started is hashed. INTERNAL where the hash
+ * failed. */
+int lanes_hashed(struct lanes *l, struct persist_error *err);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transfer/lanes.h"
+#include "util/crc32c.h"
+
+enum { FRAME = 65536, FRAMES = 40, SHORT = 1234 };
+
+struct frames {
+    uint8_t *stored[FRAMES];
+    size_t len[FRAMES];
+    uint8_t sha256[32];
+};
+
+static uint8_t *payload;
+
+static size_t payload_len(int i)
+{
+    return i == FRAMES - 1 ? SHORT : FRAME;
+}
+
+static int make_payload(void **state)
+{
+    uint32_t seed = 1;
+
+    (void)state;
+    payload = malloc((size_t)FRAME * FRAMES);
+    if (!payload)
+        return -1;
+    for (size_t i = 0; i < (size_t)FRAME * FRAMES; i++) {
+        seed = seed * 1664525 + 1013904223;
+        payload[i] = (uint8_t)('a' + (seed >> 29));
+    }
+    return 0;
+}
+
+static int free_payload(void **state)
+{
+    (void)state;
+    free(payload);
+    return 0;
+}
+
+static void take_encoded(struct lanes *l, struct frames *out, int *n)
+{
+    struct lane *lane = lanes_take(l);
+
+    assert_non_null(lane);
+    assert_int_equal(lane->rc, PERSIST_OK);
+    assert_int_equal(lane->crc, crc32c(0, lane->out, lane->out_len));
+    out->stored[*n] = malloc(lane->out_len);
+    memcpy(out->stored[*n], lane->out, lane->out_len);
+    out->len[(*n)++] = lane->out_len;
+    lanes_release(l, lane);
+}
+
+static void encode_all(struct executor *cpu, unsigned n_lanes, bool borrow,
+                       struct frames *out)
+{
+    struct sha256 *sha = sha256_create();
+    const struct lanes_what what = {
+        .codec = CODEC_ZSTD,
+        .level = 3,
+        .frame_size = FRAME,
+        .in_cap = borrow ? 0 : FRAME,
+        .out_cap = frame_bound(CODEC_ZSTD, FRAME),
+        .n = n_lanes,
+        .cpu = cpu,
+        .sha256 = sha,
+    };
+    struct lanes *l = lanes_create(&what);
+    struct persist_error err;
+    int taken = 0;
+
+    for (int i = 0; i < FRAMES; i++) {
+        struct lane *lane;
+
+        assert_int_equal(lanes_free(l, &lane, &err), PERSIST_OK);
+        if (!lane) {
+            take_encoded(l, out, &taken);
+            assert_int_equal(lanes_free(l, &lane, &err), PERSIST_OK);
+        }
+        assert_non_null(lane);
+        lane->in = payload + (size_t)i * FRAME;
+        if (!borrow)
+            lane->in = memcpy(lane->in_buf, lane->in, payload_len(i));
+        lane->in_len = payload_len(i);
+        lanes_start(l, lane);
+    }
+    while (taken < FRAMES)
+        take_encoded(l, out, &taken);
+    assert_null(lanes_take(l));
+    assert_int_equal(lanes_hashed(l, &err), PERSIST_OK);
+    assert_int_equal(sha256_final(sha, out->sha256), 0);
+    lanes_destroy(l);
+    sha256_destroy(sha);
+}
+
+static void frames_free(struct frames *f)
+{
+    for (int i = 0; i < FRAMES; i++)
+        free(f->stored[i]);
+}
+
+/* The sequential codec is the judge. */
+static void assert_frames_are_right(const struct frames *f)
+{
+    struct frame_decoder *d = frame_decoder_create(CODEC_ZSTD, FRAME);
+    struct sha256 *sha = sha256_create();
+    static uint8_t out[FRAME];
+    uint8_t want[32];
+
+    for (int i = 0; i < FRAMES; i++) {
+        size_t len;
+
+        assert_int_equal(
+            frame_decode(d, f->stored[i], f->len[i], out, FRAME, &len, NULL),
+            PERSIST_OK);
+        assert_int_equal(len, payload_len(i));
+        assert_memory_equal(out, payload + (size_t)i * FRAME, len);
+        sha256_update(sha, out, len);
+    }
+    sha256_final(sha, want);
+    assert_memory_equal(f->sha256, want, 32);
+    sha256_destroy(sha);
+    frame_decoder_destroy(d);
+}
+
+static void encode__keeps_order_and_hash(void **state)
+{
+    static const unsigned lanes[] = {1, 2, 3, 7};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct executor *cpu = executor_create("cpu", 4, 0);
+        struct frames f = {0};
+
+        encode_all(cpu, lanes[i], i % 2 == 0, &f);
+        assert_frames_are_right(&f);
+        frames_free(&f);
+        executor_destroy(cpu);
+    }
+}
+
+static void encode__works_without_threads(void **state)
+{
+    struct frames f = {0};
+
+    (void)state;
+    encode_all(NULL, 3, false, &f);
+    assert_frames_are_right(&f);
+    frames_free(&f);
+}
+
+static void decode__gives_payload_in_order(void **state)
+{
+    struct executor *cpu = executor_create("cpu", 4, 0);
+    struct frames f = {0};
+    struct sha256 *sha = sha256_create();
+    const struct lanes_what what = {
+        .decode = true,
+        .codec = CODEC_ZSTD,
+        .frame_size = FRAME,
+        .in_cap = 0,
+        .out_cap = FRAME,
+        .n = 3,
+        .cpu = cpu,
+        .sha256 = sha,
+    };
+    struct lanes *l = lanes_create(&what);
+    struct lane *lane;
+    uint8_t got[32];
+    int taken = 0;
+
+    (void)state;
+    encode_all(NULL, 1, true, &f);
+    for (int i = 0; i < FRAMES || taken < FRAMES;) {
+        lane = NULL;
+        if (i < FRAMES)
+            assert_int_equal(lanes_free(l, &lane, NULL), PERSIST_OK);
+        if (lane) {
+            lane->in = f.stored[i];
+            lane->in_len = f.len[i++];
+            lanes_start(l, lane);
+            continue;
+        }
+        lane = lanes_take(l);
+        assert_int_equal(lane->out_len, payload_len(taken));
+        assert_memory_equal(lane->out, payload + (size_t)taken * FRAME,
+                            lane->out_len);
+        taken++;
+        lanes_release(l, lane);
+    }
+    assert_int_equal(lanes_hashed(l, NULL), PERSIST_OK);
+    sha256_final(sha, got);
+    assert_memory_equal(got, f.sha256, 32);
+    lanes_destroy(l);
+    sha256_destroy(sha);
+    frames_free(&f);
+    executor_destroy(cpu);
+}
+
+static void decode__reports_damage_of_its_lane_alone(void **state)
+{
+    struct executor *cpu = executor_create("cpu", 2, 0);
+    struct frames f = {0};
+    const struct lanes_what what = {
+        .decode = true,
+        .codec = CODEC_ZSTD,
+        .frame_size = FRAME,
+        .out_cap = FRAME,
+        .n = 3,
+        .cpu = cpu,
+    };
+    struct lanes *l = lanes_create(&what);
+    struct lane *lane;
+
+    (void)state;
+    encode_all(NULL, 1, true, &f);
+    f.stored[1][f.len[1] / 2] ^= 1;
+    for (int i = 0; i < 3; i++) {
+        lanes_free(l, &lane, NULL);
+        lane->in = f.stored[i];
+        lane->in_len = f.len[i];
+        lanes_start(l, lane);
+    }
+    for (int i = 0; i < 3; i++) {
+        lane = lanes_take(l);
+        assert_int_equal(lane->rc, i == 1 ? PERSIST_E_CORRUPT : PERSIST_OK);
+        lanes_release(l, lane);
+    }
+    lanes_destroy(l);
+    frames_free(&f);
+    executor_destroy(cpu);
+}
+
+/* Lanes go while their work runs: nothing may touch them afterwards. */
+static void destroy__waits_for_what_runs(void **state)
+{
+    struct executor *cpu = executor_create("cpu", 2, 0);
+
+    (void)state;
+    for (int turn = 0; turn < 50; turn++) {
+        struct sha256 *sha = sha256_create();
+        const struct lanes_what what = {
+            .codec = CODEC_ZSTD,
+            .level = 1,
+            .frame_size = FRAME,
+            .out_cap = frame_bound(CODEC_ZSTD, FRAME),
+            .n = 4,
+            .cpu = cpu,
+            .sha256 = sha,
+        };
+        struct lanes *l = lanes_create(&what);
+
+        for (int i = 0; i < turn % 5; i++) {
+            struct lane *lane;
+
+            lanes_free(l, &lane, NULL);
+            if (!lane)
+                break;
+            lane->in = payload;
+            lane->in_len = FRAME;
+            lanes_start(l, lane);
+        }
+        lanes_destroy(l);
+        sha256_destroy(sha);
+    }
+    executor_destroy(cpu);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(encode__keeps_order_and_hash),
+        cmocka_unit_test(encode__works_without_threads),
+        cmocka_unit_test(decode__gives_payload_in_order),
+        cmocka_unit_test(decode__reports_damage_of_its_lane_alone),
+        cmocka_unit_test(destroy__waits_for_what_runs),
+    };
+
+    return cmocka_run_group_tests(tests, make_payload, free_payload);
+}
