@@ -53,6 +53,25 @@ static int absent(const struct finder *f, struct place *place,
     return rc == PERSIST_OK ? not_found(place, "does not exist", err) : rc;
 }
 
+/* A claim was seen and its data is not there; a deletion may have come in
+ * between. */
+static int unfinished(const struct finder *f, struct place *place,
+                      struct persist_error *err)
+{
+    enum download_kind kind = DOWNLOAD_CLAIM;
+    char key[KEY_CAP];
+
+    key_format(f->t->prefix, place->index, KEY_SNAP, key);
+    int rc = download_peek(f->store->backend, f->op, key, &kind, err);
+    if (rc != PERSIST_OK && rc != PERSIST_E_NOT_FOUND)
+        return rc;
+    return not_found(place,
+                     rc == PERSIST_OK && kind == DOWNLOAD_CLAIM
+                         ? "is not finished: its index is only reserved"
+                         : "was deleted",
+                     err);
+}
+
 /* A claim at .snap, or a listing that said so: .data is the snapshot. */
 static int look_at_data(const struct finder *f, struct place *place,
                         struct persist_error *err)
@@ -62,7 +81,7 @@ static int look_at_data(const struct finder *f, struct place *place,
     key_format(f->t->prefix, place->index, KEY_DATA, place->key);
     int rc = f->look(f->ctx, place, &kind, err);
     if (rc == PERSIST_E_NOT_FOUND)
-        return not_found(place, "is not finished: its index is reserved", err);
+        return unfinished(f, place, err);
     if (rc != PERSIST_OK || kind == DOWNLOAD_SNAPSHOT)
         return rc;
     if (kind == DOWNLOAD_TOMBSTONE)

@@ -83,8 +83,7 @@ static void try_index(struct owner_save *m, uint64_t index, uint64_t known_ns)
 {
     m->index = index;
     m->known_ns = known_ns;
-    m->maybe = false;
-    m->failed = false;
+    m->maybe = m->doubt = m->failed = false;
     m->repeats = OWNER_REPEATS;
     m->floor = 0;
     m->state = S_PUT;
@@ -148,8 +147,7 @@ void owner_save_uploaded(struct owner_save *m)
     if (m->state != S_UPLOAD)
         return;
     m->state = S_COMMIT;
-    m->maybe = false;
-    m->failed = false;
+    m->maybe = m->doubt = m->failed = false;
     m->repeats = OWNER_REPEATS;
 }
 
@@ -228,6 +226,7 @@ static void feed_list(struct owner_save *m, const struct owner_answer *a)
     }
     if (m->fenced && (v->above || m->floor > next)) {
         m->other = v->above ? v->above_index : m->floor - 1;
+        m->other_is_claim = v->above && v->above_is_claim;
         save_done(m, OWNER_NOT_AFTER);
         return;
     }
@@ -277,9 +276,17 @@ static void beaten(struct owner_save *m)
     }
 }
 
+static void note_doubt(struct owner_save *m, const struct owner_answer *a)
+{
+    bool uncertain = a->reply == OWNER_UNCERTAIN;
+
+    m->maybe |= a->maybe || uncertain;
+    m->doubt |= a->doubt || uncertain;
+}
+
 static void feed_put(struct owner_save *m, const struct owner_answer *a)
 {
-    m->maybe |= a->maybe;
+    note_doubt(m, a);
     switch (a->reply) {
     case OWNER_OK:
     case OWNER_NOT_DURABLE:
@@ -292,7 +299,6 @@ static void feed_put(struct owner_save *m, const struct owner_answer *a)
             beaten(m);
         return;
     case OWNER_UNCERTAIN:
-        m->maybe = true;
         if (!has(m->rules, OWNER_RULE_SAME_KEY))
             m->state = S_LIST;
         else if (m->repeats)
@@ -312,19 +318,19 @@ static void feed_put(struct owner_save *m, const struct owner_answer *a)
 
 static void feed_read_snap(struct owner_save *m, const struct owner_answer *a)
 {
-    if (a->reply != OWNER_OK) {
-        save_done(m, OWNER_UNRESOLVED);
-    } else if (a->found == OWNER_OURS) {
+    bool read = a->reply == OWNER_OK;
+
+    if (read && a->found == OWNER_OURS) {
         owned(m, m->known_ns, true); /* one of the puts since then */
-    } else if (a->found == OWNER_OTHERS) {
+    } else if (read && a->found == OWNER_OTHERS) {
         /* Nothing of ours can come there any more. */
         if (m->failed)
             save_done(m, OWNER_REFUSED);
         else
             beaten(m);
     } else if (m->failed) {
-        save_done(m, OWNER_UNRESOLVED);
-    } else if (m->repeats) {
+        save_done(m, m->doubt ? OWNER_UNRESOLVED : OWNER_REFUSED);
+    } else if (read && m->repeats) {
         /* It was there and is gone: the same put again tells. */
         m->repeats--;
         m->state = S_PUT;
@@ -346,7 +352,7 @@ static void feed_commit(struct owner_save *m, const struct owner_answer *a)
     if (!m->commit_sent)
         m->commit_ns = m->sent_ns;
     m->commit_sent = true;
-    m->maybe |= a->maybe;
+    note_doubt(m, a);
     switch (a->reply) {
     case OWNER_OK:
         save_done(m, OWNER_SAVED);
@@ -358,13 +364,13 @@ static void feed_commit(struct owner_save *m, const struct owner_answer *a)
         m->state = S_READ_DATA;
         return;
     case OWNER_UNCERTAIN:
-        m->maybe = true;
         if (m->repeats)
             m->repeats--;
         else
             m->state = S_READ_DATA;
         return;
     case OWNER_FAILED:
+        m->failed = true;
         if (m->maybe)
             m->state = S_READ_DATA;
         else
@@ -375,10 +381,14 @@ static void feed_commit(struct owner_save *m, const struct owner_answer *a)
 
 static void feed_read_data(struct owner_save *m, const struct owner_answer *a)
 {
-    if (a->reply == OWNER_OK && a->found == OWNER_OURS)
+    bool read = a->reply == OWNER_OK;
+
+    if (read && a->found == OWNER_OURS)
         save_done(m, OWNER_SAVED);
-    else if (a->reply == OWNER_OK && a->found == OWNER_OTHERS)
+    else if (read && a->found == OWNER_OTHERS)
         save_done(m, OWNER_LOST);
+    else if (m->failed && !m->doubt)
+        give_up(m, OWNER_REFUSED); /* a tombstone wins, should it still come */
     else
         save_done(m, OWNER_UNRESOLVED);
 }

@@ -90,7 +90,8 @@ enum owner_reply {
     OWNER_EXISTS,
     OWNER_UNCERTAIN,   /* it may have been applied */
     OWNER_NOT_DURABLE, /* applied, and a power loss may take it back */
-    OWNER_FAILED       /* not applied by this attempt; or a read that failed */
+    OWNER_FAILED       /* not applied, as far as its code tells; or a read that
+                        * failed */
 };
 
 enum owner_found {
@@ -117,8 +118,9 @@ struct owner_view {
 struct owner_answer {
     enum owner_reply reply;
     enum owner_found found; /* READ_*, LOOK with OWNER_OK */
-    bool maybe;             /* an earlier attempt may have been applied */
-    bool has_data;          /* LOOK */
+    bool maybe;             /* an attempt of it may have been applied: look */
+    bool doubt;    /* FAILED, maybe: finding nothing there does not settle it */
+    bool has_data; /* LOOK */
     struct owner_view view; /* LIST with OWNER_OK */
 };
 
@@ -169,8 +171,10 @@ struct owner_save {
     bool fenced;
     bool asserts;
     bool maybe;  /* an earlier request at this key may have been applied */
+    bool doubt;  /* ... and may still be */
     bool failed; /* settle, then REFUSED rather than another round */
     bool commit_sent;
+    bool other_is_claim;
 };
 
 /* fenced: after; asserts: wanted.  A saver that is neither may start with an

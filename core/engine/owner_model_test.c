@@ -406,6 +406,7 @@ static void save_outcome(struct search *s, const struct world *from, int who,
         a->lost--;
     if (reply == OWNER_FAILED)
         a->faults--;
+    answer.maybe = reply == OWNER_FAILED && strstr(what, "maybe");
     if (r->verb == OWNER_LIST)
         answer.view = look_at_session(&w, &a->m.save);
     owner_save_feed(&a->m.save, &answer);
@@ -456,8 +457,12 @@ static void save_write(struct search *s, const struct world *w, int who,
         save_outcome(s, w, who, r, OWNER_UNCERTAIN, !taken, "reply lost");
         save_outcome(s, w, who, r, OWNER_UNCERTAIN, false, "request lost");
     }
-    if (a->faults)
+    if (a->faults) {
         save_outcome(s, w, who, r, OWNER_FAILED, false, "fails");
+        save_outcome(s, w, who, r, OWNER_FAILED, !taken,
+                     "fails, maybe applied");
+        save_outcome(s, w, who, r, OWNER_FAILED, false, "fails, maybe");
+    }
 }
 
 static void step_save(struct search *s, const struct world *from, int who)

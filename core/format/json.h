@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON for this room: a strict reader over jansson and a writer with one
- * spelling.
+ * JSON for this room: a strict reader into jansson's values, and a writer with
+ * one spelling.
  *
  * The reader knows objects only, integers only (no fraction, exponent, -0 or
  * number outside 64 bits signed), depth <= JSON_DEPTH_MAX, at most
@@ -20,6 +20,11 @@
 
 #define JSON_DEPTH_MAX 64
 #define JSON_CONTAINERS_MAX 4096
+
+/* Any one value, the caller's (json_decref).  NULL: *out_wrong says why ("is
+ * not JSON"), *out_pos where. */
+json_t *json_parse(const char *text, size_t len, const char **out_wrong,
+                   size_t *out_pos);
 
 /* One object and nothing else; CORRUPT ("the header's JSON ..." where what is
  * "header") or MEMORY.  *out is the caller's (json_decref). */

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,7 +67,9 @@ static void run_child(const struct config_command *command, int output)
         dup2(null, 2) < 0)
         _exit(EXEC_FAILED);
     close_above(3);
-    execve(command->argv[0], command->argv, command->environment);
+    /* execve writes to neither; its prototype is older than const. */
+    execve(command->argv[0], (char *const *)(uintptr_t)command->argv,
+           (char *const *)(uintptr_t)command->environment);
     _exit(EXEC_FAILED);
 }
 

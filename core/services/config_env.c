@@ -54,7 +54,7 @@ static const char *value_of(const char *assignment, const char *name)
     return assignment + len + 1;
 }
 
-static const char *find_raw(char *const *environment, const char *name)
+static const char *find_raw(const char *const *environment, const char *name)
 {
     for (; environment && *environment; environment++) {
         const char *value = value_of(*environment, name);
@@ -127,9 +127,9 @@ int config_load_environment(struct config *c,
                             const struct config_sources *sources, bool secure,
                             struct persist_error *err)
 {
-    /* Nobody writes to it: execve's and environ's types lack the const. */
-    char *const *given = (char *const *)(uintptr_t)sources->environment;
-    char *const *all = given ? given : secure ? NULL : environ;
+    const char *const *given = sources->environment;
+    const char *const *all =
+        given || secure ? given : (const char *const *)environ;
 
     c->environment = given;
     if (!keep_directory(c, find_raw(all, "HOME"), &c->home) ||

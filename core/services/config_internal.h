@@ -142,8 +142,8 @@ struct config {
     size_t n_stores, stores_cap;
     struct config_variable *variables;
     size_t n_variables, variables_cap;
-    char *const *environment; /* what a command gets; NULL: environ */
-    const char *home;         /* NULL: unknown */
+    const char *const *environment; /* what a command gets; NULL: environ */
+    const char *home;               /* NULL: unknown */
     const char *xdg_config_home;
 };
 
@@ -214,8 +214,8 @@ bool config_names_collide(const char *a, const char *b);
 /* ----------------------------------------------------------------- secrets */
 
 struct config_command {
-    char *const *argv; /* argv[0] is an absolute path */
-    char *const *environment;
+    const char *const *argv; /* argv[0] is an absolute path */
+    const char *const *environment;
     unsigned timeout_ms;
     size_t output_max;
 };

@@ -135,7 +135,7 @@ static int read_secret_file(const struct way *way, struct secret **out,
 
 /* Splits text in place at blanks; '...' and "..." keep blanks together.  No
  * escapes, variables or wildcards.  NULL, or what is wrong. */
-static const char *split_words(char *text, char *argv[ARGS_MAX + 1])
+static const char *split_words(char *text, const char *argv[ARGS_MAX + 1])
 {
     size_t n = 0;
     char *to = text;
@@ -171,7 +171,7 @@ static const char *split_words(char *text, char *argv[ARGS_MAX + 1])
 static int run_secret_command(const struct config *c, const struct way *way,
                               struct secret **out, struct persist_error *err)
 {
-    char *argv[ARGS_MAX + 1];
+    const char *argv[ARGS_MAX + 1];
     struct secret *output = NULL;
     size_t len = 0;
 
@@ -181,7 +181,8 @@ static int run_secret_command(const struct config *c, const struct way *way,
     const char *problem = split_words(words, argv);
     struct config_command command = {
         .argv = argv,
-        .environment = c->environment ? c->environment : environ,
+        .environment =
+            c->environment ? c->environment : (const char *const *)environ,
         .timeout_ms = COMMAND_TIMEOUT_MS,
         .output_max = CONFIG_SECRET_MAX};
     int rc;

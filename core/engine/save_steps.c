@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The requests of a save: what owner.h's machine asks for, made through
+ * backend/store.h, and the answers in the machine's words.
+ *
+ * Decides nothing about indices; only what an answer of the store means.
+ */
+#include "engine/save.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/identity.h"
+#include "engine/session_memory.h"
+#include "engine/store_time.h"
+#include "util/error.h"
+
+#define LIST_PAGE 2   /* most savers want the highest index only */
+#define FENCE_PAGE 64 /* a fenced one walks down to its fence */
+#define LISTS_MAX 1000
+#define LATE_TIMEOUT_MS 5000 /* of requests made after a cancellation */
+
+static uint64_t boot_now(const struct saving *s)
+{
+    return clock_boot_ns(s->store->p->clock);
+}
+
+/* ---------------------------------------------------------------- answers
+ */
+
+/* Remembers why a request failed, for the caller. */
+static void note_failure(struct saving *s, int rc,
+                         const struct persist_error *err)
+{
+    s->failure = rc;
+    s->last = *err;
+}
+
+static void answer_write(struct saving *s, int rc, bool maybe,
+                         const struct persist_error *err,
+                         struct owner_answer *a)
+{
+    bool stopped = rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
+
+    a->maybe = maybe;
+    switch (rc) {
+    case PERSIST_OK:
+        a->reply = OWNER_OK;
+        return;
+    case PERSIST_E_EXISTS:
+        a->reply = OWNER_EXISTS;
+        break;
+    case PERSIST_E_UNCERTAIN:
+        a->reply = OWNER_UNCERTAIN;
+        break;
+    case PERSIST_E_NOT_DURABLE:
+        a->reply = OWNER_NOT_DURABLE;
+        break;
+    default:
+        a->reply = OWNER_FAILED;
+        /* Stopped between the attempts of a request that was in doubt; a
+         * plugin that answers "cancelled" itself has done nothing. */
+        a->doubt = maybe && stopped && err->attempts > 1;
+        break;
+    }
+    note_failure(s, rc, err);
+}
+
+/* ------------------------------------------------------------ late requests
+ */
+
+/* Settling and giving up must also work when the operation is cancelled or its
+ * time is over: an op of its own, short, and child of nobody. */
+struct late {
+    struct persist_op own;
+    struct persist_op *op;
+    bool is_late;
+};
+
+static int late_begin(struct late *l, const struct saving *s)
+{
+    const struct clock *clock = s->store->p->clock;
+
+    l->op = s->op;
+    l->is_late = op_check(s->op, clock) != PERSIST_OK ||
+                 cancel_is_set(&s->store->p->cancel);
+    if (!l->is_late)
+        return PERSIST_OK;
+    if (op_init(&l->own, NULL))
+        return PERSIST_E_MEMORY;
+    op_start(&l->own, clock, LATE_TIMEOUT_MS);
+    l->op = &l->own;
+    return PERSIST_OK;
+}
+
+static void late_end(struct late *l)
+{
+    if (l->is_late)
+        op_finish(&l->own);
+}
+
+/* ----------------------------------------------------------------- listing
+ */
+
+static int walk_view(struct saving *s, struct session_walk *w,
+                     struct owner_view *view, struct persist_error *err)
+{
+    struct store_time time = {.store = s->store, .op = s->op};
+    struct index_state state;
+    int64_t now_us;
+    int rc;
+
+    while ((rc = session_walk_next(w, &state, err)) == 1) {
+        store_time_see(&time, &state);
+        /* Only an old claim can depend on what time it is. */
+        now_us =
+            s->machine.fenced && index_state_kind(&state) == INDEX_CLAIM
+                ? store_time_now(&time, state.snap_modified_us + OWNER_AGE_US)
+                : 0;
+        if (owner_view_add(view, &s->machine, &state, now_us))
+            return PERSIST_OK;
+    }
+    return rc;
+}
+
+static int list_session(struct saving *s, struct owner_view *view,
+                        struct persist_error *err)
+{
+    struct session_walk *w = NULL;
+    int rc;
+
+    memset(view, 0, sizeof *view);
+    view->began_ns = boot_now(s);
+    rc = session_walk_open(s->store, s->op, s->target.prefix,
+                           s->machine.fenced ? FENCE_PAGE : LIST_PAGE, &w, err);
+    if (rc)
+        return rc;
+    rc = walk_view(s, w, view, err);
+    session_walk_close(w);
+    return rc;
+}
+
+static int do_list(struct saving *s, struct owner_answer *a,
+                   struct persist_error *err)
+{
+    uint64_t next;
+    int rc;
+
+    if (++s->n_lists > LISTS_MAX)
+        return error_set(err, PERSIST_E_TRANSIENT,
+                         "every index that was free in a listing was taken "
+                         "when it was put, %d times",
+                         LISTS_MAX);
+    rc = list_session(s, &a->view, err);
+    if (rc)
+        return rc;
+    if (!s->plain || s->dry_run)
+        return PERSIST_OK;
+    next = a->view.any ? a->view.highest + 1 : 0;
+    if (next < s->machine.floor)
+        next = s->machine.floor;
+    a->view.at_least = session_memory_take_listed(
+        s->store->memory, s->target.prefix, next, a->view.began_ns);
+    s->took_index = true;
+    return PERSIST_OK;
+}
+
+static void step_list(struct saving *s, struct owner_answer *a)
+{
+    struct persist_error err = {0};
+    int rc = do_list(s, a, &err);
+
+    a->reply = rc ? OWNER_FAILED : OWNER_OK;
+    if (rc)
+        note_failure(s, rc, &err);
+}
+
+/* -------------------------------------------------------------------- puts
+ */
+
+static void make_marker(const struct saving *s, struct marker *out)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(out->snapshot_id, s->id, sizeof s->id);
+    text_from_time(clock_wall_us(s->store->p->clock), out->time);
+    if (gethostname(out->host, sizeof out->host - 1))
+        out->host[0] = '\0';
+}
+
+/* What the put of a .snap left of the index for the next save. */
+static void remember(struct saving *s, uint64_t index, uint64_t sent_ns, int rc)
+{
+    bool refused = rc && rc != PERSIST_E_EXISTS && rc != PERSIST_E_UNCERTAIN &&
+                   rc != PERSIST_E_NOT_DURABLE;
+
+    s->index_used =
+        !refused || rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
+    if (!rc)
+        session_memory_note(s->store->memory, s->target.prefix, index + 1,
+                            sent_ns);
+}
+
+static void step_put_snapshot(struct saving *s, uint64_t index,
+                              struct owner_answer *a)
+{
+    struct backend_put put = {.if_absent = true};
+    struct persist_error err = {0};
+    uint64_t sent_ns = boot_now(s);
+    char key[KEY_CAP];
+    bool maybe = false;
+    int rc;
+
+    key_format(s->target.prefix, index, KEY_SNAP, key);
+    s->m.snapshot_index = index;
+    put.key = key;
+    rc = upload_object(s->up, &s->m, &put.data, &put.len, &err);
+    if (!rc)
+        rc = backend_put(s->store->backend, s->op, &put, &maybe, &err);
+    if (!rc)
+        atomic_store(&s->op->stored_bytes, put.len);
+    remember(s, index, sent_ns, rc);
+    answer_write(s, rc, maybe, &err, a);
+}
+
+static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
+                           struct owner_answer *a)
+{
+    struct backend_put put = {.if_absent = if_absent, .len = CLAIM_LEN};
+    struct persist_error err = {0};
+    uint64_t sent_ns = boot_now(s);
+    char key[KEY_CAP], claim[CLAIM_LEN];
+    struct marker marker;
+    bool maybe = false;
+    int rc;
+
+    key_format(s->target.prefix, index, KEY_SNAP, key);
+    make_marker(s, &marker);
+    claim_encode(&marker, claim);
+    s->m.snapshot_index = index;
+    put.key = key;
+    put.data = claim;
+    rc = backend_put(s->store->backend, s->op, &put, &maybe, &err);
+    remember(s, index, sent_ns, rc);
+    answer_write(s, rc, maybe, &err, a);
+}
+
+static void step_put_tombstone(struct saving *s, uint64_t index,
+                               struct owner_answer *a)
+{
+    struct backend_put put = {.len = TOMBSTONE_LEN};
+    struct persist_error err = {0};
+    char key[KEY_CAP], tombstone[TOMBSTONE_LEN];
+    struct marker marker;
+    struct late late;
+    int rc;
+
+    key_format(s->target.prefix, index, KEY_SNAP, key);
+    make_marker(s, &marker);
+    tombstone_encode(&marker, tombstone);
+    put.key = key;
+    put.data = tombstone;
+    rc = late_begin(&late, s);
+    if (!rc) {
+        put.past_cancel = late.is_late;
+        rc = backend_put(s->store->backend, late.op, &put, NULL, &err);
+        late_end(&late);
+    }
+    /* Why the save ended is what the caller wants to know, not this. */
+    a->reply = rc == PERSIST_E_UNCERTAIN ? OWNER_UNCERTAIN
+               : rc                      ? OWNER_FAILED
+                                         : OWNER_OK;
+    if (rc)
+        log_line(s->store->p->log, LOG_WARN,
+                 "a claim could not be given up; saves after a fence wait for "
+                 "it up to 7 days",
+                 log_text("store", s->store->name),
+                 log_text("object", log_basename(key)),
+                 log_text("status", persist_status_name(rc)), LOG_END);
+}
+
+/* ------------------------------------------------------------------- whose
+ */
+
+static void step_read(struct saving *s, uint64_t index, enum key_kind kind,
+                      struct owner_answer *a)
+{
+    struct persist_error err = {0};
+    struct identity identity;
+    char key[KEY_CAP];
+    struct late late;
+    int rc;
+
+    key_format(s->target.prefix, index, kind, key);
+    rc = late_begin(&late, s);
+    if (!rc) {
+        rc = identity_read(s->store, late.op, key, late.is_late, &identity,
+                           &err);
+        late_end(&late);
+    }
+    /* A failure here explains less than the one that made us look. */
+    a->reply =
+        rc || identity.kind == IDENTITY_DAMAGED ? OWNER_FAILED : OWNER_OK;
+    if (a->reply != OWNER_OK)
+        return;
+    a->found = identity.kind == IDENTITY_NONE    ? OWNER_NOTHING
+               : strcmp(identity.id, s->id) == 0 ? OWNER_OURS
+                                                 : OWNER_OTHERS;
+}
+
+/* ------------------------------------------------------------------ upload
+ */
+
+bool save_is_unchanged(const struct saving *s, const uint8_t sha256[32],
+                       uint64_t len)
+{
+    char hex[65];
+
+    if (!s->latest || s->latest->uncompressed_size != len)
+        return false;
+    text_to_hex(sha256, 32, hex);
+    return strcmp(hex, s->latest->content_hash) == 0;
+}
+
+/* Between parts: the machine may want its claim renewed, or end. */
+static int between_parts(void *ctx, struct persist_error *err)
+{
+    struct saving *s = ctx;
+    struct owner_request r;
+    struct owner_answer a;
+
+    while (owner_save_next(&s->machine, boot_now(s), &r)) {
+        if (r.verb == OWNER_SEND_DATA)
+            return PERSIST_OK;
+        if (r.verb != OWNER_RENEW_CLAIM)
+            break;
+        memset(&a, 0, sizeof a);
+        step_put_claim(s, r.index, false, &a);
+        owner_save_feed(&s->machine, &a);
+    }
+    if (s->failure) {
+        *err = s->last;
+        return s->failure;
+    }
+    return error_set(err, PERSIST_E_CONFLICT, "the claim has expired");
+}
+
+static int send_all(struct saving *s, struct persist_error *err)
+{
+    uint64_t expected;
+    bool known = upload_expected(s->up, &expected);
+    char key[KEY_CAP];
+    int rc;
+
+    key_format(s->target.prefix, s->machine.index, KEY_DATA, key);
+    rc = backend_upload_begin(s->store->backend, s->op, key,
+                              known ? &expected : NULL, &s->upload, err);
+    if (rc)
+        return rc;
+    return upload_send(s->up, &s->m, s->upload, between_parts, s,
+                       &s->object_size, &s->object_crc, err);
+}
+
+static void step_send(struct saving *s)
+{
+    struct persist_error err = {0};
+    int rc = send_all(s, &err);
+
+    if (rc) {
+        note_failure(s, rc, &err);
+        owner_save_abort(&s->machine);
+        return;
+    }
+    s->unchanged =
+        save_is_unchanged(s, upload_sha256(s->up), upload_payload_len(s->up));
+    if (s->unchanged)
+        owner_save_abort(&s->machine);
+    else
+        owner_save_uploaded(&s->machine);
+}
+
+static void step_commit(struct saving *s, struct owner_answer *a)
+{
+    struct persist_error err = {0};
+    bool maybe = false;
+    int rc;
+
+    rc = backend_upload_commit(s->upload, s->op, s->object_size, s->object_crc,
+                               &maybe, &err);
+    s->committed = rc == PERSIST_OK || rc == PERSIST_E_NOT_DURABLE;
+    answer_write(s, rc, maybe, &err, a);
+}
+
+/* ----------------------------------------------------------------- the loop
+ */
+
+/* Everything a save does but write: the machine stops before its first put. */
+static void dry_put(struct saving *s, uint64_t index)
+{
+    struct persist_error err = {0};
+    const void *object;
+    size_t len;
+    int rc;
+
+    s->m.snapshot_index = index;
+    if (s->machine.is_long)
+        rc = upload_send(s->up, &s->m, NULL, NULL, NULL, &s->object_size,
+                         &s->object_crc, &err);
+    else
+        rc = upload_object(s->up, &s->m, &object, &len, &err);
+    if (rc)
+        note_failure(s, rc, &err);
+    else
+        s->unchanged = save_is_unchanged(s, upload_sha256(s->up),
+                                         upload_payload_len(s->up));
+    owner_save_abort(&s->machine);
+}
+
+static void step(struct saving *s, const struct owner_request *r,
+                 struct owner_answer *a)
+{
+    switch (r->verb) {
+    case OWNER_LIST:
+        step_list(s, a);
+        break;
+    case OWNER_PUT_SNAPSHOT:
+        step_put_snapshot(s, r->index, a);
+        break;
+    case OWNER_PUT_CLAIM:
+        step_put_claim(s, r->index, true, a);
+        break;
+    case OWNER_RENEW_CLAIM:
+        step_put_claim(s, r->index, false, a);
+        break;
+    case OWNER_READ_SNAP:
+        step_read(s, r->index, KEY_SNAP, a);
+        break;
+    case OWNER_READ_DATA:
+        step_read(s, r->index, KEY_DATA, a);
+        break;
+    case OWNER_COMMIT_DATA:
+        step_commit(s, a);
+        break;
+    default:
+        step_put_tombstone(s, r->index, a);
+        break;
+    }
+}
+
+static void start_machine(struct saving *s, bool whole)
+{
+    struct owner_save_what what = {
+        .is_long = !whole,
+        .fenced = s->o.flags & PERSIST_SAVE_AFTER,
+        .asserts = s->o.flags & PERSIST_SAVE_INDEX,
+        .after = s->o.after,
+        .wanted = s->o.index,
+        .rules = OWNER_RULES_ALL,
+    };
+    uint64_t index, known_ns;
+
+    owner_save_init(&s->machine, &what);
+    s->plain = !what.fenced && !what.asserts;
+    if (!s->plain || s->dry_run)
+        return;
+    s->took_index = session_memory_take(s->store->memory, s->target.prefix,
+                                        boot_now(s), &index, &known_ns);
+    if (s->took_index)
+        owner_save_remember(&s->machine, index, known_ns);
+}
+
+static void finish_upload(struct saving *s)
+{
+    struct persist_error err = {0};
+    int rc;
+
+    if (!s->upload)
+        return;
+    /* Also where the data was found to be there: after "exists" the upload is
+     * still open. */
+    rc = s->committed ? PERSIST_OK : backend_upload_abort(s->upload, &err);
+    if (rc)
+        log_line(s->store->p->log, LOG_WARN,
+                 "an upload could not be aborted; cleanup will find it",
+                 log_text("store", s->store->name),
+                 log_text("error", err.message), LOG_END);
+    backend_upload_destroy(s->upload);
+    s->upload = NULL;
+}
+
+void save_run(struct saving *s, bool whole)
+{
+    struct owner_request r;
+    struct owner_answer a;
+
+    start_machine(s, whole);
+    while (owner_save_next(&s->machine, boot_now(s), &r)) {
+        if (s->dry_run && r.verb != OWNER_LIST) {
+            dry_put(s, r.index);
+            continue;
+        }
+        if (r.verb == OWNER_SEND_DATA) {
+            step_send(s);
+            continue;
+        }
+        memset(&a, 0, sizeof a);
+        step(s, &r, &a);
+        owner_save_feed(&s->machine, &a);
+    }
+    finish_upload(s);
+    if (s->took_index && !s->index_used)
+        session_memory_give_back(s->store->memory, s->target.prefix,
+                                 s->machine.index);
+}
