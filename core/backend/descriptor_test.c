@@ -42,6 +42,7 @@ static int setup(void **state)
     void (*const fn)(void) = nothing;
 
     (void)state;
+    free(ours.options);
     memset(&ours, 0, sizeof(ours));
     memset(&err, 0, sizeof(err));
     memset(&theirs, 0xee, sizeof(theirs));
@@ -78,6 +79,7 @@ static int teardown(void **state)
 {
     (void)state;
     free(ours.options);
+    ours.options = NULL;
     return 0;
 }
 

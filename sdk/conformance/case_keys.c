@@ -163,8 +163,8 @@ static void consistent(struct test *t)
            l->part_max);
     expect(t, !l->part_max || l->part_align <= l->part_max,
            "part_align is above part_max");
-    expect(t, l->key_max == 0 || l->key_max >= 600,
-           "key_max %u: Persist's keys need 600", l->key_max);
+    expect(t, l->key_max == 0 || l->key_max >= 128,
+           "key_max %u is too small for keys", l->key_max);
     expect(t, (l->flags & ~(uint32_t)31) == 0, "unknown bits in flags: %x",
            l->flags);
     expect(t, l->reserved == 0, "limits.reserved is not 0");

@@ -293,19 +293,30 @@ static void sees_writes(struct test *t)
     }
 }
 
-/* Empty folders are not seen: they are a store's own affair. */
-static void no_empty_folders(struct test *t)
+/* A store with real folders may show one that its last key has left: then it is
+ * a folder, and empty however it is looked into. */
+static void emptied_folder(struct test *t)
 {
-    char key[KEY_CAP];
-    struct listing l = {0};
+    char key[KEY_CAP], folder[KEY_CAP];
+    struct listing l = {0}, below = {0};
     struct list_query q = {.prefix = t->prefix, .delimiter = "/"};
+    struct list_query inside = {.prefix = test_key(t, "f/", folder)};
     test_key(t, "f/g/h/object", key);
     must_put(t, key, "x", 1, PERSIST_BACKEND_IF_ABSENT);
     must_delete(t, key);
     expect_rc(t, "list", op_list(t, &q, &l), PERSIST_BACKEND_OK);
-    expect(t, l.n == 0, "a folder without objects is listed: %s",
-           l.n ? l.items[0].key : "");
+    expect(t, l.n <= 1 && !l.more, "%zu entries of one emptied folder", l.n);
+    if (l.n)
+        expect(t,
+               l.items[0].flags == PERSIST_BACKEND_ENTRY_FOLDER &&
+                   strcmp(l.items[0].key, folder) == 0,
+               "an emptied folder is listed as %s", l.items[0].key);
+    expect_rc(t, "list inside", op_list(t, &inside, &below),
+              PERSIST_BACKEND_OK);
+    expect(t, below.n == 0, "an emptied folder holds %s",
+           below.n ? below.items[0].key : "");
     listing_finish(&l);
+    listing_finish(&below);
 }
 
 const struct conformance_case cases_list[] = {
@@ -320,6 +331,6 @@ const struct conformance_case cases_list[] = {
     {"list.prefix.of-nothing-is-ok", nothing_is_ok},
     {"list.emit.stops-the-listing", emit_stops},
     {"list.sees.own-writes", sees_writes},
-    {"list.folders.none-without-objects", no_empty_folders},
+    {"list.folders.emptied-hold-nothing", emptied_folder},
     {NULL, NULL},
 };

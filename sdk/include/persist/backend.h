@@ -669,7 +669,8 @@ struct persist_backend_ops {
     /* One page of keys in byte order (unordered where limits say so, and then
      * everything in one page whatever the limit).  With the delimiter, all keys
      * that share the text up to the first delimiter behind prefix appear once,
-     * as a folder.  A prefix that matches nothing is OK and empty.  Objects
+     * as a folder; a store with real folders may also show one that its last
+     * key has left.  A prefix that matches nothing is OK and empty.  Objects
      * that are not whole and names that are no keys are left out. */
     int32_t (*list)(void *store, const struct persist_backend_call *call,
                     const struct persist_backend_list_args *args,

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decompressing a foreign gzip file through ISA-L, in steps through a small
+ * buffer.  Our own snapshots do not come here (codec_gzip.c).
+ */
+#include "format/gunzip.h"
+
+#include <isa-l.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP ((size_t)64 << 10)
+#define IN_MAX ((size_t)1 << 30) /* avail_in has 32 bits */
+
+struct gunzip {
+    struct inflate_state state;
+    uint8_t out[STEP];
+};
+
+static int damaged(struct persist_error *err, const char *why)
+{
+    return error_set(err, PERSIST_E_CORRUPT, "the gzip file %s", why);
+}
+
+static int too_much(const struct buf *out, struct persist_error *err)
+{
+    if (out->len + STEP <= out->max)
+        return error_memory(err);
+    return error_set(err, PERSIST_E_MEMORY,
+                     "the gzip file holds more than the %zu bytes there is "
+                     "memory for",
+                     out->max);
+}
+
+/* One step; *out_done once the member's end has been checked. */
+static int inflate_step(struct gunzip *g, struct buf *out, bool *out_done,
+                        struct persist_error *err)
+{
+    struct inflate_state *s = &g->state;
+
+    s->next_out = g->out;
+    s->avail_out = STEP;
+    int rc = isal_inflate(s);
+    if (rc == ISAL_INCORRECT_CHECKSUM)
+        return damaged(err, "fails its checksum");
+    if (rc != ISAL_DECOMP_OK && rc != ISAL_END_INPUT && rc != ISAL_OUT_OVERFLOW)
+        return damaged(err, "is damaged");
+    buf_append(out, g->out, STEP - s->avail_out);
+    if (buf_failed(out))
+        return too_much(out, err);
+    *out_done = s->block_state == ISAL_BLOCK_FINISH;
+    return PERSIST_OK;
+}
+
+int gunzip(const void *data, size_t len, struct buf *out,
+           struct persist_error *err)
+{
+    union { /* ISA-L writes through none of its inputs */
+        const void *in;
+        uint8_t *next;
+    } at = {.in = data};
+    struct gunzip *g = NULL;
+    bool done = false;
+    int rc = PERSIST_OK;
+
+    if (len < 2 || at.next[0] != 0x1f || at.next[1] != 0x8b)
+        return error_set(err, PERSIST_E_INVALID, "it is not a gzip file");
+    g = malloc(sizeof(*g));
+    if (!g)
+        return error_memory(err);
+    isal_inflate_init(&g->state);
+    g->state.crc_flag = ISAL_GZIP;
+    g->state.next_in = at.next;
+    while (rc == PERSIST_OK && !done) {
+        const uint8_t *before = g->state.next_in;
+        if (g->state.avail_in == 0) {
+            size_t n = len < IN_MAX ? len : IN_MAX;
+            g->state.avail_in = (uint32_t)n;
+            len -= n;
+        }
+        rc = inflate_step(g, out, &done, err);
+        if (rc == PERSIST_OK && !done && len == 0 && g->state.avail_in == 0 &&
+            g->state.next_in == before && g->state.avail_out == STEP)
+            rc = damaged(err, "is cut short");
+    }
+    if (rc == PERSIST_OK && len + g->state.avail_in > 0)
+        rc = damaged(err, "has bytes behind its end");
+    free(g);
+    return rc;
+}
