@@ -15,6 +15,9 @@
 #include "util/error.h"
 #include "util/text.h"
 
+/* architecture.md, decision 1. */
+enum { CPU_MIN = 4, MAX_IO = 64, IDLE_MS = 10000 };
+
 const char *persist_version(void)
 {
     return PERSIST_VERSION;
@@ -250,6 +253,8 @@ static void free_texts(char **texts, size_t n)
 
 static void free_instance(struct persist *p)
 {
+    executor_destroy(p->io);
+    executor_destroy(p->cpu);
     free_texts(p->settings, p->n_settings);
     free_texts(p->backend_dirs, p->n_backend_dirs);
     budget_destroy(p->budget);
@@ -258,6 +263,17 @@ static void free_instance(struct persist *p)
     cancel_finish(&p->cancel);
     pthread_mutex_destroy(&p->mutex);
     free(p);
+}
+
+/* Threads come with the first task. */
+static int create_executors(struct persist *p, struct persist_error *err)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    p->cpu = executor_create("cpu", cpus > CPU_MIN ? (unsigned)cpus : CPU_MIN,
+                             IDLE_MS);
+    p->io = executor_create("io", MAX_IO, IDLE_MS);
+    return p->cpu && p->io ? PERSIST_OK : error_memory(err);
 }
 
 static int configure(struct persist *p, const struct persist_options *o,
@@ -270,6 +286,8 @@ static int configure(struct persist *p, const struct persist_options *o,
         rc = create_log(p, o, err);
     if (!rc)
         rc = create_budget(p, o, err);
+    if (!rc)
+        rc = create_executors(p, err);
     if (!rc)
         rc = collect_backend_dirs(p, o, err);
     if (!rc)
@@ -362,6 +380,21 @@ int engine_check(const struct persist *p, struct persist_error *err)
     return PERSIST_OK;
 }
 
+static _Thread_local bool acts_for_caller;
+
+void engine_act_for_caller(bool on)
+{
+    acts_for_caller = on;
+}
+
+static int check_thread(struct persist_error *err)
+{
+    if (executor_is_own_thread() && !acts_for_caller)
+        return error_set(err, PERSIST_E_MISUSE,
+                         "a blocking call on a thread of Persist's own");
+    return PERSIST_OK;
+}
+
 int engine_begin(struct persist_store *store, struct persist_op *callers,
                  uint64_t timeout_ms, struct persist_op *own,
                  struct persist_op **out_op, struct persist_error *err)
@@ -371,6 +404,8 @@ int engine_begin(struct persist_store *store, struct persist_op *callers,
     if (!store)
         return error_set(err, PERSIST_E_MISUSE, "the store is NULL");
     rc = engine_check(store->p, err);
+    if (!rc)
+        rc = check_thread(err);
     if (rc)
         return rc;
     if (cancel_is_set(&store->p->cancel) ||

@@ -13,6 +13,7 @@
 #include "backend/store.h"
 #include "runtime/budget.h"
 #include "runtime/cancel.h"
+#include "runtime/executor.h"
 #include "runtime/op.h"
 #include "services/config.h"
 #include "services/log.h"
@@ -58,6 +59,9 @@ struct persist_store {
 int engine_begin(struct persist_store *store, struct persist_op *callers,
                  uint64_t timeout_ms, struct persist_op *own,
                  struct persist_op **out_op, struct persist_error *err);
+/* A blocking call is refused (MISUSE) on a thread of an executor: it would wait
+ * for what that thread should do.  The body of an asynchronous call is let in. */
+void engine_act_for_caller(bool on);
 void engine_end(struct persist_store *store, struct persist_op *own);
 
 /* The same test without a store: MISUSE for NULL, FORKED. */
