@@ -143,8 +143,8 @@ int persist_save_buffer_async(struct persist_store *store, const char *address,
         return refused(err);
     j->in = data;
     j->len = len;
-    return job_submit(j, copy_save(j, options, err), &j->o.save.op, PERSIST_OP_SAVE,
-                  save_buffer, err);
+    return job_submit(j, copy_save(j, options, err), &j->o.save.op,
+                      PERSIST_OP_SAVE, save_buffer, err);
 }
 
 int persist_save_file_async(struct persist_store *store, const char *address,
@@ -178,8 +178,8 @@ int persist_save_fd_async(struct persist_store *store, const char *address,
     if (!j)
         return refused(err);
     j->fd = fd;
-    return job_submit(j, copy_save(j, options, err), &j->o.save.op, PERSIST_OP_SAVE,
-                  save_fd, err);
+    return job_submit(j, copy_save(j, options, err), &j->o.save.op,
+                      PERSIST_OP_SAVE, save_fd, err);
 }
 
 /* ------------------------------------------------------------------ restore
@@ -194,16 +194,14 @@ static void restore_buffer(struct job *j, struct persist_error *err)
 
 static void restore_file(struct job *j, struct persist_error *err)
 {
-    j->result.status =
-        persist_restore_file(j->store, j->address, j->path, &j->o.restore,
-                             &j->result.metadata, err);
+    j->result.status = persist_restore_file(
+        j->store, j->address, j->path, &j->o.restore, &j->result.metadata, err);
 }
 
 static void restore_fd(struct job *j, struct persist_error *err)
 {
-    j->result.status =
-        persist_restore_fd(j->store, j->address, j->fd, &j->o.restore,
-                           &j->result.metadata, err);
+    j->result.status = persist_restore_fd(
+        j->store, j->address, j->fd, &j->o.restore, &j->result.metadata, err);
 }
 
 int persist_restore_buffer_async(struct persist_store *store,
@@ -220,7 +218,7 @@ int persist_restore_buffer_async(struct persist_store *store,
         return refused(err);
     j->len = max_len;
     return job_submit(j, copy_restore(j, options, err), &j->o.restore.op,
-                  PERSIST_OP_RESTORE, restore_buffer, err);
+                      PERSIST_OP_RESTORE, restore_buffer, err);
 }
 
 int persist_restore_file_async(struct persist_store *store, const char *address,
@@ -240,7 +238,7 @@ int persist_restore_file_async(struct persist_store *store, const char *address,
     if (!rc)
         rc = copy_restore(j, options, err);
     return job_submit(j, rc, &j->o.restore.op, PERSIST_OP_RESTORE, restore_file,
-                  err);
+                      err);
 }
 
 int persist_restore_fd_async(struct persist_store *store, const char *address,
@@ -257,7 +255,7 @@ int persist_restore_fd_async(struct persist_store *store, const char *address,
         return refused(err);
     j->fd = fd;
     return job_submit(j, copy_restore(j, options, err), &j->o.restore.op,
-                  PERSIST_OP_RESTORE, restore_fd, err);
+                      PERSIST_OP_RESTORE, restore_fd, err);
 }
 
 /* ------------------------------------------- show exists verify delete list
@@ -348,5 +346,6 @@ int persist_delete_async(struct persist_store *store, const char *address,
     rc = engine_options(&j->o.remove, sizeof j->o.remove, options, err);
     j->o.remove.struct_size = sizeof j->o.remove;
     j->timeout_ms = &j->o.remove.timeout_ms;
-    return job_submit(j, rc, &j->o.remove.op, PERSIST_OP_DELETE, remove_one, err);
+    return job_submit(j, rc, &j->o.remove.op, PERSIST_OP_DELETE, remove_one,
+                      err);
 }

@@ -21,7 +21,8 @@ void rows_free(struct rows *rows)
     for (size_t i = 0; i < rows->n; i++) {
         free((void *)rows->entries[i].agent);
         free((void *)rows->entries[i].session);
-        persist_metadata_free((struct persist_metadata *)rows->entries[i].metadata);
+        persist_metadata_free(
+            (struct persist_metadata *)rows->entries[i].metadata);
     }
     free(rows);
 }

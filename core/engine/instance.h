@@ -60,7 +60,8 @@ int engine_begin(struct persist_store *store, struct persist_op *callers,
                  uint64_t timeout_ms, struct persist_op *own,
                  struct persist_op **out_op, struct persist_error *err);
 /* A blocking call is refused (MISUSE) on a thread of an executor: it would wait
- * for what that thread should do.  The body of an asynchronous call is let in. */
+ * for what that thread should do.  The body of an asynchronous call is let in.
+ */
 void engine_act_for_caller(bool on);
 void engine_end(struct persist_store *store, struct persist_op *own);
 

@@ -177,6 +177,7 @@ static int look_download(void *ctx, const struct place *place,
     const struct download_request request = {
         .store = l->store->backend,
         .op = l->op,
+        .cpu = l->store->p->cpu,
         .key = place->key,
         .metadata_only = l->how == OPEN_METADATA,
         .ranged = l->how == OPEN_RANGE,

@@ -296,8 +296,7 @@ static bool adjust_timeout(struct job *job)
 
 static void run(struct task *task)
 {
-    struct job *job =
-        (struct job *)((char *)task - offsetof(struct job, task));
+    struct job *job = (struct job *)((char *)task - offsetof(struct job, task));
     struct persist_error err = {0};
     struct persist_error *kept;
 

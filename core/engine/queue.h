@@ -41,8 +41,8 @@ struct job {
         struct persist_delete_options remove;
         struct persist_list_options list;
     } o;
-    uint64_t *timeout_ms;   /* in o, or NULL */
-    char **texts;           /* the options' texts, copied */
+    uint64_t *timeout_ms; /* in o, or NULL */
+    char **texts;         /* the options' texts, copied */
     size_t n_texts;
     struct persist_label *labels;
 

@@ -387,6 +387,7 @@ static int open_payload(struct saving *s, struct persist_error *err)
         .codec = s->codec,
         .level = s->m.compression_level,
         .frame_size = (uint32_t)s->o.frame_size,
+        .cpu = s->store->p->cpu,
         .size_estimate =
             s->o.flags & PERSIST_SAVE_SIZE_HINT ? s->o.size_hint : 0,
     };

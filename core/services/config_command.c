@@ -68,8 +68,8 @@ static void run_child(const struct config_command *command, int output)
         _exit(EXEC_FAILED);
     close_above(3);
     /* execve writes to neither; its prototype is older than const. */
-    execve(command->argv[0], (char *const *)(uintptr_t)command->argv,
-           (char *const *)(uintptr_t)command->environment);
+    execve(command->argv[0], (char *const *)command->argv,
+           (char *const *)command->environment);
     _exit(EXEC_FAILED);
 }
 

@@ -25,7 +25,9 @@ static char map_char(char c)
 {
     if (text_is_lower(c))
         return (char)(c - ('a' - 'A'));
-    return text_is_digit(c) || (c >= 'A' && c <= 'Z') ? c : '_';
+    if (text_is_digit(c) || (c >= 'A' && c <= 'Z'))
+        return c;
+    return '_';
 }
 
 /* Where name begins with text mapped: what follows; else NULL. */

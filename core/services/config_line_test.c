@@ -162,7 +162,7 @@ static void line__of_noise_is_accepted_or_refused(void **state)
     static const char bytes[] = "a_b1 =[];#\t\"'\r:\xc3\xa9\x80.-A";
     uint32_t seed = 3;
     for (int round = 0; round < 100000; round++) {
-        char noise[24];
+        char noise[24] = "";
         struct config_line line;
         seed = seed * 1664525 + 1013904223;
         size_t len = (seed >> 16) % sizeof(noise);

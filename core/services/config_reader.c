@@ -232,7 +232,7 @@ static int refuse(const char *path, const char *why, struct persist_error *err)
 static int open_file(struct config_file *file, bool must_exist, int *out_fd,
                      size_t *out_size, struct persist_error *err)
 {
-    struct stat st;
+    struct stat st = {0};
 
     int fd = config_open_regular(file->path, &st);
     if ((fd == -ENOENT || fd == -ENOTDIR) && !must_exist)

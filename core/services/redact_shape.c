@@ -55,7 +55,9 @@ static char lower(char c)
 {
     if (c == '_')
         return '-';
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c + ('a' - 'A'));
+    return c;
 }
 
 static const struct shape *find_name(const char *text, size_t len)
@@ -66,7 +68,7 @@ static const struct shape *find_name(const char *text, size_t len)
         if (name[0] != first)
             continue;
         size_t n = 0;
-        while (name[n] && n < len && lower(text[n]) == name[n])
+        while (n < len && name[n] && lower(text[n]) == name[n])
             n++;
         if (!name[n])
             return &shapes[i];

@@ -61,7 +61,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
     enum { CHUNK = 1 << 30 };
     /* ISA-L only reads; its prototype lacks the const. */
-    unsigned char *p = (unsigned char *)(uintptr_t)data;
+    unsigned char *p = (unsigned char *)data;
 
     for (; len > CHUNK; p += CHUNK, len -= CHUNK)
         crc = ~crc32_iscsi(p, CHUNK, ~crc);

@@ -77,8 +77,7 @@ static void copy_text(char *out, size_t cap, const char *text)
         while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
             len--;
     }
-    memcpy(out, text, len);
-    memset(out + len, 0, cap - len);
+    snprintf(out, cap, "%.*s", (int)len, text);
 }
 
 static void format_text(char out[SCRATCH], const char *format, va_list args)
@@ -232,7 +231,7 @@ void error_object(struct persist_error *err, const char *format, ...)
 
 void error_prefix(struct persist_error *err, const char *format, ...)
 {
-    char text[SCRATCH], message[SCRATCH + sizeof(err->message) + 2];
+    char text[SCRATCH], message[2 * SCRATCH];
     va_list args;
 
     if (!err)

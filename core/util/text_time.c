@@ -110,7 +110,8 @@ static bool read_clock(const char **p, int64_t *out_us)
     /* A leap second ends an hour somewhere; it becomes the second after it. */
     if (second == 60 && minute != 59)
         return false;
-    int64_t us = ((int64_t)hour * 3600 + minute * 60 + second) * US_PER_S;
+    int seconds = hour * 3600 + minute * 60 + second;
+    int64_t us = seconds * US_PER_S;
     if (**p == '.') {
         const char *first = ++*p;
         for (int64_t unit = US_PER_S / 10; text_is_digit(**p); (*p)++) {
@@ -134,7 +135,8 @@ static bool read_offset(const char **p, int64_t *out_us)
     if (!read_char(p, '+', '-') || !read_number(p, 2, 0, 23, &hour) ||
         !read_char(p, ':', ':') || !read_number(p, 2, 0, 59, &minute))
         return false;
-    *out_us = sign * ((int64_t)hour * 3600 + minute * 60) * US_PER_S;
+    int seconds = hour * 3600 + minute * 60;
+    *out_us = sign * seconds * US_PER_S;
     return true;
 }
 

@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 
-PUBLIC = {"persist/persist.h", "persist/error.h", "persist/version.h"}
+PUBLIC = {"persist/persist.h", "persist/async.h", "persist/error.h", "persist/version.h"}
 # Third-party headers, by library.
 LIBRARIES = {
     "libltdl": ("ltdl.h",),

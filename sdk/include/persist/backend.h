@@ -12,8 +12,9 @@
  *
  *     dlopen -> persist_backend_entry_v1(host)      no I/O, threads, allocation
  *            -> init(host)                          once per process, optional
- *            -> open(config) -> put, read, list ... -> close      once per
- * store
+ *            -> open(config)                        once per store
+ *            -> put, read, list ...                 as often as needed
+ *            -> close                               once per store
  *
  * A backend is never unloaded.  No op is ever called in a forked child.
  *
@@ -92,29 +93,44 @@ extern "C" {
  * and repeats nothing else.
  */
 #define PERSIST_BACKEND_OK 0
-#define PERSIST_BACKEND_NOT_FOUND (-1) /* the object is not there; an answer   \
-                                        */
-#define PERSIST_BACKEND_EXISTS (-2)    /* if_absent: it is already there */
-#define PERSIST_BACKEND_PRECONDITION                                           \
-    (-3)                               /* the pinned etag is not the object's */
-#define PERSIST_BACKEND_AUTH (-4)      /* who we are is not known or expired */
-#define PERSIST_BACKEND_DENIED (-5)    /* known, and not permitted */
-#define PERSIST_BACKEND_THROTTLED (-6) /* asked to slow down; retry_after_ms   \
-                                        */
-#define PERSIST_BACKEND_TRANSIENT (-7) /* likely to work if repeated */
-#define PERSIST_BACKEND_TIMEOUT (-8)   /* the deadline or a stall limit passed \
-                                        */
-#define PERSIST_BACKEND_CANCELLED (-9) /* the host cancelled this call */
-#define PERSIST_BACKEND_CORRUPT (-10)  /* bytes differ from their checksum */
-#define PERSIST_BACKEND_NO_SPACE (-11) /* disk or quota full */
-#define PERSIST_BACKEND_UNSUPPORTED (-12) /* this backend cannot do that */
-#define PERSIST_BACKEND_INVALID (-13) /* an argument the store cannot take */
-#define PERSIST_BACKEND_CONFIG (-14)  /* the options are wrong */
-#define PERSIST_BACKEND_MEMORY (-15)  /* out of memory */
-#define PERSIST_BACKEND_IO (-16)      /* the medium failed; repeating is vain */
-#define PERSIST_BACKEND_UNCERTAIN (-17)   /* it may or may not have happened */
-#define PERSIST_BACKEND_NOT_DURABLE (-18) /* visible; durability unknown */
-#define PERSIST_BACKEND_INTERNAL (-19)    /* a bug in the backend */
+/* The object is not there: an answer, given only where that is known. */
+#define PERSIST_BACKEND_NOT_FOUND (-1)
+/* With IF_ABSENT: the key is taken. */
+#define PERSIST_BACKEND_EXISTS (-2)
+/* The pinned etag is not the object's. */
+#define PERSIST_BACKEND_PRECONDITION (-3)
+/* Who we are is not known, or no longer believed. */
+#define PERSIST_BACKEND_AUTH (-4)
+/* Known, and not permitted. */
+#define PERSIST_BACKEND_DENIED (-5)
+/* Asked to slow down; retry_after_ms says for how long, where it is known. */
+#define PERSIST_BACKEND_THROTTLED (-6)
+/* Likely to work if repeated. */
+#define PERSIST_BACKEND_TRANSIENT (-7)
+/* The deadline or a stall limit passed. */
+#define PERSIST_BACKEND_TIMEOUT (-8)
+/* The host cancelled this call. */
+#define PERSIST_BACKEND_CANCELLED (-9)
+/* Bytes differ from their checksum. */
+#define PERSIST_BACKEND_CORRUPT (-10)
+/* Disk or quota full. */
+#define PERSIST_BACKEND_NO_SPACE (-11)
+/* This backend cannot do that. */
+#define PERSIST_BACKEND_UNSUPPORTED (-12)
+/* An argument the store cannot take. */
+#define PERSIST_BACKEND_INVALID (-13)
+/* The options are wrong. */
+#define PERSIST_BACKEND_CONFIG (-14)
+/* Out of memory. */
+#define PERSIST_BACKEND_MEMORY (-15)
+/* The medium failed; repeating is vain. */
+#define PERSIST_BACKEND_IO (-16)
+/* It may or may not have happened. */
+#define PERSIST_BACKEND_UNCERTAIN (-17)
+/* Visible; durability unknown. */
+#define PERSIST_BACKEND_NOT_DURABLE (-18)
+/* A bug in the backend. */
+#define PERSIST_BACKEND_INTERNAL (-19)
 
 /* --------------------------------------------------------- limits on sizes */
 
@@ -263,8 +279,8 @@ struct persist_backend_option {
 /* struct persist_backend_value.flags: neither = the option was not given and
  * has no default. */
 #define PERSIST_BACKEND_VALUE_SET UINT32_C(1) /* the user gave it */
-#define PERSIST_BACKEND_VALUE_DEFAULT                                          \
-    UINT32_C(2) /* number/text hold the default */
+/* The value is the option's default. */
+#define PERSIST_BACKEND_VALUE_DEFAULT UINT32_C(2)
 
 /* One option's checked value. */
 struct persist_backend_value {
@@ -296,8 +312,7 @@ struct persist_backend_config {
 #define PERSIST_BACKEND_ORDERED_LISTING UINT32_C(1) /* list is in key order */
 #define PERSIST_BACKEND_RESUMABLE UINT32_C(2)   /* ids outlive the process */
 #define PERSIST_BACKEND_EQUAL_PARTS UINT32_C(4) /* all but the last alike */
-#define PERSIST_BACKEND_CHECK_IF_ABSENT                                        \
-    UINT32_C(8) /* prove it before writing */
+#define PERSIST_BACKEND_CHECK_IF_ABSENT UINT32_C(8) /* prove before writing */
 #define PERSIST_BACKEND_DURABLE_FILE_ONLY UINT32_C(16) /* no directory sync */
 
 /*
@@ -324,7 +339,8 @@ struct persist_backend_limits {
  * components separated by single slashes, none of them empty, ".", ".." or
  * starting with a dot, except the host's own ".persist-probe".  A backend puts
  * its prefix in front and gives keys back without it.  It refuses, with
- * INVALID, what would leave its root.
+ * INVALID, what would leave its root and any key with an empty component or one
+ * that starts with a dot (but the probe's): hosts are not trusted either.
  */
 
 /* flags of put, put_many items and upload_commit */
@@ -362,8 +378,8 @@ struct persist_backend_put_many_args {
 struct persist_backend_put_many_result {
     uint32_t struct_size;
     uint32_t n_statuses;
-    int32_t *
-        statuses; /* n_items codes, written by the op; set to INTERNAL before */
+    /* n_statuses codes, written by the op; INTERNAL before. */
+    int32_t *statuses;
 };
 
 struct persist_backend_begin_args {
@@ -485,8 +501,8 @@ struct persist_backend_delete_args {
 };
 
 /* struct persist_backend_delete_result.was */
-#define PERSIST_BACKEND_WAS_UNKNOWN                                            \
-    UINT32_C(0) /* gone now; before: not known */
+/* Gone now; whether it was there is not known. */
+#define PERSIST_BACKEND_WAS_UNKNOWN UINT32_C(0)
 #define PERSIST_BACKEND_WAS_THERE UINT32_C(1)
 #define PERSIST_BACKEND_WAS_ABSENT UINT32_C(2)
 
@@ -496,8 +512,8 @@ struct persist_backend_delete_result {
 };
 
 /* struct persist_backend_entry.flags */
-#define PERSIST_BACKEND_ENTRY_FOLDER UINT32_C(1) /* a rolled-up common prefix  \
-                                                  */
+/* A rolled-up common prefix. */
+#define PERSIST_BACKEND_ENTRY_FOLDER UINT32_C(1)
 
 struct persist_backend_entry {
     uint32_t struct_size;

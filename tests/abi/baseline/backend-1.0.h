@@ -1,0 +1,761 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * persist/backend.h - the Persist storage backend ABI, version 1.0.
+ *
+ * A backend is one shared object, NAME.so, that exports one function,
+ * persist_backend_entry_v1.  It teaches Persist to reach one kind of store: it
+ * moves one buffer or makes one request per call, once, and reports what
+ * happened.  Everything hard (buffers, parallelism, retries, pacing, checksums,
+ * resuming, time-outs) belongs to the host.
+ *
+ * Life of a backend:
+ *
+ *     dlopen -> persist_backend_entry_v1(host)      no I/O, threads, allocation
+ *            -> init(host)                          once per process, optional
+ *            -> open(config)                        once per store
+ *            -> put, read, list ...                 as often as needed
+ *            -> close                               once per store
+ *
+ * A backend is never unloaded.  No op is ever called in a forked child.
+ *
+ * Rules of the boundary
+ *
+ *   - Every op is blocking, makes one attempt, and returns
+ *     PERSIST_BACKEND_OK (0) or one of the negative codes below.  It never
+ *     retries and never sleeps: the host does both.
+ *   - Only fixed-width integers, pointers and function pointers cross.  No
+ *     errno, no C++ exception, no longjmp crosses.
+ *   - Every struct that is passed starts with struct_size, set by whoever
+ *     allocated it.  Read and write only members that lie within it:
+ *     PERSIST_BACKEND_HAS(ptr, member) tells.  Structs the host passes as
+ *     results are zeroed and sized by the host.
+ *   - Text is UTF-8 and NUL-terminated unless a length stands beside it.
+ *     Everything the host passes is valid until the call returns, no longer,
+ *     except where a comment says otherwise.
+ *   - A backend changes no process-wide state: no signals, locale, working
+ *     directory, umask or environment; it prints nothing and never exits.
+ *   - Threads: ops of one store run concurrently when thread_model is
+ *     PERSIST_BACKEND_PARALLEL; one at a time when it is
+ *     PERSIST_BACKEND_SERIAL.  Different stores always run concurrently.
+ *   - The callbacks an op receives (emit) may be called only on the calling
+ *     thread and only until the op returns; they never call an op.
+ *
+ * Versions.  A minor version only appends members at the end of structs.
+ * Nothing is ever moved, resized or given another meaning.  Define
+ * PERSIST_BACKEND_TARGET (a minor number) before including this header to see
+ * the ABI as it was in 1.N; your object then loads in every host from 1.N on.
+ *
+ * This header is C99 and C++11 clean and includes nothing of Persist.
+ */
+#ifndef PERSIST_BACKEND_H
+#define PERSIST_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PERSIST_BACKEND_ABI_MAJOR 1
+/* The newest minor this header describes. */
+#define PERSIST_BACKEND_ABI_MINOR 0
+/* The minor to build for; see "Versions" above. */
+#ifndef PERSIST_BACKEND_TARGET
+#define PERSIST_BACKEND_TARGET 0
+#endif
+#if PERSIST_BACKEND_TARGET > PERSIST_BACKEND_ABI_MINOR
+#error "PERSIST_BACKEND_TARGET is newer than this header"
+#endif
+
+/* "PRSTBKND" read as a little-endian number, on every machine. */
+#define PERSIST_BACKEND_MAGIC UINT64_C(0x444e4b4254535250)
+
+/* True where the struct at ptr, as its allocator sized it, holds member. */
+#define PERSIST_BACKEND_HAS(ptr, member)                                       \
+    ((size_t)(ptr)->struct_size >=                                             \
+     (size_t)((const char *)(&(ptr)->member + 1) - (const char *)(ptr)))
+
+#if defined(_WIN32)
+#define PERSIST_BACKEND_EXPORT __declspec(dllexport)
+#elif defined(__GNUC__)
+#define PERSIST_BACKEND_EXPORT __attribute__((visibility("default")))
+#else
+#define PERSIST_BACKEND_EXPORT
+#endif
+
+/* ------------------------------------------------------------------ codes */
+
+/*
+ * What an op may answer.  The set is closed: the host treats any other value
+ * as PERSIST_BACKEND_INTERNAL.  The host repeats THROTTLED, TRANSIENT and
+ * TIMEOUT, settles UNCERTAIN by sending the same conditional request again,
+ * and repeats nothing else.
+ */
+#define PERSIST_BACKEND_OK 0
+/* The object is not there: an answer, given only where that is known. */
+#define PERSIST_BACKEND_NOT_FOUND (-1)
+/* With IF_ABSENT: the key is taken. */
+#define PERSIST_BACKEND_EXISTS (-2)
+/* The pinned etag is not the object's. */
+#define PERSIST_BACKEND_PRECONDITION (-3)
+/* Who we are is not known, or no longer believed. */
+#define PERSIST_BACKEND_AUTH (-4)
+/* Known, and not permitted. */
+#define PERSIST_BACKEND_DENIED (-5)
+/* Asked to slow down; retry_after_ms says for how long, where it is known. */
+#define PERSIST_BACKEND_THROTTLED (-6)
+/* Likely to work if repeated. */
+#define PERSIST_BACKEND_TRANSIENT (-7)
+/* The deadline or a stall limit passed. */
+#define PERSIST_BACKEND_TIMEOUT (-8)
+/* The host cancelled this call. */
+#define PERSIST_BACKEND_CANCELLED (-9)
+/* Bytes differ from their checksum. */
+#define PERSIST_BACKEND_CORRUPT (-10)
+/* Disk or quota full. */
+#define PERSIST_BACKEND_NO_SPACE (-11)
+/* This backend cannot do that. */
+#define PERSIST_BACKEND_UNSUPPORTED (-12)
+/* An argument the store cannot take. */
+#define PERSIST_BACKEND_INVALID (-13)
+/* The options are wrong. */
+#define PERSIST_BACKEND_CONFIG (-14)
+/* Out of memory. */
+#define PERSIST_BACKEND_MEMORY (-15)
+/* The medium failed; repeating is vain. */
+#define PERSIST_BACKEND_IO (-16)
+/* It may or may not have happened. */
+#define PERSIST_BACKEND_UNCERTAIN (-17)
+/* Visible; durability unknown. */
+#define PERSIST_BACKEND_NOT_DURABLE (-18)
+/* A bug in the backend. */
+#define PERSIST_BACKEND_INTERNAL (-19)
+
+/* --------------------------------------------------------- limits on sizes */
+
+#define PERSIST_BACKEND_ETAG_MAX 256       /* with the NUL */
+#define PERSIST_BACKEND_UPLOAD_ID_MAX 4096 /* with the NUL */
+#define PERSIST_BACKEND_RECEIPT_MAX 256    /* bytes */
+
+/* ------------------------------------------------------------------ errors */
+
+/* struct persist_backend_error.present */
+#define PERSIST_BACKEND_ERROR_ERRNO UINT32_C(1)
+#define PERSIST_BACKEND_ERROR_HTTP_STATUS UINT32_C(2)
+#define PERSIST_BACKEND_ERROR_RETRY_AFTER UINT32_C(4)
+
+/*
+ * Details of a failure.  Allocated, zeroed and sized by the host; filled by the
+ * op when it returns a negative code.  No secret may stand in it.
+ */
+struct persist_backend_error {
+    uint32_t struct_size;
+    uint32_t present;        /* which of the three numbers are set */
+    int32_t os_errno;        /* an errno value */
+    int32_t http_status;     /* 100 to 599 */
+    uint64_t retry_after_ms; /* how long the server asked to be left alone */
+    char provider_code[64];  /* the service's own word: "SlowDown" */
+    char request_id[128];    /* what the provider's support will ask for */
+    char message[512];       /* one line: what failed and why, no code names */
+};
+
+/* ------------------------------------------------------------ call context */
+
+/* struct persist_backend_call.present */
+#define PERSIST_BACKEND_CALL_DEADLINE UINT32_C(1)
+
+/*
+ * Handed to every op.  `host_call` is for the host's functions only: a handle
+ * of this call, valid until the op returns.
+ */
+struct persist_backend_call {
+    uint32_t struct_size;
+    uint32_t present;
+    uint64_t deadline_ns; /* on host->monotonic_ns; answer TIMEOUT after it */
+    uint32_t attempt;     /* 1 for the first try of this request */
+    uint32_t reserved;    /* 0 */
+    void *host_call;
+    const char *traceparent; /* W3C trace context to pass on, or NULL */
+};
+
+/* ----------------------------------------------------------- host services */
+
+#define PERSIST_BACKEND_LOG_ERROR UINT32_C(1)
+#define PERSIST_BACKEND_LOG_WARN UINT32_C(2)
+#define PERSIST_BACKEND_LOG_INFO UINT32_C(3)
+#define PERSIST_BACKEND_LOG_DEBUG UINT32_C(4)
+
+/*
+ * What the host does for a backend.  The table is valid for the life of the
+ * process and may be kept.  All functions are thread-safe, fail without side
+ * effects and never call back.  `host_store` is the handle given to open
+ * (struct persist_backend_config); NULL is allowed where there is no store yet
+ * and then means "the process".
+ */
+struct persist_backend_host {
+    uint32_t struct_size;
+    uint16_t abi_major;
+    uint16_t abi_minor;
+    const char *version; /* of the host: "0.2.0-alpha" */
+
+    /* One finished line of text, without a newline, no secret in it.  DEBUG
+     * may name keys; INFO names only a container and the key's last part. */
+    void (*log)(void *host_store, uint32_t level, const char *message);
+    /* Non-zero where a line of that level would be kept. */
+    int32_t (*log_enabled)(void *host_store, uint32_t level);
+
+    /* Memory counted against the host's memory limit.  Large buffers (64 KiB
+     * and more) belong here; NULL when the limit is reached.  The memory is not
+     * zeroed.  free takes what alloc gave, or NULL, and the same store. */
+    void *(*alloc)(void *host_store, uint64_t len);
+    void (*free)(void *host_store, void *memory);
+
+    uint64_t (*monotonic_ns)(void);
+    int64_t (*wall_us)(void); /* microseconds since 1970-01-01T00:00:00Z */
+    /* len unpredictable bytes; negative code where there are none. */
+    int32_t (*random)(void *out, uint64_t len);
+
+    /* Non-zero once the call is to stop: answer CANCELLED soon. */
+    int32_t (*is_cancelled)(const struct persist_backend_call *call);
+    /* A descriptor that becomes readable when the call is cancelled, for
+     * poll(); -1 where there is none.  The host's: neither read nor close it.
+     */
+    int32_t (*cancel_fd)(const struct persist_backend_call *call);
+
+    /* The value of an option of type SECRET, read when it is needed and wiped
+     * after use; it may change over the life of a store.  Writes at most `cap`
+     * bytes and a NUL is not counted; *out_len is the length.  NOT_FOUND where
+     * it is not set; INVALID where cap is too small (out_len tells). */
+    int32_t (*secret)(void *host_store, const char *key, char *out,
+                      uint64_t cap, uint64_t *out_len);
+
+    /* CRC-32C (Castagnoli, RFC 3720) of len bytes, continuing from crc (0 to
+     * start). */
+    uint32_t (*crc32c)(uint32_t crc, const void *data, uint64_t len);
+
+    /* Later features, by name: "persist.NAME/1"; NULL where unknown. */
+    const void *(*get_extension)(const char *name);
+};
+
+/* ----------------------------------------------------------------- options */
+
+#define PERSIST_BACKEND_STRING UINT32_C(1)
+#define PERSIST_BACKEND_INT UINT32_C(2)
+#define PERSIST_BACKEND_SIZE UINT32_C(3)     /* bytes: 64K, 8M, 1G (1024) */
+#define PERSIST_BACKEND_DURATION UINT32_C(4) /* ms: 500ms, 30s, 5m, 12h, 7d */
+#define PERSIST_BACKEND_BOOL UINT32_C(5)
+#define PERSIST_BACKEND_CHOICE UINT32_C(6)
+#define PERSIST_BACKEND_PATH UINT32_C(7) /* a local path; ~ is expanded */
+#define PERSIST_BACKEND_URL UINT32_C(8)
+#define PERSIST_BACKEND_SECRET UINT32_C(9) /* also KEY_file and KEY_command */
+#define PERSIST_BACKEND_LIST UINT32_C(10)  /* separated by commas */
+
+/* struct persist_backend_option.flags */
+#define PERSIST_BACKEND_REQUIRED UINT32_C(1)
+#define PERSIST_BACKEND_REPEATABLE UINT32_C(2) /* LIST: may be given again */
+#define PERSIST_BACKEND_DEPRECATED UINT32_C(4)
+#define PERSIST_BACKEND_HAS_MIN UINT32_C(8)
+#define PERSIST_BACKEND_HAS_MAX UINT32_C(16)
+
+/*
+ * One option a store of this backend takes.  From this table the host parses
+ * and checks the configuration, redacts secrets, and writes help, man page and
+ * completions.
+ */
+struct persist_backend_option {
+    const char *key;            /* [a-z0-9_]{1,40} */
+    const char *alias;          /* another spelling that is accepted, or NULL */
+    const char *default_text;   /* as a user would write it, or NULL */
+    const char *const *choices; /* CHOICE: NULL-terminated; else NULL */
+    const char *help;           /* one line, no full stop */
+    const char *since;          /* the backend version that brought it */
+    int64_t min;                /* INT, SIZE, DURATION, with HAS_MIN */
+    int64_t max;                /* the same, with HAS_MAX */
+    uint32_t type;
+    uint32_t flags;
+};
+
+/* struct persist_backend_value.flags: neither = the option was not given and
+ * has no default. */
+#define PERSIST_BACKEND_VALUE_SET UINT32_C(1) /* the user gave it */
+/* The value is the option's default. */
+#define PERSIST_BACKEND_VALUE_DEFAULT UINT32_C(2)
+
+/* One option's checked value. */
+struct persist_backend_value {
+    const char *key;          /* as declared, never the alias */
+    const char *text;         /* STRING CHOICE PATH URL; NULL for the others */
+    const char *const *items; /* LIST: n_items strings; else NULL */
+    int64_t number;           /* INT SIZE DURATION BOOL */
+    uint32_t n_items;
+    uint32_t flags;
+};
+
+/*
+ * What open receives: one value per declared option, in the order of
+ * declaration.  Valid until open returns: copy what is kept.
+ */
+struct persist_backend_config {
+    uint32_t struct_size;
+    uint32_t n_values;
+    uint32_t value_size; /* bytes from one value to the next */
+    uint32_t reserved;   /* 0 */
+    const struct persist_backend_value *values;
+    void *host_store;       /* for host services; valid until close returns */
+    const char *store_name; /* as configured: "archive" */
+};
+
+/* ------------------------------------------------------------------ limits */
+
+/* struct persist_backend_limits.flags */
+#define PERSIST_BACKEND_ORDERED_LISTING UINT32_C(1) /* list is in key order */
+#define PERSIST_BACKEND_RESUMABLE UINT32_C(2)   /* ids outlive the process */
+#define PERSIST_BACKEND_EQUAL_PARTS UINT32_C(4) /* all but the last alike */
+#define PERSIST_BACKEND_CHECK_IF_ABSENT UINT32_C(8) /* prove before writing */
+#define PERSIST_BACKEND_DURABLE_FILE_ONLY UINT32_C(16) /* no directory sync */
+
+/*
+ * What one opened store can take.  0 in a max means "no limit known".
+ */
+struct persist_backend_limits {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t part_min;     /* bytes; of every part but the last */
+    uint64_t part_max;     /* bytes */
+    uint64_t part_align;   /* parts but the last are multiples; 0 or 1: any */
+    uint64_t put_max;      /* bytes in one put */
+    uint64_t object_max;   /* bytes */
+    uint32_t parts_max;    /* per upload */
+    uint32_t parallel_max; /* parts in flight per upload */
+    uint32_t key_max;      /* bytes of a key */
+    uint32_t reserved;     /* 0 */
+};
+
+/* --------------------------------------------------------------------- ops */
+
+/*
+ * Keys.  The host passes keys of 1 to key_max bytes of [a-z0-9._/%-], made of
+ * components separated by single slashes, none of them empty, ".", ".." or
+ * starting with a dot, except the host's own ".persist-probe".  A backend puts
+ * its prefix in front and gives keys back without it.  It refuses, with
+ * INVALID, what would leave its root and any key with an empty component or one
+ * that starts with a dot (but the probe's): hosts are not trusted either.
+ */
+
+/* flags of put, put_many items and upload_commit */
+#define PERSIST_BACKEND_IF_ABSENT UINT32_C(1)
+
+/* args.present of put and upload ops */
+#define PERSIST_BACKEND_HAS_CRC32C UINT32_C(1)
+#define PERSIST_BACKEND_HAS_SIZE UINT32_C(2)
+
+struct persist_backend_put_args {
+    uint32_t struct_size;
+    uint32_t flags;
+    const char *key;
+    const void *data;
+    uint64_t len; /* 0 is allowed */
+    uint32_t present;
+    uint32_t crc32c;          /* of data */
+    const char *content_type; /* never NULL */
+};
+
+struct persist_backend_put_result {
+    uint32_t struct_size;
+    uint32_t reserved;
+    char etag[PERSIST_BACKEND_ETAG_MAX]; /* "" where the store has none */
+};
+
+struct persist_backend_put_many_args {
+    uint32_t struct_size;
+    uint32_t n_items;
+    uint32_t item_size; /* bytes from one item to the next */
+    uint32_t reserved;
+    const struct persist_backend_put_args *items;
+};
+
+struct persist_backend_put_many_result {
+    uint32_t struct_size;
+    uint32_t n_statuses;
+    /* n_statuses codes, written by the op; INTERNAL before. */
+    int32_t *statuses;
+};
+
+struct persist_backend_begin_args {
+    uint32_t struct_size;
+    uint32_t flags; /* the commit's, as a hint: it decides there */
+    const char *key;
+    uint32_t present; /* HAS_SIZE: size is the expected object size */
+    uint32_t reserved;
+    uint64_t size;
+    const char *content_type;
+};
+
+struct persist_backend_begin_result {
+    uint32_t struct_size;
+    uint32_t reserved;
+    char upload_id[PERSIST_BACKEND_UPLOAD_ID_MAX];
+};
+
+struct persist_backend_part_args {
+    uint32_t struct_size;
+    uint32_t is_last; /* non-zero: no part lies behind this one */
+    const char *key;
+    const char *upload_id;
+    uint64_t offset; /* of this part in the object */
+    const void *data;
+    uint64_t len;    /* 0 only in the only part of an empty object */
+    uint32_t number; /* 1, 2, ... in order of offset */
+    uint32_t present;
+    uint32_t crc32c; /* of data */
+    uint32_t reserved;
+};
+
+struct persist_backend_part_result {
+    uint32_t struct_size;
+    uint32_t receipt_len;
+    uint8_t receipt[PERSIST_BACKEND_RECEIPT_MAX];
+};
+
+struct persist_backend_receipt {
+    uint64_t offset;
+    uint64_t len;
+    uint32_t number;
+    uint32_t crc32c;
+    uint32_t receipt_len;
+    uint32_t reserved;
+    const uint8_t *receipt;
+};
+
+struct persist_backend_commit_args {
+    uint32_t struct_size;
+    uint32_t flags; /* IF_ABSENT decides here */
+    const char *key;
+    const char *upload_id;
+    const struct persist_backend_receipt *receipts; /* in order of number */
+    uint32_t n_receipts;
+    uint32_t receipt_size; /* bytes from one receipt to the next */
+    uint32_t present;
+    uint32_t crc32c; /* of the whole object, with HAS_CRC32C */
+    uint64_t size;   /* of the whole object, with HAS_SIZE */
+};
+
+struct persist_backend_commit_result {
+    uint32_t struct_size;
+    uint32_t reserved;
+    char etag[PERSIST_BACKEND_ETAG_MAX];
+};
+
+struct persist_backend_abort_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *key;
+    const char *upload_id;
+};
+
+/* struct persist_backend_read_args.mode */
+#define PERSIST_BACKEND_READ_RANGE UINT32_C(1)  /* from offset */
+#define PERSIST_BACKEND_READ_SUFFIX UINT32_C(2) /* the last len bytes */
+
+struct persist_backend_read_args {
+    uint32_t struct_size;
+    uint32_t mode;
+    const char *key;
+    uint64_t offset; /* RANGE; at or behind the end reads 0 bytes, OK */
+    void *buffer;
+    uint64_t len; /* at least 1; a shorter object or rest gives fewer bytes */
+    const char *etag; /* the version it must be, else PRECONDITION; NULL: any */
+};
+
+struct persist_backend_read_result {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t len;    /* bytes in the buffer: all there were, up to args.len */
+    uint64_t offset; /* where in the object they start (SUFFIX: total - len) */
+    uint64_t total;  /* size of the whole object */
+    char etag[PERSIST_BACKEND_ETAG_MAX];
+};
+
+/* present of head and list entries */
+#define PERSIST_BACKEND_HAS_MODIFIED UINT32_C(4)
+
+struct persist_backend_head_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *key;
+};
+
+struct persist_backend_head_result {
+    uint32_t struct_size;
+    uint32_t present;
+    uint64_t size;
+    int64_t modified_us; /* by the store's clock */
+    char etag[PERSIST_BACKEND_ETAG_MAX];
+};
+
+struct persist_backend_delete_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *key;
+};
+
+/* struct persist_backend_delete_result.was */
+/* Gone now; whether it was there is not known. */
+#define PERSIST_BACKEND_WAS_UNKNOWN UINT32_C(0)
+#define PERSIST_BACKEND_WAS_THERE UINT32_C(1)
+#define PERSIST_BACKEND_WAS_ABSENT UINT32_C(2)
+
+struct persist_backend_delete_result {
+    uint32_t struct_size;
+    uint32_t was;
+};
+
+/* struct persist_backend_entry.flags */
+/* A rolled-up common prefix. */
+#define PERSIST_BACKEND_ENTRY_FOLDER UINT32_C(1)
+
+struct persist_backend_entry {
+    uint32_t struct_size;
+    uint32_t flags;
+    const char *key; /* whole key; a folder's ends with the delimiter */
+    uint64_t size;   /* objects only */
+    int64_t modified_us;
+    uint32_t present;
+    uint32_t reserved;
+};
+
+/* Returns 0 to go on; anything else ends the listing: return OK soon. */
+typedef int32_t (*persist_backend_emit_entry_fn)(
+    void *emit_ctx, const struct persist_backend_entry *entry);
+
+struct persist_backend_list_args {
+    uint32_t struct_size;
+    uint32_t limit;          /* at least 1: entries in this page at the most */
+    const char *prefix;      /* "" or text every key starts with */
+    const char *start_after; /* "" or: only entries greater, byte by byte */
+    const char *delimiter;   /* "" (every key below prefix) or "/" */
+    persist_backend_emit_entry_fn emit;
+    void *emit_ctx;
+};
+
+struct persist_backend_list_result {
+    uint32_t struct_size;
+    uint32_t more; /* non-zero: entries greater than the last one remain */
+};
+
+struct persist_backend_upload {
+    uint32_t struct_size;
+    uint32_t present;      /* HAS_SIZE, HAS_MODIFIED */
+    const char *key;       /* "" where a leftover has no key */
+    const char *upload_id; /* what upload_abort takes to remove it */
+    uint64_t size;         /* bytes it occupies */
+    int64_t modified_us;   /* when it was last written to */
+};
+
+typedef int32_t (*persist_backend_emit_upload_fn)(
+    void *emit_ctx, const struct persist_backend_upload *upload);
+
+struct persist_backend_list_uploads_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *prefix; /* as in list */
+    persist_backend_emit_upload_fn emit;
+    void *emit_ctx;
+};
+
+struct persist_backend_list_uploads_result {
+    uint32_t struct_size;
+    uint32_t reserved;
+};
+
+/* struct persist_backend_finding.verdict */
+#define PERSIST_BACKEND_FINDING_INFO UINT32_C(0)
+#define PERSIST_BACKEND_FINDING_OK UINT32_C(1)
+#define PERSIST_BACKEND_FINDING_WARN UINT32_C(2)
+#define PERSIST_BACKEND_FINDING_FAIL UINT32_C(3)
+
+struct persist_backend_finding {
+    uint32_t struct_size;
+    uint32_t verdict;
+    const char *name;  /* "identity", "region", "clock-skew" */
+    const char *value; /* for a person; no secret */
+    const char *hint;  /* what to do about it, or NULL */
+};
+
+typedef int32_t (*persist_backend_emit_finding_fn)(
+    void *emit_ctx, const struct persist_backend_finding *finding);
+
+struct persist_backend_probe_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    persist_backend_emit_finding_fn emit;
+    void *emit_ctx;
+};
+
+struct persist_backend_probe_result {
+    uint32_t struct_size;
+    uint32_t reserved;
+};
+
+/*
+ * The ops.  `store` is what open gave.  Every op takes the call context, its
+ * arguments, a result and an error, the last two zeroed and sized by the host
+ * and never NULL.  Slots marked optional may be NULL.
+ */
+struct persist_backend_ops {
+    uint32_t struct_size;
+    uint32_t reserved; /* 0 */
+
+    /* Optional.  Once per process, before the first open. */
+    int32_t (*init)(const struct persist_backend_host *host,
+                    struct persist_backend_error *error);
+
+    /* From checked options to a store.  Makes no request: a store that cannot
+     * be reached still opens.  CONFIG where options contradict each other. */
+    int32_t (*open)(const struct persist_backend_host *host,
+                    const struct persist_backend_config *config,
+                    void **out_store, struct persist_backend_error *error);
+    /* Frees the store.  No op of it is running, none will come. */
+    void (*close)(void *store);
+
+    /* What this store can take; called once, after open.  No request. */
+    int32_t (*limits)(void *store, struct persist_backend_limits *out);
+
+    /* One buffer becomes one object: all of it or nothing, invisible until it
+     * is whole, durable at OK.  With IF_ABSENT it answers EXISTS, atomically,
+     * where the key is taken; without, it replaces atomically.  NOT_DURABLE:
+     * visible, and a power loss may take it back. */
+    int32_t (*put)(void *store, const struct persist_backend_call *call,
+                   const struct persist_backend_put_args *args,
+                   struct persist_backend_put_result *result,
+                   struct persist_backend_error *error);
+
+    /* Optional.  n puts whose costs are shared.  Each status is that item's
+     * answer; what is OK is durable on return.  Returns OK where every item
+     * has its status. */
+    int32_t (*put_many)(void *store, const struct persist_backend_call *call,
+                        const struct persist_backend_put_many_args *args,
+                        struct persist_backend_put_many_result *result,
+                        struct persist_backend_error *error);
+
+    /* An upload: parts, any order, then one commit that makes the object
+     * visible, or an abort.  A part may be sent again under the same number
+     * with the same bytes.  Abort succeeds where there is nothing to abort. */
+    int32_t (*upload_begin)(void *store,
+                            const struct persist_backend_call *call,
+                            const struct persist_backend_begin_args *args,
+                            struct persist_backend_begin_result *result,
+                            struct persist_backend_error *error);
+    int32_t (*upload_part)(void *store, const struct persist_backend_call *call,
+                           const struct persist_backend_part_args *args,
+                           struct persist_backend_part_result *result,
+                           struct persist_backend_error *error);
+    /* As put: visible and durable at OK, or not there.  After EXISTS and after
+     * every other failure the upload is still to be aborted.  Repeated after
+     * UNCERTAIN it answers EXISTS where the first one had succeeded. */
+    int32_t (*upload_commit)(void *store,
+                             const struct persist_backend_call *call,
+                             const struct persist_backend_commit_args *args,
+                             struct persist_backend_commit_result *result,
+                             struct persist_backend_error *error);
+    int32_t (*upload_abort)(void *store,
+                            const struct persist_backend_call *call,
+                            const struct persist_backend_abort_args *args,
+                            struct persist_backend_error *error);
+
+    /* Bytes of one object.  NOT_FOUND where the key is not there; DENIED and
+     * every other trouble is never reported as NOT_FOUND. */
+    int32_t (*read)(void *store, const struct persist_backend_call *call,
+                    const struct persist_backend_read_args *args,
+                    struct persist_backend_read_result *result,
+                    struct persist_backend_error *error);
+    int32_t (*head)(void *store, const struct persist_backend_call *call,
+                    const struct persist_backend_head_args *args,
+                    struct persist_backend_head_result *result,
+                    struct persist_backend_error *error);
+
+    /* The key is gone, durably, at OK, also where it was not there. */
+    int32_t (*delete_object)(void *store,
+                             const struct persist_backend_call *call,
+                             const struct persist_backend_delete_args *args,
+                             struct persist_backend_delete_result *result,
+                             struct persist_backend_error *error);
+
+    /* One page of keys in byte order (unordered where limits say so, and then
+     * everything in one page whatever the limit).  With the delimiter, all keys
+     * that share the text up to the first delimiter behind prefix appear once,
+     * as a folder; a store with real folders may also show one that its last
+     * key has left.  A prefix that matches nothing is OK and empty.  Objects
+     * that are not whole and names that are no keys are left out. */
+    int32_t (*list)(void *store, const struct persist_backend_call *call,
+                    const struct persist_backend_list_args *args,
+                    struct persist_backend_list_result *result,
+                    struct persist_backend_error *error);
+
+    /* Optional.  Unfinished uploads and leftovers of writes that died. */
+    int32_t (*list_uploads)(
+        void *store, const struct persist_backend_call *call,
+        const struct persist_backend_list_uploads_args *args,
+        struct persist_backend_list_uploads_result *result,
+        struct persist_backend_error *error);
+
+    /* Optional.  What a person debugging the store wants to know. */
+    int32_t (*probe)(void *store, const struct persist_backend_call *call,
+                     const struct persist_backend_probe_args *args,
+                     struct persist_backend_probe_result *result,
+                     struct persist_backend_error *error);
+};
+
+/* -------------------------------------------------------------- descriptor */
+
+#define PERSIST_BACKEND_PARALLEL UINT32_C(1)
+#define PERSIST_BACKEND_SERIAL UINT32_C(2)
+
+struct persist_backend_descriptor {
+    /* Frozen prologue: these five never change in any major version. */
+    uint64_t magic; /* PERSIST_BACKEND_MAGIC */
+    uint16_t abi_major;
+    uint16_t abi_minor; /* of the header it was built with */
+    uint32_t struct_size;
+    uint32_t min_host_minor; /* an older host refuses it */
+
+    uint32_t thread_model;
+    const char *name;    /* [a-z0-9-]{1,32}; the file is NAME.so */
+    const char *version; /* the backend's own */
+    const char *vendor;
+    const char *licence; /* SPDX expression */
+    const struct persist_backend_option
+        *options; /* NULL where n_options is 0 */
+    uint32_t n_options;
+    uint32_t option_size; /* sizeof(struct persist_backend_option) */
+    const struct persist_backend_ops *ops;
+    /* Optional.  Features of later minors: "persist.NAME/1"; NULL if unknown.
+     */
+    const void *(*get_extension)(const char *name);
+};
+
+/* Fills the frozen prologue of a descriptor's initializer. */
+#define PERSIST_BACKEND_PROLOGUE                                               \
+    PERSIST_BACKEND_MAGIC, PERSIST_BACKEND_ABI_MAJOR,                          \
+        (uint16_t)PERSIST_BACKEND_TARGET,                                      \
+        (uint32_t)sizeof(struct persist_backend_descriptor),                   \
+        (uint32_t)PERSIST_BACKEND_TARGET
+
+/*
+ * The one exported function.  Returns a descriptor that lives as long as the
+ * process, or NULL.  Does no I/O, starts no thread, allocates nothing.
+ */
+typedef const struct persist_backend_descriptor *(*persist_backend_entry_fn)(
+    const struct persist_backend_host *host);
+
+#define PERSIST_BACKEND_ENTRY_SYMBOL "persist_backend_entry_v1"
+
+PERSIST_BACKEND_EXPORT const struct persist_backend_descriptor *
+persist_backend_entry_v1(const struct persist_backend_host *host);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PERSIST_BACKEND_H */

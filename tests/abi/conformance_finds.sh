@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The conformance suite finds bugs: each lie of the in-memory backend makes just
+# the rules fail that it breaks (named below), and without it they pass.
+set -eu
+program=$BUILD_DIR/bin/persist-backend-conformance
+backend=$TEST_BACKENDS/memory.so
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    echo "conformance_finds: $1" >&2
+    failures=$((failures + 1))
+}
+
+# run OUTPUT ID SETTING...: one rule, in a store of its own.
+run() {
+    out=$1 id=$2
+    shift 2
+    status=0
+    # shellcheck disable=SC2086 # settings are words
+    "$program" --backend "$backend" --denied denied=true --case "$id" \
+        --set resumable=true "$@" >"$out" 2>&1 || status=$?
+    return 0
+}
+
+# finds LIE ID...
+finds() {
+    lie=$1
+    shift
+    for id; do
+        run "$work/out" "$id" --set "lies=$lie"
+        if [ "$status" -ne 1 ] || ! grep -q "^not ok 1 - $id\$" "$work/out"; then
+            fail "the lie $lie passes $id (exit $status)"
+            sed 's/^/    /' "$work/out" >&2
+        fi
+        run "$work/out" "$id"
+        if [ "$status" -ne 0 ] || ! grep -q "^ok 1 - $id\$" "$work/out"; then
+            fail "$id does not pass without the lie $lie (exit $status)"
+            sed 's/^/    /' "$work/out" >&2
+        fi
+    done
+}
+
+finds ignore-if-absent semantics.put.if-absent-answers-exists \
+    semantics.put.probe-key uploads.commit.if-absent-answers-exists \
+    threads.put.if-absent-has-one-winner
+finds racy-if-absent threads.put.if-absent-has-one-winner \
+    threads.commit.if-absent-has-one-winner
+finds commit-replaces uploads.commit.if-absent-answers-exists
+finds commit-holes uploads.commit.hole-fails uploads.commit.wrong-size-fails
+finds early-visible uploads.begin.invisible-before-commit
+finds double-part uploads.part.sent-again
+finds abort-not-found uploads.abort.idempotent \
+    uploads.abort.after-commit-keeps
+finds delete-not-found semantics.delete.idempotent \
+    semantics.delete.of-what-never-was
+finds delete-keeps semantics.delete.removes-one-object list.sees.own-writes
+finds ignore-etag semantics.read.etag-pins-a-version \
+    semantics.read.etag-of-a-deleted-object
+finds short-read semantics.read.range-inside semantics.read.suffix-inside
+finds wrong-total semantics.read.range-inside
+finds suffix-fails semantics.read.suffix-larger-than-object
+finds past-end-fails semantics.read.range-at-and-behind-the-end \
+    semantics.read.range-of-empty-object
+finds absent-as-io semantics.read.not-found semantics.head.not-found
+finds denied-as-absent errors.denied.is-not-absent
+finds torn-replace threads.put.replace-is-never-torn
+finds drop-empty semantics.put.zero-bytes uploads.commit.empty-object
+finds drop-last-byte semantics.put.every-byte-value
+finds any-key keys.leaving-the-root.writes-are-invalid \
+    keys.leaving-the-root.reads-are-invalid keys.malformed.writes-are-invalid \
+    keys.malformed.reads-are-invalid
+finds scrambled list.flat.matches-brute-force list.folders.match-brute-force
+finds no-limit list.pages.of-one list.pages.of-three list.pages.of-folders
+finds no-more list.pages.of-one list.pages.of-three
+finds start-inclusive list.start-after.matches-brute-force
+finds ignore-prefix list.flat.matches-brute-force \
+    list.start-after.outside-the-prefix
+finds folder-twice list.folders.match-brute-force
+finds empty-not-found list.prefix.of-nothing-is-ok
+finds ignore-emit list.emit.stops-the-listing
+finds uploads-hidden uploads.list.until-aborted
+finds unknown-code errors.all.codes-of-the-closed-set
+finds cancel-internal cancellation.cancelled.writes-tell-the-truth \
+    cancellation.cancelled.reads-stop-or-complete
+finds silent errors.all.failures-have-one-line
+finds many-status semantics.put-many.status-of-each
+
+# A lie that no line above names would be a hole in this test.
+lies=$(sed -n 's/.*\[LIE_[A-Z_]*\] = "\([a-z-]*\)",$/\1/p' \
+    "$SOURCE_DIR/tests/support/memory_options.c")
+[ -n "$lies" ] || fail "no lies found in memory_options.c"
+for lie in $lies; do
+    grep -q "^finds $lie " "$0" || fail "nothing is expected of the lie $lie"
+done
+
+# Failures that are no lies: an op that fails for good, and a hang.
+"$program" --backend "$backend" --group semantics --set fail_op=put \
+    --set fail_times=0 --set fail_status=io >"$work/out" 2>&1 &&
+    fail "a store that takes no put passes"
+"$program" --backend "$backend" --timeout 1 --set latency=1h \
+    --case semantics.put.one-byte >"$work/out" 2>&1 &&
+    fail "a store that hangs passes"
+grep -q 'Bail out! a call hangs in semantics.put.one-byte' "$work/out" ||
+    fail "a hang is not named"
+
+if [ "$failures" -ne 0 ]; then
+    echo "conformance_finds: $failures failures" >&2
+    exit 1
+fi
