@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/queue.h"
+#include "format/metadata.h"
 #include "util/error.h"
 #include "util/text.h"
 

@@ -27,6 +27,8 @@ struct persist {
     struct log *log;
     struct budget *budget;
     struct cancel cancel; /* persist_interrupt */
+    struct executor *cpu; /* encodes and decodes; threads on demand */
+    struct executor *io;  /* runs asynchronous calls; the same */
     char **backend_dirs;  /* absolute, options first, then configured */
     size_t n_backend_dirs;
     char **settings; /* the caller's "key=value", for builders */

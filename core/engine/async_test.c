@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/read_test_kit.h"
+
+#include <persist/async.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MANY = 2000 };
+
+struct async {
+    struct fixture f;
+    struct persist_queue *q;
+};
+
+static int setup(void **state)
+{
+    struct async *a = calloc(1, sizeof *a);
+    struct persist_error err;
+
+    if (!a)
+        return -1;
+    fixture_open(&a->f, 0, NULL);
+    *state = a;
+    return persist_queue_create(a->f.p, &a->q, &err);
+}
+
+static int teardown(void **state)
+{
+    struct async *a = *state;
+
+    persist_queue_destroy(a->q);
+    fixture_close(&a->f);
+    free(a);
+    return 0;
+}
+
+static struct persist_completion take(struct async *a)
+{
+    struct persist_completion c = PERSIST_COMPLETION_INIT;
+    struct persist_error err;
+
+    assert_int_equal(persist_queue_next(a->q, 30000, &c, &err), 1);
+    return c;
+}
+
+static void save__gives_each_user_one_completion(void **state)
+{
+    struct async *a = *state;
+    static char seen[MANY];
+    uint64_t indices = 0;
+    struct persist_error err;
+
+    memset(seen, 0, sizeof seen);
+    for (uintptr_t i = 0; i < MANY; i++)
+        assert_ok(persist_save_buffer_async(a->f.store, "many", "state", 5,
+                                            NULL, a->q, (void *)i, &err),
+                  &err);
+    for (int i = 0; i < MANY; i++) {
+        struct persist_completion c = take(a);
+
+        assert_int_equal(c.status, PERSIST_OK);
+        assert_int_equal(c.operation, PERSIST_OP_SAVE);
+        assert_false(seen[(uintptr_t)c.user]);
+        seen[(uintptr_t)c.user] = 1;
+        indices += c.metadata->snapshot_index;
+        persist_completion_finish(&c);
+    }
+
+    assert_int_equal(persist_queue_outstanding(a->q), 0);
+    /* Consecutive: every index from 0 once. */
+    assert_int_equal(indices, (uint64_t)MANY * (MANY - 1) / 2);
+}
+
+static void save__copies_its_options(void **state)
+{
+    struct async *a = *state;
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    char description[] = "first", key[] = "k", value[] = "v", address[] = "abc";
+    struct persist_label label = {key, value};
+    struct persist_completion c;
+    struct persist_error err;
+
+    o.description = description;
+    o.labels = &label;
+    o.n_labels = 1;
+    assert_ok(persist_save_buffer_async(a->f.store, address, "x", 1, &o, a->q,
+                                        NULL, &err),
+              &err);
+    memset(description, '!', 5);
+    key[0] = value[0] = address[0] = '!';
+    c = take(a);
+
+    assert_int_equal(c.status, PERSIST_OK);
+    assert_string_equal(c.metadata->agent_id, "abc");
+    assert_string_equal(c.metadata->description, "first");
+    assert_string_equal(c.metadata->labels[0].key, "k");
+    assert_string_equal(c.metadata->labels[0].value, "v");
+    persist_completion_finish(&c);
+}
+
+static void restore__gives_back_the_bytes(void **state)
+{
+    struct async *a = *state;
+    struct persist_completion c;
+    struct persist_error err;
+    const size_t len = 3 << 20;
+    uint8_t *payload = fixture_payload(len, 7);
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+
+    o.frame_size = 65536; /* many frames: through the lanes */
+    assert_ok(
+        persist_save_buffer(a->f.store, "a", payload, len, &o, NULL, &err),
+        &err);
+    assert_ok(persist_restore_buffer_async(a->f.store, "a", 0, NULL, a->q, NULL,
+                                           &err),
+              &err);
+    c = take(a);
+
+    assert_int_equal(c.status, PERSIST_OK);
+    assert_int_equal(c.data_len, len);
+    assert_memory_equal(c.data, payload, len);
+    persist_completion_finish(&c);
+    free(payload);
+}
+
+static void other_operations__answer_as_their_blocking_twins(void **state)
+{
+    struct async *a = *state;
+    struct persist_completion c;
+    struct persist_error err;
+
+    assert_ok(persist_save_buffer(a->f.store, "a/s", "1", 1, NULL, NULL, &err),
+              &err);
+    assert_ok(persist_save_buffer(a->f.store, "a/s", "2", 1, NULL, NULL, &err),
+              &err);
+    persist_show_async(a->f.store, "a/s@0", a->q, NULL, &err);
+    c = take(a);
+    assert_int_equal(c.operation, PERSIST_OP_SHOW);
+    assert_int_equal(c.metadata->snapshot_index, 0);
+    persist_completion_finish(&c);
+    persist_verify_async(a->f.store, "a/s", NULL, a->q, NULL, &err);
+    c = take(a);
+    assert_int_equal(c.status, PERSIST_OK);
+    persist_completion_finish(&c);
+    persist_list_async(a->f.store, "a/s", NULL, a->q, NULL, &err);
+    c = take(a);
+    assert_int_equal(c.rows.n_entries, 2);
+    assert_int_equal(c.rows.entries[0].index, 1);
+    assert_string_equal(c.rows.entries[1].session, "s");
+    persist_completion_finish(&c);
+    persist_delete_async(a->f.store, "a/s@1", NULL, a->q, NULL, &err);
+    c = take(a);
+    assert_int_equal(c.index, 1);
+    persist_completion_finish(&c);
+    persist_exists_async(a->f.store, "a/s@1", a->q, NULL, &err);
+    c = take(a);
+    assert_int_equal(c.status, PERSIST_OK);
+    assert_int_equal(c.exists, 0);
+    persist_completion_finish(&c);
+}
+
+static void failure__comes_with_its_error(void **state)
+{
+    struct async *a = *state;
+    struct persist_completion c;
+    struct persist_error err;
+
+    persist_restore_buffer_async(a->f.store, "nobody", 0, NULL, a->q, NULL,
+                                 &err);
+    c = take(a);
+
+    assert_int_equal(c.status, PERSIST_E_NOT_FOUND);
+    assert_non_null(c.error);
+    assert_int_equal(c.error->status, PERSIST_E_NOT_FOUND);
+    assert_true(c.error->message[0] != '\0');
+    persist_completion_finish(&c);
+}
+
+static void fd__is_readable_while_a_completion_waits(void **state)
+{
+    struct async *a = *state;
+    struct pollfd p = {.fd = persist_queue_fd(a->q), .events = POLLIN};
+    struct persist_completion c = PERSIST_COMPLETION_INIT;
+    struct persist_error err;
+
+    assert_int_equal(poll(&p, 1, 0), 0);
+    persist_exists_async(a->f.store, "a", a->q, NULL, &err);
+    persist_exists_async(a->f.store, "a", a->q, NULL, &err);
+    assert_int_equal(poll(&p, 1, 30000), 1);
+    c = take(a);
+    persist_completion_finish(&c);
+    assert_int_equal(poll(&p, 1, 30000), 1);
+    c = take(a);
+    persist_completion_finish(&c);
+
+    assert_int_equal(poll(&p, 1, 0), 0);
+    assert_int_equal(persist_queue_next(a->q, -1, &c, &err), 0);
+}
+
+/* Every put waits here until the test lets it go. */
+static atomic_bool gate_open;
+
+static int32_t gate(void *ctx, const struct memory_event *event)
+{
+    (void)ctx;
+    if (event->phase == MEMORY_BEFORE && !strcmp(event->op, "put"))
+        while (!atomic_load(&gate_open))
+            usleep(1000);
+    return 0;
+}
+
+static void cancel__completes_what_waits_and_what_is_queued(void **state)
+{
+    struct async *a = *state;
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct persist_op *ops[100];
+    struct persist_error err;
+    int cancelled = 0, saved = 0;
+
+    atomic_store(&gate_open, false);
+    a->f.memory->set_hook(a->f.id, gate, NULL);
+    for (int i = 0; i < 100; i++) {
+        assert_ok(persist_op_create(a->f.p, &ops[i], &err), &err);
+        o.op = ops[i];
+        assert_ok(persist_save_buffer_async(a->f.store, "c", "x", 1, &o, a->q,
+                                            ops[i], &err),
+                  &err);
+    }
+    for (int i = 0; i < 100; i++)
+        persist_op_cancel(ops[i]);
+    atomic_store(&gate_open, true);
+    for (int i = 0; i < 100; i++) {
+        struct persist_completion c = take(a);
+
+        assert_ptr_equal(c.op, c.user);
+        cancelled += c.status == PERSIST_E_CANCELLED;
+        saved += c.status == PERSIST_OK;
+        persist_completion_finish(&c);
+    }
+    for (int i = 0; i < 100; i++)
+        persist_op_destroy(ops[i]);
+
+    assert_int_equal(cancelled + saved, 100);
+    assert_true(cancelled >= 36); /* at most 64 were past the queue */
+}
+
+static void deadline__counts_from_the_submission(void **state)
+{
+    struct async *a = *state;
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct persist_error err;
+    int late = 0;
+
+    atomic_store(&gate_open, false);
+    a->f.memory->set_hook(a->f.id, gate, NULL);
+    for (int i = 0; i < 64; i++) /* every thread is busy */
+        persist_save_buffer_async(a->f.store, "d", "x", 1, NULL, a->q, NULL,
+                                  &err);
+    o.timeout_ms = 20;
+    persist_save_buffer_async(a->f.store, "d", "x", 1, &o, a->q, a, &err);
+    usleep(50000);
+    atomic_store(&gate_open, true);
+    for (int i = 0; i < 65; i++) {
+        struct persist_completion c = take(a);
+
+        if (c.user == a)
+            late = c.status;
+        persist_completion_finish(&c);
+    }
+
+    assert_int_equal(late, PERSIST_E_TIMEOUT);
+}
+
+static void destroy__cancels_and_waits(void **state)
+{
+    struct async *a = *state;
+    struct persist_error err;
+
+    for (int i = 0; i < 500; i++)
+        persist_save_buffer_async(a->f.store, "e", "x", 1, NULL, a->q, NULL,
+                                  &err);
+    persist_queue_destroy(a->q);
+    a->q = NULL;
+    a->f.memory->set_hook(a->f.id, NULL, NULL);
+
+    /* Nothing of them runs any more: what is there is whole. */
+    assert_int_equal(a->f.memory->n_uploads(a->f.id), 0);
+}
+
+static void misuse__is_refused(void **state)
+{
+    struct async *a = *state;
+    struct persist_completion small = {.struct_size = 8};
+    struct persist_list_options o = PERSIST_LIST_OPTIONS_INIT;
+    struct persist_error err;
+
+    assert_int_equal(persist_show_async(a->f.store, "a", NULL, NULL, &err),
+                     PERSIST_E_MISUSE);
+    assert_int_equal(persist_show_async(NULL, "a", a->q, NULL, NULL),
+                     PERSIST_E_MISUSE);
+    assert_int_equal(persist_queue_next(a->q, 0, &small, &err),
+                     PERSIST_E_MISUSE);
+    assert_int_equal(
+        persist_save_file_async(a->f.store, "a", NULL, NULL, a->q, NULL, &err),
+        PERSIST_E_MISUSE);
+    o.limit = 10001;
+    assert_int_equal(persist_list_async(a->f.store, "", &o, a->q, NULL, &err),
+                     PERSIST_E_INVALID);
+
+    assert_int_equal(persist_queue_outstanding(a->q), 0);
+}
+
+static void interrupt__completes_everything(void **state)
+{
+    struct async *a = *state;
+    struct persist_error err;
+    int taken = 0, accepted = 0;
+
+    for (int i = 0; i < 500; i++)
+        accepted += !persist_save_buffer_async(a->f.store, "i", "x", 1, NULL,
+                                               a->q, NULL, &err);
+    persist_interrupt(a->f.p);
+    assert_int_equal(persist_save_buffer_async(a->f.store, "i", "x", 1, NULL,
+                                               a->q, NULL, &err),
+                     PERSIST_E_CANCELLED);
+    while (persist_queue_outstanding(a->q)) {
+        struct persist_completion c = take(a);
+
+        assert_true(c.status == PERSIST_OK || c.status == PERSIST_E_CANCELLED);
+        persist_completion_finish(&c);
+        taken++;
+    }
+
+    assert_int_equal(taken, accepted);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(save__gives_each_user_one_completion),
+        TEST(save__copies_its_options),
+        TEST(restore__gives_back_the_bytes),
+        TEST(other_operations__answer_as_their_blocking_twins),
+        TEST(failure__comes_with_its_error),
+        TEST(fd__is_readable_while_a_completion_waits),
+        TEST(cancel__completes_what_waits_and_what_is_queued),
+        TEST(deadline__counts_from_the_submission),
+        TEST(destroy__cancels_and_waits),
+        TEST(misuse__is_refused),
+        TEST(interrupt__completes_everything),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
