@@ -37,7 +37,7 @@ bool descriptor_name_is_valid(const char *name)
 {
     size_t n = 0;
 
-    for (; name[n] != '\0' && n <= NAME_LEN_MAX; n++)
+    for (; n <= NAME_LEN_MAX && name[n] != '\0'; n++)
         if (!text_is_lower(name[n]) && !text_is_digit(name[n]) &&
             name[n] != '-')
             return false;

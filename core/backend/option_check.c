@@ -23,7 +23,7 @@ static bool is_key(const char *key)
 {
     size_t n = 0;
 
-    for (; key[n] != '\0' && n <= KEY_LEN_MAX; n++)
+    for (; n <= KEY_LEN_MAX && key[n] != '\0'; n++)
         if (!text_is_lower(key[n]) && !text_is_digit(key[n]) && key[n] != '_')
             return false;
     return n > 0 && n <= KEY_LEN_MAX;
@@ -86,7 +86,7 @@ static const char *check_choices(const struct persist_backend_option *o)
         return o->choices ? "has choices and is none" : NULL;
     if (!o->choices || !o->choices[0])
         return "is a choice without choices";
-    for (; o->choices[n] && n < CHOICES_MAX; n++)
+    for (; n < CHOICES_MAX && o->choices[n]; n++)
         if (o->choices[n][0] == '\0')
             return "has an empty choice";
     return o->choices[n] ? "has too many choices" : NULL;

@@ -31,8 +31,8 @@
 
 /* One object that is in the process.  Never freed. */
 struct loaded {
-    struct plugin plugin; /* first: plugin_init casts back */
-    int status;           /* PERSIST_OK, or why it is refused: error */
+    struct plugin plugin;
+    int status; /* PERSIST_OK, or why it is refused: error */
     struct persist_error error;
     pthread_mutex_t init_mutex;
     bool init_done; /* under init_mutex */
@@ -179,8 +179,10 @@ int plugin_load_file(const char *path, const struct plugin **out,
         error_object(err, "%s", path);
         return PERSIST_E_NOT_FOUND;
     }
-    if (!real)
-        return as_config(error_errno(err, errno, "cannot find %s", path), err);
+    if (!real) {
+        error_errno(err, errno, "cannot find %s", path);
+        return as_config(PERSIST_E_IO, err);
+    }
     pthread_mutex_lock(&mutex);
     rc = load_locked(real, out, err);
     pthread_mutex_unlock(&mutex);
@@ -274,14 +276,28 @@ static int run_init(const struct plugin *plugin, struct persist_error *err)
     return PERSIST_E_CONFIG;
 }
 
+static struct loaded *loaded_of(const struct plugin *plugin)
+{
+    struct loaded *l;
+
+    pthread_mutex_lock(&mutex);
+    l = all;
+    while (l && &l->plugin != plugin)
+        l = l->next;
+    pthread_mutex_unlock(&mutex);
+    return l;
+}
+
 int plugin_init(const struct plugin *plugin, struct persist_error *err)
 {
-    /* Every struct plugin is the first member of one of ours. */
-    struct loaded *l = (struct loaded *)(uintptr_t)plugin;
+    struct loaded *l = plugin->ops.init ? loaded_of(plugin) : NULL;
     int rc;
 
     if (!plugin->ops.init)
         return PERSIST_OK;
+    if (!l)
+        return error_set(err, PERSIST_E_INTERNAL,
+                         "a backend that was not loaded");
     pthread_mutex_lock(&l->init_mutex);
     if (!l->init_done) {
         l->init_status = run_init(plugin, &l->init_error);

@@ -141,7 +141,6 @@ static void attempt_once(const struct store_call *c, uint32_t attempt,
 {
     struct host_call host;
     struct persist_backend_call call;
-    int lie = PERSIST_E_INTERNAL;
 
     memset(o, 0, sizeof(*o));
     o->status = enter_gates(c);
@@ -156,9 +155,9 @@ static void attempt_once(const struct store_call *c, uint32_t attempt,
     check_status(c, status, o);
     if (o->status != PERSIST_OK || !c->check)
         return;
-    const char *wrong = c->check(c->ctx, &lie);
-    if (wrong)
-        blame(c, o, lie, wrong);
+    struct store_verdict verdict = c->check(c->ctx);
+    if (verdict.wrong)
+        blame(c, o, verdict.status, verdict.wrong);
 }
 
 /* ---------------------------------------------------------- repetition */

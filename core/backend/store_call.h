@@ -44,6 +44,23 @@ struct host_call {
     8u /* runs although the instance is cancelled                              \
         */
 
+/* What cannot be true of an answer, and what it then counts as. */
+struct store_verdict {
+    const char *wrong; /* "answered with ..."; NULL: believed */
+    int status;
+};
+
+static inline struct store_verdict store_verdict(int status, const char *wrong)
+{
+    return (struct store_verdict){wrong, status};
+}
+
+/* The usual one: a bug of the backend, or nothing (NULL). */
+static inline struct store_verdict store_bug(const char *wrong)
+{
+    return store_verdict(PERSIST_E_INTERNAL, wrong);
+}
+
 struct store_call {
     struct backend_store *store;
     struct persist_op *op;
@@ -55,9 +72,8 @@ struct store_call {
     /* Calls the plugin's op once, with results zeroed and sized anew. */
     int32_t (*attempt)(void *ctx, const struct persist_backend_call *call,
                        struct persist_backend_error *error);
-    /* What cannot be true of an answer that says OK, or NULL; *out_status is
-     * INTERNAL unless it says otherwise.  NULL: nothing to check. */
-    const char *(*check)(void *ctx, int *out_status);
+    /* Looks at an answer that says OK.  NULL: nothing to check. */
+    struct store_verdict (*check)(void *ctx);
 
     bool maybe; /* out: an attempt before the answer may have taken effect */
 };
@@ -85,5 +101,6 @@ int store_error_fill(const struct backend_store *s,
                      struct persist_error *err);
 /* Whether the bytes hold a NUL; puts one at the end in any case. */
 bool store_text_ended(char *text, size_t len);
+struct store_verdict store_check_etag(char etag[PERSIST_BACKEND_ETAG_MAX]);
 
 #endif

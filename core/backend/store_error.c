@@ -19,6 +19,13 @@ bool store_text_ended(char *text, size_t len)
     return ended;
 }
 
+struct store_verdict store_check_etag(char etag[PERSIST_BACKEND_ETAG_MAX])
+{
+    return store_bug(store_text_ended(etag, PERSIST_BACKEND_ETAG_MAX)
+                         ? NULL
+                         : "answered with an endless etag");
+}
+
 /* One line of printable UTF-8: a log and a terminal get it. */
 static void clean_text(char *text, size_t len)
 {

@@ -122,12 +122,14 @@ static int32_t attempt_list(void *ctx, const struct persist_backend_call *call,
     return status;
 }
 
-static const char *check_list(void *ctx, int *out_status)
+static struct store_verdict check_list(void *ctx)
 {
     const struct leftovers *l = ctx;
 
-    *out_status = l->memory ? PERSIST_E_MEMORY : PERSIST_E_CORRUPT;
-    return l->memory ? "listed more than there is memory for" : l->wrong;
+    if (l->memory)
+        return store_verdict(PERSIST_E_MEMORY,
+                             "listed more than there is memory for");
+    return store_verdict(PERSIST_E_CORRUPT, l->wrong);
 }
 
 int backend_list_leftovers(struct backend_store *s, struct persist_op *op,

@@ -193,22 +193,21 @@ static int32_t attempt_list(void *ctx, const struct persist_backend_call *call,
     return status;
 }
 
-static const char *check_list(void *ctx, int *out_status)
+static struct store_verdict check_list(void *ctx)
 {
-    struct backend_list *l = ctx;
+    const struct backend_list *l = ctx;
 
-    *out_status = PERSIST_E_CORRUPT;
-    if (l->memory || l->too_large) {
-        *out_status = PERSIST_E_MEMORY;
-        return l->memory ? "listed more than there is memory for"
-                         : "cannot list in order, and lists more than the "
-                           "memory limit allows";
-    }
-    if (l->wrong)
-        return l->wrong;
-    if (l->result.more && (l->n_items == 0 || !l->ordered))
-        return "says that there is more and does not give it";
-    return NULL;
+    if (l->memory)
+        return store_verdict(PERSIST_E_MEMORY,
+                             "listed more than there is memory for");
+    if (l->too_large)
+        return store_verdict(PERSIST_E_MEMORY,
+                             "cannot list in order, and lists more than the "
+                             "memory limit allows");
+    if (!l->wrong && l->result.more && (l->n_items == 0 || !l->ordered))
+        return store_verdict(PERSIST_E_CORRUPT,
+                             "says that there is more and does not give it");
+    return store_verdict(PERSIST_E_CORRUPT, l->wrong);
 }
 
 /* qsort has no context: sorted are pointers, and then the items. */

@@ -338,9 +338,7 @@ static void keep_emit(struct fake *fake, const void *args, void *result)
     (void)fake, (void)result;
     kept_emit = a->emit;
     kept_ctx = a->emit_ctx;
-    assert_int_equal(a->emit(a->emit_ctx, NULL), 1);
-    /* Whoever goes on after a refusal is not listened to. */
-    assert_int_equal(a->emit(a->emit_ctx, &e), 1);
+    assert_int_equal(a->emit(a->emit_ctx, &e), 0);
 }
 
 static void list__emit_behind_the_op_is_refused(void **state)
@@ -353,8 +351,33 @@ static void list__emit_behind_the_op_is_refused(void **state)
     f.fill = keep_emit;
     fake_open(&f);
     backend_list_open(f.store, &f.op, "", "", false, 5, &l, &f.err);
-    assert_int_equal(backend_list_next(l, &e, &f.err), PERSIST_E_CORRUPT);
+    assert_int_equal(backend_list_next(l, &e, &f.err), 1);
     assert_int_equal(kept_emit(kept_ctx, &late), 1);
+    assert_int_equal(backend_list_next(l, &e, &f.err), 0);
+    backend_list_close(l);
+}
+
+static void refuse_then_emit(struct fake *fake, const void *args, void *result)
+{
+    const struct persist_backend_list_args *a = args;
+    struct persist_backend_entry e = entry_of("a");
+
+    (void)fake, (void)result;
+    assert_int_equal(a->emit(a->emit_ctx, NULL), 1);
+    /* Whoever goes on after a refusal is not listened to. */
+    assert_int_equal(a->emit(a->emit_ctx, &e), 1);
+}
+
+static void list__emit_after_a_refusal_is_refused(void **state)
+{
+    struct backend_list *l = NULL;
+    const struct backend_entry *e = NULL;
+
+    (void)state;
+    f.fill = refuse_then_emit;
+    fake_open(&f);
+    backend_list_open(f.store, &f.op, "", "", false, 5, &l, &f.err);
+    assert_int_equal(backend_list_next(l, &e, &f.err), PERSIST_E_CORRUPT);
     backend_list_close(l);
 }
 
@@ -539,6 +562,7 @@ int main(void)
         TEST(list__repeated_page_starts_again),
         TEST(list__lies_are_corrupt),
         TEST(list__emit_behind_the_op_is_refused),
+        TEST(list__emit_after_a_refusal_is_refused),
         TEST(list__unordered_ends_at_half_the_memory_limit),
         TEST(list__failure_is_final),
         TEST(list__refuses_an_endless_prefix),

@@ -40,14 +40,11 @@ static int32_t attempt_put(void *ctx, const struct persist_backend_call *call,
                                      &p->result, error);
 }
 
-static const char *check_put(void *ctx, int *out_status)
+static struct store_verdict check_put(void *ctx)
 {
     struct put *p = ctx;
 
-    (void)out_status;
-    return store_text_ended(p->result.etag, sizeof(p->result.etag))
-               ? NULL
-               : "answered with an endless etag";
+    return store_check_etag(p->result.etag);
 }
 
 int backend_put(struct backend_store *s, struct persist_op *op,
@@ -121,17 +118,12 @@ static uint64_t expected_offset(const struct read *r)
     return total > r->args.len ? total - r->args.len : 0;
 }
 
-static const char *check_read(void *ctx, int *out_status)
+static const char *wrong_read(const struct read *r, uint64_t start)
 {
-    struct read *r = ctx;
-    struct persist_backend_read_result *got = &r->result;
-    bool ended = store_text_ended(got->etag, sizeof(got->etag));
-    uint64_t start = expected_offset(r);
+    const struct persist_backend_read_result *got = &r->result;
     uint64_t left = got->total - start;
     uint64_t expected = left < r->args.len ? left : r->args.len;
 
-    if (!ended)
-        return "answered with an endless etag";
     if (got->len > r->args.len)
         return "says that it read more than was asked for";
     if (got->len != expected)
@@ -139,12 +131,25 @@ static const char *check_read(void *ctx, int *out_status)
     /* Of no bytes it does not matter where they start. */
     if (got->len > 0 && got->offset != start)
         return "read from another place than it was asked to";
-    got->offset = start;
-    if (r->args.etag && got->etag[0] && strcmp(r->args.etag, got->etag) != 0) {
-        *out_status = PERSIST_E_PRECONDITION;
-        return "read another version than it was asked to: the object changed";
-    }
     return NULL;
+}
+
+static struct store_verdict check_read(void *ctx)
+{
+    struct read *r = ctx;
+    struct persist_backend_read_result *got = &r->result;
+    struct store_verdict verdict = store_check_etag(got->etag);
+    uint64_t start = expected_offset(r);
+
+    if (!verdict.wrong)
+        verdict = store_bug(wrong_read(r, start));
+    got->offset = start;
+    if (!verdict.wrong && r->args.etag && got->etag[0] &&
+        strcmp(r->args.etag, got->etag) != 0)
+        return store_verdict(
+            PERSIST_E_PRECONDITION,
+            "read another version than it was asked to: the object changed");
+    return verdict;
 }
 
 int backend_read(struct backend_store *s, struct persist_op *op,
@@ -206,14 +211,11 @@ static int32_t attempt_head(void *ctx, const struct persist_backend_call *call,
                                       &h->result, error);
 }
 
-static const char *check_head(void *ctx, int *out_status)
+static struct store_verdict check_head(void *ctx)
 {
     struct head *h = ctx;
 
-    (void)out_status;
-    return store_text_ended(h->result.etag, sizeof(h->result.etag))
-               ? NULL
-               : "answered with an endless etag";
+    return store_check_etag(h->result.etag);
 }
 
 int backend_head(struct backend_store *s, struct persist_op *op,

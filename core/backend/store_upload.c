@@ -54,14 +54,14 @@ static int32_t attempt_begin(void *ctx, const struct persist_backend_call *call,
                                               &b->result, error);
 }
 
-static const char *check_begin(void *ctx, int *out_status)
+static struct store_verdict check_begin(void *ctx)
 {
     struct begin *b = ctx;
 
-    (void)out_status;
     if (!store_text_ended(b->result.upload_id, sizeof(b->result.upload_id)))
-        return "answered with an endless upload id";
-    return b->result.upload_id[0] ? NULL : "answered with an empty upload id";
+        return store_bug("answered with an endless upload id");
+    return store_bug(
+        b->result.upload_id[0] ? NULL : "answered with an empty upload id");
 }
 
 static struct backend_upload *create(struct backend_store *s, const char *key,
@@ -195,14 +195,13 @@ static int32_t attempt_part(void *ctx, const struct persist_backend_call *call,
                                              &p->result, error);
 }
 
-static const char *check_receipt(void *ctx, int *out_status)
+static struct store_verdict check_receipt(void *ctx)
 {
     const struct part *p = ctx;
 
-    (void)out_status;
-    return p->result.receipt_len <= PERSIST_BACKEND_RECEIPT_MAX
-               ? NULL
-               : "answered with a receipt that is too long";
+    return store_bug(p->result.receipt_len <= PERSIST_BACKEND_RECEIPT_MAX
+                         ? NULL
+                         : "answered with a receipt that is too long");
 }
 
 /* Where the number stands or belongs: receipts are few and mostly come in
@@ -312,14 +311,11 @@ static int32_t attempt_commit(void *ctx,
                                                &c->result, error);
 }
 
-static const char *check_commit(void *ctx, int *out_status)
+static struct store_verdict check_commit(void *ctx)
 {
     struct commit *c = ctx;
 
-    (void)out_status;
-    return store_text_ended(c->result.etag, sizeof(c->result.etag))
-               ? NULL
-               : "answered with an endless etag";
+    return store_check_etag(c->result.etag);
 }
 
 /* Parts 1, 2, ... that follow each other without a gap and end at size. */

@@ -158,6 +158,17 @@ static void commit__wants_every_part(void **state)
                      PERSIST_OK);
 }
 
+static void commit__wants_numbers_without_a_gap(void **state)
+{
+    (void)state;
+    fake_open(&f);
+    assert_int_equal(begin(), PERSIST_OK);
+    assert_int_equal(part(1, 0, 10, false), PERSIST_OK);
+    assert_int_equal(part(3, 10, 10, true), PERSIST_OK);
+    assert_int_equal(backend_upload_commit(u, &f.op, 20, 0, NULL, &f.err),
+                     PERSIST_E_INTERNAL);
+}
+
 static void begin__checks_the_upload_id(void **state)
 {
     (void)state;
@@ -406,6 +417,7 @@ int main(void)
         TEST(upload__commits_parts_in_order_with_their_receipts),
         TEST(upload__keeps_many_receipts_in_order),
         TEST(commit__wants_every_part),
+        TEST(commit__wants_numbers_without_a_gap),
         TEST(begin__checks_the_upload_id),
         TEST(begin__checks_key_and_size),
         TEST(part__is_held_to_the_limits),

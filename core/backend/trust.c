@@ -81,9 +81,10 @@ static int walk_directories(struct walk *w, const char **out_last)
          name = slash + 1) {
         char component[NAME_MAX + 1];
         size_t len = (size_t)(slash - name);
-        if (len == 0 || len > NAME_MAX)
-            return error_set(w->err, PERSIST_E_CONFIG, "%s: not a real path",
-                             w->path);
+        if (len == 0 || len > NAME_MAX) {
+            error_set(w->err, PERSIST_E_CONFIG, "%s: not a real path", w->path);
+            return PERSIST_E_CONFIG;
+        }
         memcpy(component, name, len);
         component[len] = '\0';
         rc = step(w, component, O_PATH | O_DIRECTORY, (int)(slash - w->path));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "util/text.h"
 
 static int choose_store(const struct cli *cli, struct address *address,
                         struct persist_error *err)
@@ -71,6 +72,35 @@ int address_open(struct cli *cli, const struct address *address,
     return cli_open_store(cli, address->store, out, err);
 }
 
+/* Percent-encodes what would be escaped on a terminal, so that an address that
+ * was printed can be typed back. */
+static void encode_unsafe(char text[ADDRESS_TEXT_LEN])
+{
+    char copy[ADDRESS_TEXT_LEN];
+    struct buf safe, out;
+
+    memcpy(copy, text, ADDRESS_TEXT_LEN);
+    buf_init(&safe, 64);
+    buf_init(&out, ADDRESS_TEXT_LEN - 1);
+    for (const char *c = copy; *c;) {
+        size_t len = 1;
+        while (((unsigned char)c[len] & 0xc0) == 0x80)
+            len++;
+        buf_clear(&safe);
+        text_escape(&safe, c, len);
+        if (!buf_failed(&safe) && safe.len == len)
+            buf_append(&out, c, len);
+        else
+            for (size_t i = 0; i < len; i++)
+                buf_printf(&out, "%%%02x", (unsigned char)c[i]);
+        c += len;
+    }
+    if (!buf_failed(&out) && out.len > 0)
+        memcpy(text, out.data, out.len + 1);
+    buf_finish(&safe);
+    buf_finish(&out);
+}
+
 void address_text(const char *agent, const char *session, const uint64_t *index,
                   char out[ADDRESS_TEXT_LEN])
 {
@@ -93,4 +123,5 @@ void address_text(const char *agent, const char *session, const uint64_t *index,
     if (!fits || persist_address_format(&parts, out, ADDRESS_TEXT_LEN, NULL) !=
                      PERSIST_OK)
         strcpy(out, "?");
+    encode_unsafe(out);
 }

@@ -47,8 +47,12 @@ void cli_error_line(struct buf *out, const struct persist_error *err)
     const char *message =
         err->message[0] ? err->message : persist_status_name(err->status);
 
-    if (err->object[0] && !strstr(message, err->object))
-        buf_printf(out, "%s: ", err->object);
+    size_t len = strnlen(err->object, sizeof(err->object));
+
+    /* "STORE:" is an address and brings its colon. */
+    if (len > 0 && !strstr(message, err->object))
+        buf_printf(out, "%s%s", err->object,
+                   err->object[len - 1] == ':' ? " " : ": ");
     buf_puts(out, message);
     append_details(out, err);
 }

@@ -76,36 +76,54 @@ json_t *probe_backend_json(const struct persist_backend_info *info)
     return o;
 }
 
-static int answer(void *ctx, const struct persist_backend_info *info)
-{
-    json_t **object = ctx;
+struct answer {
+    json_t *object;
+    int status;
+    struct persist_error error;
+};
 
-    json_decref(*object);
-    *object = probe_backend_json(info);
+static int take_info(void *ctx, const struct persist_backend_info *info)
+{
+    struct answer *answer = ctx;
+
+    json_decref(answer->object);
+    answer->object = probe_backend_json(info);
+    answer->status = info->status;
+    if (info->error)
+        answer->error = *info->error;
     return PERSIST_OK;
+}
+
+static json_t *error_json(int rc, const struct persist_error *err)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "type", json_string("error"));
+    json_object_set_new(o, "status", json_integer(rc));
+    cli_error_json(o, rc, err);
+    return o;
 }
 
 int probe_child(const char *path)
 {
     struct persist_options options = PERSIST_OPTIONS_INIT;
-    struct persist_error err = {0};
+    struct answer answer = {.status = PERSIST_E_INTERNAL};
     struct persist *p = NULL;
-    json_t *object = NULL;
     struct output out;
 
     options.flags = PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT;
-    int rc = persist_create(&options, &p, &err);
+    int rc = persist_create(&options, &p, &answer.error);
     if (rc == PERSIST_OK)
-        rc = persist_backend_inspect(p, path, answer, &object, &err);
+        rc =
+            persist_backend_inspect(p, path, take_info, &answer, &answer.error);
+    if (rc == PERSIST_OK)
+        rc = answer.status;
     if (rc != PERSIST_OK) {
-        json_decref(object);
-        object = json_object();
-        json_object_set_new(object, "type", json_string("error"));
-        json_object_set_new(object, "status", json_integer(rc));
-        cli_error_json(object, rc, &err);
+        json_decref(answer.object);
+        answer.object = error_json(rc, &answer.error);
     }
     output_init(&out, PROBE_FD);
-    output_json(&out, object);
+    output_json(&out, answer.object);
     rc = output_finish(&out, NULL);
     persist_destroy(p);
     return rc == PERSIST_OK ? 0 : 1;

@@ -56,12 +56,12 @@ static void pad(struct table *t, size_t n)
     }
 }
 
-static void print_cell(struct table *t, size_t column, const char *text)
+static void print_cell(struct table *t, size_t column, const char *text,
+                       bool last)
 {
     size_t width = table_text_width(text);
     size_t space = t->widths[column] > width ? t->widths[column] - width : 0;
     bool right = t->columns[column].right;
-    bool last = column + 1 == t->n_columns;
 
     if (right)
         pad(t, space);
@@ -69,6 +69,31 @@ static void print_cell(struct table *t, size_t column, const char *text)
     if (!right && !last)
         pad(t, space);
     output_write(t->out, last ? "\n" : "  ", last ? 1 : 2);
+}
+
+static void print_header(struct table *t)
+{
+    for (size_t c = 0; c < t->n_columns; c++)
+        print_cell(t, c, t->columns[c].header, c + 1 == t->n_columns);
+    t->header_printed = true;
+}
+
+/* Prints the row of cells at text; returns what lies behind it.  Empty cells at
+ * the end leave no blanks there. */
+static const char *print_row(struct table *t, const char *text)
+{
+    const char *cells[TABLE_COLUMNS_MAX] = {0};
+    size_t n = 1;
+
+    for (size_t c = 0; c < t->n_columns; c++) {
+        cells[c] = text;
+        if (text[0])
+            n = c + 1;
+        text += strlen(text) + 1;
+    }
+    for (size_t c = 0; c < n; c++)
+        print_cell(t, c, cells[c], c + 1 == n);
+    return text;
 }
 
 static void print_held(struct table *t)
@@ -79,15 +104,10 @@ static void print_held(struct table *t)
         output_note_failure(t->out, ENOMEM);
     if (t->n_held == 0 || output_failed(t->out))
         return;
-    for (size_t c = 0; !t->header_printed && c < t->n_columns; c++)
-        print_cell(t, c, t->columns[c].header);
-    t->header_printed = true;
-    for (size_t row = 0; row < t->n_held; row++) {
-        for (size_t c = 0; c < t->n_columns; c++) {
-            print_cell(t, c, text);
-            text += strlen(text) + 1;
-        }
-    }
+    if (!t->header_printed)
+        print_header(t);
+    for (size_t row = 0; row < t->n_held; row++)
+        text = print_row(t, text);
 }
 
 void table_end_row(struct table *t)

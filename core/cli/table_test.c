@@ -62,7 +62,7 @@ static void table__fits_columns_to_their_contents(void **state)
 
     assert_string_equal(finish(p), "NAME     SIZE  NOTE\n"
                                    "writer      1  x\n"
-                                   "a       12345  \n");
+                                   "a       12345\n");
 }
 
 static void table__counts_characters_not_bytes(void **state)
@@ -104,7 +104,7 @@ static void table__fills_missing_cells(void **state)
     table_cell(&p->table, "only");
     table_end_row(&p->table);
 
-    assert_string_equal(finish(p), "NAME  SIZE  NOTE\nonly        \n");
+    assert_string_equal(finish(p), "NAME  SIZE  NOTE\nonly\n");
 }
 
 static void table__streams_after_the_rows_it_measures(void **state)

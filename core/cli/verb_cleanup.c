@@ -155,9 +155,12 @@ static int run(struct cli *cli)
         (c.batch.n_failed == 0 || rc == PERSIST_E_CANCELLED))
         return cli_fail(cli, rc, &err);
     text_from_size(c.bytes, size);
-    cli_note(cli, "%s %zu object%s, %s",
-             is_dry(&c) ? "dry run: would remove" : "removed", c.batch.n_ok,
-             c.batch.n_ok == 1 ? "" : "s", size);
+    if (c.batch.n_ok + c.batch.n_failed == 0)
+        cli_note(cli, "there is nothing to remove");
+    else
+        cli_note(cli, "%s %zu object%s, %s",
+                 is_dry(&c) ? "dry run: would remove" : "removed", c.batch.n_ok,
+                 c.batch.n_ok == 1 ? "" : "s", size);
     return batch_finish(cli, &c.batch);
 }
 

@@ -82,13 +82,15 @@ static int dry_run(struct persist_store *store, const char *address,
                    struct persist_metadata **out, struct persist_error *err)
 {
     struct persist_sink sink = PERSIST_SINK_INIT;
+    struct persist_restore_options to_sink = *o;
     int rc = PERSIST_OK;
 
     sink.write = discard;
+    to_sink.flags &= ~PERSIST_RESTORE_OVERWRITE; /* is for files */
     if (path)
         rc = check_target(path, o->flags & PERSIST_RESTORE_OVERWRITE, err);
     if (rc == PERSIST_OK)
-        rc = persist_restore(store, address, &sink, o, out, err);
+        rc = persist_restore(store, address, &sink, &to_sink, out, err);
     return rc;
 }
 

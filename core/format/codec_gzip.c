@@ -78,8 +78,8 @@ static uint8_t *unconst(const void *data)
     return pointer.out;
 }
 
-/* Deflates into exactly bounded room: where the codes would take more than
- * stored blocks, ISA-L stores. */
+/* Where codes would take more room than stored blocks, ISA-L stores; offering
+ * no more than that also keeps to its 32 bits. */
 static int deflate_payload(struct gzip_encoder *e, const void *payload,
                            size_t len, uint8_t *out, size_t cap,
                            size_t *out_len, struct persist_error *err)

@@ -124,6 +124,32 @@ static void frame__of_noise_keeps_to_the_bound(void **state)
                     FRAME_SIZE_MAX + FRAME_SIZE_MAX / 200);
 }
 
+/* More room is no reason to use it: readers refuse longer frames. */
+static void frame__of_noise_keeps_to_the_bound_in_more_room(void **state)
+{
+    (void)state;
+    uint8_t *payload = test_payload(FILL_NOISE, TEST_FRAME);
+    for (size_t c = 0; c < 2; c++) {
+        for (int level = 1; level <= 3; level++) {
+            size_t n = 0;
+            size_t bound = frame_bound(codecs[c], TEST_FRAME);
+            uint8_t *out = malloc(2 * bound);
+            struct frame_encoder *e = frame_encoder_create(
+                codecs[c], codecs[c] == CODEC_GZIP ? level - 1 : level,
+                TEST_FRAME);
+            assert_non_null(out);
+            assert_non_null(e);
+            assert_int_equal(
+                frame_encode(e, payload, TEST_FRAME, out, 2 * bound, &n, NULL),
+                0);
+            assert_true(n <= bound);
+            frame_encoder_destroy(e);
+            free(out);
+        }
+    }
+    free(payload);
+}
+
 static void frame__does_not_depend_on_those_before(void **state)
 {
     (void)state;
@@ -550,6 +576,7 @@ int main(void)
         cmocka_unit_test(frame__gives_back_every_level),
         cmocka_unit_test(frame__gives_back_every_size),
         cmocka_unit_test(frame__of_noise_keeps_to_the_bound),
+        cmocka_unit_test(frame__of_noise_keeps_to_the_bound_in_more_room),
         cmocka_unit_test(frame__does_not_depend_on_those_before),
         cmocka_unit_test(encoder__refuses_what_is_no_frame),
         cmocka_unit_test(codec__has_names_levels_and_sizes),

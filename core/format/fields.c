@@ -56,19 +56,19 @@ static bool is_crc32c(const char *text)
 static const struct field header[] = {
     {.name = "format_version", .kind = FIELD_VERSION},
     {.name = "requires", .kind = FIELD_REQUIRES},
-    {"snapshot_id", FIELD_TEXT, AT(snapshot_id), false, is_uuid7},
-    {"agent_id", FIELD_TEXT, AT(agent_id), false, is_name},
-    {"session_id", FIELD_TEXT, AT(session_id), false, is_name},
-    {"snapshot_index", FIELD_U64, AT(snapshot_index), false, NULL},
-    {"timestamp", FIELD_TEXT, AT(timestamp), false, form_is_time},
-    {"parent_id", FIELD_TEXT, AT(parent_id), true, text_is_uuid},
-    {"compression_algorithm", FIELD_TEXT, AT(compression_algorithm), false,
+    {"snapshot_id", FIELD_TEXT, false, AT(snapshot_id), is_uuid7},
+    {"agent_id", FIELD_TEXT, false, AT(agent_id), is_name},
+    {"session_id", FIELD_TEXT, false, AT(session_id), is_name},
+    {"snapshot_index", FIELD_U64, false, AT(snapshot_index), NULL},
+    {"timestamp", FIELD_TEXT, false, AT(timestamp), form_is_time},
+    {"parent_id", FIELD_TEXT, true, AT(parent_id), text_is_uuid},
+    {"compression_algorithm", FIELD_TEXT, false, AT(compression_algorithm),
      NULL},
-    {"compression_level", FIELD_I32, AT(compression_level), false, NULL},
-    {"frame_size", FIELD_U64, AT(frame_size), false, NULL},
-    {"content_type", FIELD_TEXT, AT(content_type), false, NULL},
-    {"schema", FIELD_TEXT, AT(schema), true, NULL},
-    {"description", FIELD_TEXT, AT(description), true, NULL},
+    {"compression_level", FIELD_I32, false, AT(compression_level), NULL},
+    {"frame_size", FIELD_U64, false, AT(frame_size), NULL},
+    {"content_type", FIELD_TEXT, false, AT(content_type), NULL},
+    {"schema", FIELD_TEXT, true, AT(schema), NULL},
+    {"description", FIELD_TEXT, true, AT(description), NULL},
     {.name = "labels", .kind = FIELD_LABELS},
     {.name = "producer", .kind = FIELD_PRODUCER},
 };
@@ -76,10 +76,10 @@ const struct field_table header_fields = {
     "header", sizeof(header) / sizeof(header[0]), header};
 
 static const struct field trailer[] = {
-    {"content_hash", FIELD_TEXT, AT(content_hash), false, is_sha256},
-    {"uncompressed_size", FIELD_U64, AT(uncompressed_size), false, NULL},
-    {"frame_count", FIELD_U64, AT(frame_count), false, NULL},
-    {"stored_crc32c", FIELD_TEXT, AT(stored_crc32c), false, is_crc32c},
+    {"content_hash", FIELD_TEXT, false, AT(content_hash), is_sha256},
+    {"uncompressed_size", FIELD_U64, false, AT(uncompressed_size), NULL},
+    {"frame_count", FIELD_U64, false, AT(frame_count), NULL},
+    {"stored_crc32c", FIELD_TEXT, false, AT(stored_crc32c), is_crc32c},
 };
 const struct field_table trailer_fields = {
     "trailer", sizeof(trailer) / sizeof(trailer[0]), trailer};

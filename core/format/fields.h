@@ -27,8 +27,8 @@ enum field_kind {
 struct field {
     const char *name;
     enum field_kind kind;
-    size_t offset;                  /* in struct persist_metadata */
     bool optional;                  /* TEXT: null is fine */
+    size_t offset;                  /* in struct persist_metadata */
     bool (*form)(const char *text); /* TEXT: what it must be, or NULL */
 };
 

@@ -5,18 +5,19 @@
  * check.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "format/json.h"
 
-/* The escape letter of a control character, or 0. */
+/* The letter behind the backslash, or 0. */
 static char short_escape(unsigned char c)
 {
-    static const char letters[0x20] = {
-        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    if (c == '"' || c == '\\')
-        return (char)c;
-    return c < sizeof(letters) ? letters[c] : 0;
+    static const char letters[] = {
+        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n',  ['\r'] = 'r',
+        ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\',
+    };
+    if (c >= sizeof(letters))
+        return '\0';
+    return letters[c];
 }
 
 size_t json_escape(unsigned char c, char out[6])
@@ -30,7 +31,10 @@ size_t json_escape(unsigned char c, char out[6])
     out[0] = (char)c;
     if (c >= 0x20)
         return 1;
-    memcpy(out, "\\u00", 4);
+    out[0] = '\\';
+    out[1] = 'u';
+    out[2] = '0';
+    out[3] = '0';
     out[4] = digits[c >> 4];
     out[5] = digits[c & 15];
     return 6;

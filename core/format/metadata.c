@@ -66,7 +66,7 @@ static size_t put_texts(struct metadata_box *box, char *end)
         box->labels[i].value = put(box->labels[i].value, &end, &len);
     }
     for (size_t i = 0; i < m->n_requires; i++)
-    box->requires[i] = put(box->requires[i], &end, &len);
+        box->required[i] = put(box->required[i], &end, &len);
     return len;
 }
 
@@ -74,16 +74,16 @@ static bool copy_arrays(struct metadata_box *box)
 {
     struct persist_metadata *m = &box->metadata;
     box->labels = calloc(m->n_labels + 1, sizeof(*box->labels));
-    box->requires = calloc(m->n_requires + 1, sizeof(*box->requires));
-    if (!box->labels || !box->requires)
+    box->required = calloc(m->n_requires + 1, sizeof(*box->required));
+    if (!box->labels || !box->required)
         return false;
     if (m->n_labels > 0)
         memcpy(box->labels, m->labels, m->n_labels * sizeof(*box->labels));
     if (m->n_requires > 0)
-        memcpy(box->requires, m->requires,
-               m->n_requires * sizeof(*box->requires));
+        memcpy(box->required, m->requires,
+               m->n_requires * sizeof(*box->required));
     m->labels = box->labels;
-    m->requires = box->requires;
+    m->requires = box->required;
     return true;
 }
 
@@ -115,7 +115,7 @@ void persist_metadata_free(struct persist_metadata *metadata)
     json_decref(box->producer_extra);
     json_decref(box->trailer_extra);
     free(box->labels);
-    free(box->requires);
+    free(box->required);
     free(box->texts);
     free(box);
 }

@@ -17,7 +17,7 @@ struct metadata_box {
     char content_hash[65]; /* of a decoded trailer */
     char stored_crc32c[9];
     struct persist_label *labels;
-    const char **requires;
+    const char **required;
     char *texts; /* all others, one behind the other */
 };
 

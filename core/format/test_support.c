@@ -182,3 +182,23 @@ void test_replace_trailer(const struct test_snapshot *s, const char *json,
         seek_table_put(out, (uint32_t)s->header_len, &s->tail.entries,
                        trailer_len);
 }
+
+int test_map(const struct buf *object, struct snapshot_map *map, int *out_reads,
+             struct persist_error *err)
+{
+    uint64_t need = SNAPSHOT_SUFFIX;
+    int rc = 1;
+    for (*out_reads = 0; rc == 1; (*out_reads)++) {
+        size_t len = need < object->len ? (size_t)need : object->len;
+        uint64_t before = need;
+        /* a copy of its own, so that a read before it is noticed */
+        char *suffix = malloc(len + 1);
+        assert_non_null(suffix);
+        memcpy(suffix, object->data + object->len - len, len);
+        rc = snapshot_map_parse(suffix, len, object->len, map, &need, err);
+        free(suffix);
+        if (rc == 1)
+            assert_true(need > before && need <= object->len);
+    }
+    return rc;
+}

@@ -13,7 +13,7 @@
 
 #include "format/snapshot.h"
 
-#define TEST_FRAME FRAME_SIZE_MIN
+#define TEST_FRAME ((size_t)FRAME_SIZE_MIN)
 #define TEST_ID "018f3c1e-5a70-7c3d-9b1e-0123456789ab"
 #define TEST_PARENT "018f3c1e-0000-7000-8000-000000000001"
 #define TEST_TIME "2026-11-23T04:19:24.642210Z"
@@ -50,6 +50,11 @@ void test_snapshot_finish(struct test_snapshot *s);
  * caller's where asked for.  step: bytes per feed. */
 int test_scan(const void *object, size_t len, size_t step, struct buf *payload,
               struct persist_metadata **out, struct persist_error *err);
+
+/* The map from one suffix of SNAPSHOT_SUFFIX, or from the longer one it asks
+ * for; *out_reads: how many that were. */
+int test_map(const struct buf *object, struct snapshot_map *map, int *out_reads,
+             struct persist_error *err);
 
 /* Replaces the object's trailer by one with this JSON, and all behind it by
  * what fits to it. */

@@ -34,9 +34,11 @@ char *scratch_make(void)
 
 const char *scratch_join(const char *dir, const char *name)
 {
-    static _Thread_local char path[2 * PATH_MAX];
+    static _Thread_local char paths[4][2 * PATH_MAX];
+    static _Thread_local unsigned next;
+    char *path = paths[next++ % 4];
 
-    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    (void)snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
     return path;
 }
 

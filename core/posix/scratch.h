@@ -26,7 +26,7 @@ unsigned scratch_count(const char *dir);
 /* Entries that start with ".persist-tmp.", anywhere below. */
 unsigned scratch_count_temps(const char *dir);
 unsigned scratch_open_fds(void);
-const char *scratch_join(const char *dir, const char *name); /* static buffer */
+const char *scratch_join(const char *dir, const char *name); /* one of four */
 
 /*
  * Runs body in a child that has the rights of nobody (where the caller is

@@ -73,6 +73,10 @@ int32_t status_set(struct persist_backend_error *err, int32_t status,
     va_start(args, format);
     (void)vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
+    /* One line, whatever stands in a key or path. */
+    for (char *p = err->message; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
     return status;
 }
 

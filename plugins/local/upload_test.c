@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Uploads: parts in any order, what a commit demands, and how they end. */
+#include "testkit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "posix/io_fault.h"
+#include "posix/scratch.h"
+
+static void commit__makes_one_object_of_parts_in_any_order(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    assert_int_equal(kit_begin(k, &u, "a/b", IF_ABSENT, 100), OK);
+    assert_int_equal(kit_part_at(k, &u, 3, 6, "789", 3), OK);
+    assert_int_equal(kit_part_at(k, &u, 1, 0, "xxx", 3), OK);
+    assert_int_equal(kit_part_at(k, &u, 2, 3, "456", 3), OK);
+    assert_int_equal(kit_part_at(k, &u, 1, 0, "123", 3), OK); /* again */
+    u.n = 3;
+    assert_int_equal(kit_head(k, "a/b", NULL), PERSIST_BACKEND_NOT_FOUND);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+
+    kit_holds(k, "a/b", "123456789");
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_EXISTS);
+    assert_int_equal(kit_commit(k, &u, 0), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_abort(k, "a/b", u.id), OK);
+    assert_int_equal(kit_delete(k, "a/b", NULL), OK);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_INVALID);
+}
+
+static void commit__takes_an_empty_object(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    assert_int_equal(kit_begin(k, &u, "e", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_part(k, &u, "", 0), OK);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+    kit_holds(k, "e", "");
+}
+
+static void commit__decides_whatever_begin_was_told(void **state)
+{
+    struct kit *k = *state;
+
+    for (uint32_t begun = 0; begun < 2; begun++)
+        for (uint32_t committed = 0; committed < 2; committed++) {
+            struct kit_upload u;
+            int32_t rc;
+
+            assert_int_equal(kit_put(k, "a", "old", 0), OK);
+            assert_int_equal(kit_begin(k, &u, "a", begun, 0), OK);
+            assert_int_equal(kit_part(k, &u, "new", 3), OK);
+            rc = kit_commit(k, &u, committed);
+            assert_int_equal(rc, committed ? PERSIST_BACKEND_EXISTS : OK);
+            kit_holds(k, "a", committed ? "old" : "new");
+            if (rc == PERSIST_BACKEND_EXISTS) { /* it is still there */
+                assert_int_equal(kit_delete(k, "a", NULL), OK);
+                assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+                kit_holds(k, "a", "new");
+            }
+            assert_int_equal(kit_abort(k, "a", u.id), OK);
+            assert_int_equal(scratch_count_temps(k->root), 0);
+        }
+}
+
+/* What the host may have mixed up, one thing each. */
+static void commit__refuses_what_is_not_proven(void **state)
+{
+    struct kit *k = *state;
+
+    for (int wrong = 0; wrong < 9; wrong++) {
+        struct kit_upload u, other;
+        struct persist_backend_receipt saved;
+
+        assert_int_equal(kit_begin(k, &other, "b", IF_ABSENT, 0), OK);
+        assert_int_equal(kit_part(k, &other, "123", 3), OK);
+        assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(kit_part(k, &u, "123", 3), OK);
+        saved = u.receipts[1];
+        switch (wrong) {
+        case 0: /* a hole */
+            u.receipts[1] = u.receipts[2];
+            u.n = 2;
+            break;
+        case 1: /* out of order */
+            u.receipts[1] = u.receipts[2];
+            u.receipts[2] = saved;
+            break;
+        case 2: /* twice the same */
+            u.receipts[2] = u.receipts[1];
+            break;
+        case 3: /* another upload's */
+            u.receipts[0].receipt = other.proofs[0];
+            break;
+        case 4:
+            u.receipts[1].crc32c ^= 1;
+            break;
+        case 5:
+            u.receipts[1].len++;
+            break;
+        case 6:
+            u.receipts[1].receipt_len--;
+            break;
+        case 7: /* not the beginning */
+            u.receipts[0] = u.receipts[1];
+            u.receipts[1] = u.receipts[2];
+            u.n = 2;
+            break;
+        default:
+            u.receipts[2].number = 4;
+            break;
+        }
+        assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_INVALID);
+        assert_int_equal(kit_head(k, "a", NULL), PERSIST_BACKEND_NOT_FOUND);
+        assert_int_equal(kit_abort(k, "a", u.id), OK);
+        assert_int_equal(kit_abort(k, "b", other.id), OK);
+    }
+}
+
+static void commit__checks_size_and_checksum_of_the_whole(void **state)
+{
+    static const char text[] = "the parts make this, and nothing else";
+    struct kit *k = *state;
+    struct kit_upload u;
+    struct persist_backend_commit_args args = {
+        .struct_size = sizeof(args),
+        .flags = IF_ABSENT,
+        .key = "a",
+        .upload_id = u.id,
+        .receipts = u.receipts,
+        .receipt_size = sizeof(u.receipts[0]),
+        .present = PERSIST_BACKEND_HAS_CRC32C | PERSIST_BACKEND_HAS_SIZE};
+    struct persist_backend_commit_result result = {.struct_size =
+                                                       sizeof(result)};
+    size_t len = strlen(text);
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part(k, &u, text, 1), OK);
+    assert_int_equal(kit_part(k, &u, text + 1, 20), OK);
+    assert_int_equal(kit_part(k, &u, text + 21, len - 21), OK);
+    args.n_receipts = u.n;
+    args.size = len;
+    args.crc32c = kit_crc(text, len) ^ 1;
+    assert_int_equal(
+        k->ops->upload_commit(k->store, &k->call, &args, &result, &k->error),
+        PERSIST_BACKEND_CORRUPT);
+    args.crc32c ^= 1;
+    args.size = len - 1;
+    assert_int_equal(
+        k->ops->upload_commit(k->store, &k->call, &args, &result, &k->error),
+        PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_head(k, "a", NULL), PERSIST_BACKEND_NOT_FOUND);
+    args.size = len;
+    assert_int_equal(
+        k->ops->upload_commit(k->store, &k->call, &args, &result, &k->error),
+        OK);
+    kit_holds(k, "a", text);
+}
+
+static void crc_combine__equals_the_checksum_of_the_whole(void **state)
+{
+    uint8_t bytes[3000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 256);
+    /* RFC 3720, B.4: 32 bytes of zeros */
+    assert_int_equal(
+        kit_crc("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                "\0\0\0\0\0\0\0",
+                32),
+        0x8a9136aa);
+    for (size_t cut = 0; cut <= sizeof(bytes); cut += 61)
+        assert_int_equal(crc_combine(kit_crc(bytes, cut),
+                                     kit_crc(bytes + cut, sizeof(bytes) - cut),
+                                     sizeof(bytes) - cut),
+                         kit_crc(bytes, sizeof(bytes)));
+}
+
+static void part__refuses_bad_ids_keys_places_and_bytes(void **state)
+{
+    static const char *const ids[] = {"",
+                                      "up-",
+                                      "nonsense",
+                                      "tmp:x",
+                                      "up-0000000000000000-000000000000000g",
+                                      "up-0000000000000000-0000000000000001",
+                                      "up-0000000000000000-00000000000000010"};
+    struct kit *k = *state;
+    struct kit_upload u, bad;
+    struct persist_backend_part_args args = {.struct_size = sizeof(args),
+                                             .key = "a",
+                                             .upload_id = u.id,
+                                             .data = "x",
+                                             .len = 1,
+                                             .number = 1,
+                                             .present =
+                                                 PERSIST_BACKEND_HAS_CRC32C,
+                                             .crc32c = 1};
+    struct persist_backend_part_result result = {.struct_size = sizeof(result)};
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        bad = u;
+        (void)snprintf(bad.id, sizeof(bad.id), "%s", ids[i]);
+        assert_int_equal(kit_part(k, &bad, "x", 1), PERSIST_BACKEND_INVALID);
+        assert_int_equal(kit_commit(k, &bad, IF_ABSENT),
+                         PERSIST_BACKEND_INVALID);
+    }
+    bad = u;
+    bad.key = "b";
+    assert_int_equal(kit_part(k, &bad, "x", 1), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_commit(k, &bad, IF_ABSENT), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_part_at(k, &u, 0, 0, "x", 1), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_part_at(k, &u, 1, UINT64_MAX, "x", 1),
+                     PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_part_at(k, &u, 1, INT64_MAX, "x", 1),
+                     PERSIST_BACKEND_INVALID);
+    assert_int_equal(
+        k->ops->upload_part(k->store, &k->call, &args, &result, &k->error),
+        PERSIST_BACKEND_CORRUPT);
+    assert_int_equal(kit_begin(k, &bad, "../a", IF_ABSENT, 0),
+                     PERSIST_BACKEND_INVALID);
+}
+
+static void part__makes_a_receipt_where_no_checksum_came(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+    struct persist_backend_part_args args = {.struct_size = sizeof(args),
+                                             .key = "a",
+                                             .upload_id = u.id,
+                                             .data = "x",
+                                             .len = 1,
+                                             .number = 1};
+    struct persist_backend_part_result result = {.struct_size = sizeof(result)};
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(
+        k->ops->upload_part(k->store, &k->call, &args, &result, &k->error), OK);
+    u.receipts[0] =
+        (struct persist_backend_receipt){.len = 1,
+                                         .number = 1,
+                                         .crc32c = kit_crc("x", 1),
+                                         .receipt_len = result.receipt_len,
+                                         .receipt = result.receipt};
+    u.n = 1;
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+    kit_holds(k, "a", "x");
+}
+
+static void abort__leaves_nothing_and_is_idempotent(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+    unsigned fds = scratch_open_fds();
+
+    assert_int_equal(kit_put(k, "f/x", "x", IF_ABSENT), OK);
+    fds = scratch_open_fds();
+    for (uint32_t flags = 0; flags < 2; flags++) {
+        assert_int_equal(kit_begin(k, &u, "f/a", flags, 1 << 20), OK);
+        assert_int_equal(kit_part(k, &u, "123", 3), OK);
+        atomic_store(&kit_cancel_after, 0); /* aborts run on cancelled calls */
+        assert_int_equal(kit_abort(k, "f/a", u.id), OK);
+        assert_int_equal(kit_abort(k, "f/a", u.id), OK);
+        atomic_store(&kit_cancel_after, -1);
+        assert_int_equal(kit_part(k, &u, "x", 1), PERSIST_BACKEND_INVALID);
+        assert_int_equal(kit_head(k, "f/a", NULL), PERSIST_BACKEND_NOT_FOUND);
+        assert_int_equal(scratch_count_temps(k->root), 0);
+        assert_int_equal(scratch_open_fds(), fds);
+    }
+    assert_int_equal(kit_abort(k, "a", "nonsense"), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_begin(k, &u, "f/open-at-close", 0, 0), OK);
+}
+
+/* A write-back error is told once, by whichever call asks: it must not be lost
+ * between sync_file_range and fsync. */
+static void commit__fails_after_a_write_back_error(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part(k, &u, "123", 3), OK);
+    io_fault_set(IO_SYNC_FILE_RANGE, 1, 1, EIO);
+    assert_int_equal(kit_part(k, &u, "456", 3), PERSIST_BACKEND_IO);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_IO);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_IO);
+    assert_int_equal(kit_head(k, "a", NULL), PERSIST_BACKEND_NOT_FOUND);
+    assert_int_equal(kit_abort(k, "a", u.id), OK);
+}
+
+static void commit__fails_for_good_after_a_failed_sync(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part(k, &u, "123", 3), OK);
+    io_fault_set(IO_FSYNC, 1, 1, ENOSPC);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_NO_SPACE);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_IO);
+    assert_int_equal(kit_abort(k, "a", u.id), OK);
+    assert_int_equal(kit_head(k, "a", NULL), PERSIST_BACKEND_NOT_FOUND);
+}
+
+static void commit__is_over_when_only_the_folder_failed(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part(k, &u, "123", 3), OK);
+    io_fault_set(IO_FSYNC, 2, 1, EIO);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_NOT_DURABLE);
+    kit_holds(k, "a", "123");
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_EXISTS);
+}
+
+static void commit__can_be_repeated_after_it_was_stopped(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+    int stopped = 0;
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part(k, &u, "123", 3), OK);
+    for (int looks = 0; looks < 8; looks++) {
+        int32_t rc;
+
+        atomic_store(&kit_cancel_after, looks);
+        rc = kit_commit(k, &u, IF_ABSENT);
+        atomic_store(&kit_cancel_after, -1);
+        if (rc == OK)
+            break;
+        assert_int_equal(rc, PERSIST_BACKEND_CANCELLED);
+        assert_int_equal(kit_head(k, "a", NULL), PERSIST_BACKEND_NOT_FOUND);
+        stopped++;
+    }
+    assert_in_range(stopped, 2, 6);
+    kit_holds(k, "a", "123");
+}
+
+/* The folder goes away, or elsewhere, while the upload runs. */
+static void commit__finds_the_folder_of_today(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    for (int moved = 0; moved < 2; moved++) {
+        assert_int_equal(kit_begin(k, &u, "f/a", IF_ABSENT, 0), OK);
+        assert_int_equal(kit_part(k, &u, "123", 3), OK);
+        if (moved)
+            assert_int_equal(
+                rename(scratch_join(k->root, "f"), scratch_join(k->base, "f")),
+                0);
+        else
+            assert_int_equal(rmdir(scratch_join(k->root, "f")), 0);
+        assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+        kit_holds(k, "f/a", "123");
+        assert_int_equal(kit_delete(k, "f/a", NULL), OK);
+    }
+    assert_int_equal(scratch_count(scratch_join(k->base, "f")), 0);
+}
+
+static void begin__reserves_and_reports_a_full_disk_early(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    io_fault_set(IO_FALLOCATE, 1, 1, ENOSPC);
+    assert_int_equal(kit_begin(k, &u, "f/a", IF_ABSENT, 1 << 20),
+                     PERSIST_BACKEND_NO_SPACE);
+    io_fault_set(IO_OPENAT, 1, 1, ENOENT);
+    assert_int_equal(kit_begin(k, &u, "f/a", IF_ABSENT, 1 << 20), OK);
+    assert_int_equal(kit_part(k, &u, "123", 3), OK);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+    kit_holds(k, "f/a", "123");
+    {
+        struct stat st;
+
+        assert_int_equal(stat(scratch_join(k->root, "f/a"), &st), 0);
+        assert_in_range((uint64_t)st.st_blocks, 0, 128);
+    }
+}
+
+/* ----------------------------------------------------------------- threads */
+
+#define PART ((uint64_t)12 << 20)
+#define N_PARTS 8
+
+struct sender {
+    struct kit *k;
+    struct kit_upload *u;
+    const uint8_t *data;
+    uint32_t number;
+    pthread_t thread;
+    int32_t rc;
+};
+
+static void *send_part(void *arg)
+{
+    struct sender *s = arg;
+    uint64_t at = (s->number - 1) * PART;
+
+    s->rc = kit_part_at(s->k, s->u, s->number, at, s->data + at, PART);
+    return NULL;
+}
+
+/* 96 MiB through a window of 64. */
+static void part__writes_in_parallel_within_the_window(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+    struct sender senders[N_PARTS];
+    uint8_t *data = malloc(N_PARTS * PART);
+    uint8_t *back = malloc(PART);
+
+    assert_non_null(data);
+    assert_non_null(back);
+    for (uint64_t i = 0; i < N_PARTS * PART; i += 8)
+        memcpy(data + i, &(uint64_t){i * 0x9e3779b97f4a7c15u}, 8);
+    assert_int_equal(kit_begin(k, &u, "big", IF_ABSENT, N_PARTS * PART), OK);
+    for (uint32_t i = 0; i < N_PARTS; i++) {
+        senders[i] =
+            (struct sender){.k = k, .u = &u, .data = data, .number = i + 1};
+        assert_int_equal(
+            pthread_create(&senders[i].thread, NULL, send_part, &senders[i]),
+            0);
+    }
+    for (uint32_t i = 0; i < N_PARTS; i++) {
+        assert_int_equal(pthread_join(senders[i].thread, NULL), 0);
+        assert_int_equal(senders[i].rc, OK);
+    }
+    u.n = N_PARTS;
+    /* 24 slices started, and the window made at least 8 waited for. */
+    assert_in_range(io_fault_calls(IO_SYNC_FILE_RANGE), 24 + 8, 24 + 24);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+    for (uint32_t i = 0; i < N_PARTS; i++) {
+        struct persist_backend_read_args args = {.struct_size = sizeof(args),
+                                                 .mode =
+                                                     PERSIST_BACKEND_READ_RANGE,
+                                                 .key = "big",
+                                                 .offset = i * PART,
+                                                 .buffer = back,
+                                                 .len = PART};
+        struct persist_backend_read_result result = {.struct_size =
+                                                         sizeof(result)};
+
+        assert_int_equal(
+            k->ops->read(k->store, &k->call, &args, &result, &k->error), OK);
+        assert_int_equal(result.len, PART);
+        assert_memory_equal(back, data + i * PART, PART);
+    }
+    free(data);
+    free(back);
+}
+
+static void part__stops_between_slices(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+    uint8_t *data = calloc(1, PART);
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    atomic_store(&kit_cancel_after, 2);
+    assert_int_equal(kit_part(k, &u, data, PART), PERSIST_BACKEND_CANCELLED);
+    atomic_store(&kit_cancel_after, -1);
+    assert_int_equal(io_fault_calls(IO_PWRITE), 2);
+    free(data);
+}
+
+/* Many small parts: more than the window has slots for. */
+static void part__may_be_small_and_many(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+    char expected[200];
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    for (uint32_t i = 0; i < 199; i++) {
+        expected[i] = (char)('a' + i % 26);
+        assert_int_equal(kit_part_at(k, &u, 1, i, expected + i, 1), OK);
+    }
+    expected[199] = '\0';
+    assert_int_equal(kit_part_at(k, &u, 1, 0, expected, 199), OK);
+    u.n = 1;
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+    kit_holds(k, "a", expected);
+}
+
+static void *abort_it(void *arg)
+{
+    struct sender *s = arg;
+
+    s->rc = kit_abort(s->k, s->u->key, s->u->id);
+    return NULL;
+}
+
+static void abort__beside_a_running_part_is_safe(void **state)
+{
+    struct kit *k = *state;
+    uint8_t *data = calloc(1, 2 * PART);
+
+    for (int round = 0; round < 5; round++) {
+        struct kit_upload u;
+        struct sender part = {.k = k, .u = &u, .data = data, .number = 1};
+        struct sender abort_ = {.k = k, .u = &u};
+
+        assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+        assert_int_equal(pthread_create(&part.thread, NULL, send_part, &part),
+                         0);
+        assert_int_equal(
+            pthread_create(&abort_.thread, NULL, abort_it, &abort_), 0);
+        assert_int_equal(pthread_join(part.thread, NULL), 0);
+        assert_int_equal(pthread_join(abort_.thread, NULL), 0);
+        assert_int_equal(abort_.rc, OK);
+        assert_int_equal(kit_part(k, &u, "x", 1), PERSIST_BACKEND_INVALID);
+    }
+    free(data);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, kit_setup, kit_teardown)
+    const struct CMUnitTest tests[] = {
+        T(commit__makes_one_object_of_parts_in_any_order),
+        T(commit__takes_an_empty_object),
+        T(commit__decides_whatever_begin_was_told),
+        T(commit__refuses_what_is_not_proven),
+        T(commit__checks_size_and_checksum_of_the_whole),
+        T(crc_combine__equals_the_checksum_of_the_whole),
+        T(part__refuses_bad_ids_keys_places_and_bytes),
+        T(part__makes_a_receipt_where_no_checksum_came),
+        T(abort__leaves_nothing_and_is_idempotent),
+        T(commit__fails_after_a_write_back_error),
+        T(commit__fails_for_good_after_a_failed_sync),
+        T(commit__is_over_when_only_the_folder_failed),
+        T(commit__can_be_repeated_after_it_was_stopped),
+        T(commit__finds_the_folder_of_today),
+        T(begin__reserves_and_reports_a_full_disk_early),
+        T(part__writes_in_parallel_within_the_window),
+        T(part__stops_between_slices),
+        T(part__may_be_small_and_many),
+        T(abort__beside_a_running_part_is_safe),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
