@@ -25,9 +25,11 @@ static int start_libltdl(struct persist_error *err)
 {
     static bool ready;
 
-    if (!ready && lt_dlinit() != 0)
-        return error_set(err, PERSIST_E_CONFIG, "cannot start libltdl: %s",
-                         lt_dlerror());
+    if (!ready && lt_dlinit() != 0) {
+        error_set(err, PERSIST_E_CONFIG, "cannot start libltdl: %s",
+                  lt_dlerror());
+        return PERSIST_E_CONFIG;
+    }
     ready = true;
     return PERSIST_OK;
 }

@@ -150,17 +150,20 @@ static int load_locked(const char *real_path, const struct plugin **out,
         own = l->error;
     } else {
         l = create_loaded(real_path);
-        if (!l)
-            return error_memory(err);
-        rc = load_new(l, &own);
-        if (all != l) {
-            discard_loaded(l);
-            l = NULL;
+        if (!l) {
+            error_memory(err);
+            return PERSIST_E_MEMORY;
         }
+        rc = load_new(l, &own);
     }
-    if (rc == PERSIST_OK)
+    if (rc == PERSIST_OK) {
         *out = &l->plugin;
-    else if (err)
+        return PERSIST_OK;
+    }
+    /* Only what is in the process is remembered. */
+    if (find_loaded(real_path) != l)
+        discard_loaded(l);
+    if (err)
         *err = own;
     return rc;
 }

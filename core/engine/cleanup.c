@@ -173,11 +173,11 @@ static int check_marker(struct cleaning *c, const char *key,
     rc = identity_read(c->store, c->op, key, false, &identity, err);
     if (rc || identity.kind == expected || identity.kind == IDENTITY_NONE)
         return rc;
-    if (identity.kind == IDENTITY_DAMAGED)
-        error_object(err, "%s", key);
-    else
+    if (identity.kind != IDENTITY_DAMAGED)
         error_set(err, PERSIST_E_CORRUPT,
                   "the object has another size than it was listed with");
+    error_object(err, "%s", key);
+    err->status = PERSIST_E_CORRUPT;
     return PERSIST_E_CORRUPT;
 }
 

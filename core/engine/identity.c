@@ -106,6 +106,10 @@ int identity_read(struct persist_store *store, struct persist_op *op,
         free(b.data);
         return PERSIST_OK;
     }
+    if (rc && rc != PERSIST_E_CORRUPT) {
+        free(b.data);
+        return rc;
+    }
     if (!rc && (b.total == CLAIM_LEN || b.total == TOMBSTONE_LEN))
         rc = parse_marker(&b, out, err);
     else if (!rc)

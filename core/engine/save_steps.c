@@ -66,7 +66,7 @@ static void answer_write(struct saving *s, int rc, bool maybe,
     note_failure(s, rc, err);
 }
 
-/* ------------------------------------------------------------ late requests
+/* -------------------------------------------------------- ops of their own
  */
 
 /* Settling and giving up must also work when the operation is cancelled or its
@@ -97,6 +97,36 @@ static void late_end(struct late *l)
 {
     if (l->is_late)
         op_finish(&l->own);
+}
+
+/* A request that must not be repeated after a time of its own: backend/retry
+ * keeps deadlines, and so the rules about time hold within one call of it too.
+ */
+static int bound_op(const struct saving *s, uint64_t until_ns,
+                    struct persist_op *out, struct persist_error *err)
+{
+    uint64_t deadline_ns = s->op->deadline_ns;
+    int rc = op_init(out, &s->op->cancel);
+
+    if (rc)
+        return error_errno(err, -rc, "cannot start a request");
+    out->deadline_ns =
+        !deadline_ns || until_ns < deadline_ns ? until_ns : deadline_ns;
+    return PERSIST_OK;
+}
+
+static int put_bounded(const struct saving *s, const struct backend_put *put,
+                       uint64_t until_ns, bool *out_maybe,
+                       struct persist_error *err)
+{
+    struct persist_op op;
+    int rc = bound_op(s, until_ns, &op, err);
+
+    if (rc)
+        return rc;
+    rc = backend_put(s->store->backend, &op, put, out_maybe, err);
+    op_finish(&op);
+    return rc;
 }
 
 /* ----------------------------------------------------------------- listing
@@ -215,7 +245,8 @@ static void step_put_snapshot(struct saving *s, uint64_t index,
     put.key = key;
     rc = upload_object(s->up, &s->m, &put.data, &put.len, &err);
     if (!rc)
-        rc = backend_put(s->store->backend, s->op, &put, &maybe, &err);
+        rc = put_bounded(s, &put, s->machine.known_ns + OWNER_KNOWLEDGE_NS,
+                         &maybe, &err);
     if (!rc)
         atomic_store(&s->op->stored_bytes, put.len);
     remember(s, index, sent_ns, rc);
@@ -239,7 +270,10 @@ static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
     s->m.snapshot_index = index;
     put.key = key;
     put.data = claim;
-    rc = backend_put(s->store->backend, s->op, &put, &maybe, &err);
+    rc = put_bounded(s, &put,
+                     if_absent ? s->machine.known_ns + OWNER_KNOWLEDGE_NS
+                               : s->machine.claim_ns + OWNER_COMMIT_NS,
+                     &maybe, &err);
     remember(s, index, sent_ns, rc);
     answer_write(s, rc, maybe, &err, a);
 }
@@ -352,6 +386,12 @@ static int send_all(struct saving *s, struct persist_error *err)
     int rc;
 
     key_format(s->target.prefix, s->machine.index, KEY_DATA, key);
+    if (!known)
+        log_line(s->store->p->log, LOG_INFO,
+                 "uploading a payload of unknown size",
+                 log_text("store", s->store->name),
+                 log_text("object", log_basename(key)),
+                 log_u64("at_most_bytes", upload_ceiling(s->up)), LOG_END);
     rc = backend_upload_begin(s->store->backend, s->op, key,
                               known ? &expected : NULL, &s->upload, err);
     if (rc)
@@ -360,12 +400,25 @@ static int send_all(struct saving *s, struct persist_error *err)
                        &s->object_size, &s->object_crc, err);
 }
 
+/* Before the commit nothing can be visible, so no answer may say that of the
+ * save which a beginning or a part was given. */
+static int definite(int rc, struct persist_error *err)
+{
+    if (rc == PERSIST_E_UNCERTAIN)
+        rc = PERSIST_E_TRANSIENT;
+    if (rc == PERSIST_E_NOT_DURABLE)
+        rc = PERSIST_E_IO;
+    err->status = rc;
+    return rc;
+}
+
 static void step_send(struct saving *s)
 {
     struct persist_error err = {0};
     int rc = send_all(s, &err);
 
     if (rc) {
+        rc = definite(rc, &err);
         note_failure(s, rc, &err);
         owner_save_abort(&s->machine);
         return;
@@ -380,12 +433,19 @@ static void step_send(struct saving *s)
 
 static void step_commit(struct saving *s, struct owner_answer *a)
 {
+    uint64_t first_ns =
+        s->machine.commit_sent ? s->machine.commit_ns : boot_now(s);
     struct persist_error err = {0};
+    struct persist_op op;
     bool maybe = false;
     int rc;
 
-    rc = backend_upload_commit(s->upload, s->op, s->object_size, s->object_crc,
-                               &maybe, &err);
+    rc = bound_op(s, first_ns + OWNER_REPEAT_NS, &op, &err);
+    if (!rc) {
+        rc = backend_upload_commit(s->upload, &op, s->object_size,
+                                   s->object_crc, &maybe, &err);
+        op_finish(&op);
+    }
     s->committed = rc == PERSIST_OK || rc == PERSIST_E_NOT_DURABLE;
     answer_write(s, rc, maybe, &err, a);
 }

@@ -218,6 +218,10 @@ static void shapes__of_headers_and_queries(void **state)
          "AWS_SECRET_ACCESS_KEY=(redacted)"},
         {"authorization: \"unended secret value",
          "authorization: \"(redacted)"},
+        {"authorization=\"Digest user=\\\"bob\\\", response=01234\" op=put",
+         "authorization=\"(redacted)\" op=put"},
+        {"Authorization: Digest user=\\\"bob\\\", response=01234\" op=put",
+         "Authorization: (redacted)\" op=put"},
         {"authorization: \"ends in a backslash\\",
          "authorization: \"(redacted)"},
     };

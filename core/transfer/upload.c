@@ -96,6 +96,15 @@ bool upload_expected(const struct upload *u, uint64_t *out)
     return true;
 }
 
+uint64_t upload_ceiling(const struct upload *u)
+{
+    uint64_t most = u->limits->object_max;
+
+    if (most / u->part_size >= u->limits->parts_max)
+        most = u->part_size * u->limits->parts_max;
+    return most;
+}
+
 static uint64_t clamp(uint64_t value, uint64_t min, uint64_t max)
 {
     return value < min ? min : value > max ? max : value;

@@ -103,6 +103,10 @@ int upload_object(struct upload *u, struct persist_metadata *m,
 /* An upper bound of the object's length, where the payload's size is known. */
 bool upload_expected(const struct upload *u, uint64_t *out);
 
+/* The longest object that upload_send can make: parts of the chosen size, as
+ * many as the store takes. */
+uint64_t upload_ceiling(const struct upload *u);
+
 /* Called between parts; a negative return ends the upload with that code. */
 typedef int (*upload_between_fn)(void *ctx, struct persist_error *err);
 /*

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the model test cannot see: how a machine ends, and after how many
+ * requests.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/owner.h"
+#include "format/metadata.h"
+
+#define DAY (24 * OWNER_HOUR_NS)
+#define DAY_US (INT64_C(86400) * 1000000)
+
+static struct owner_save saver(bool is_long)
+{
+    const struct owner_save_what what = {.is_long = is_long,
+                                         .rules = OWNER_RULES_ALL};
+    struct owner_save m;
+
+    owner_save_init(&m, &what);
+    owner_save_remember(&m, 3, DAY);
+    return m;
+}
+
+static enum owner_verb ask(struct owner_save *m, uint64_t now_ns)
+{
+    struct owner_request r = {0, 0};
+
+    return owner_save_next(m, now_ns, &r) ? r.verb : 0;
+}
+
+static void answer(struct owner_save *m, enum owner_reply reply)
+{
+    const struct owner_answer a = {.reply = reply};
+
+    owner_save_feed(m, &a);
+}
+
+static void answer_found(struct owner_save *m, enum owner_found found)
+{
+    const struct owner_answer a = {.reply = OWNER_OK, .found = found};
+
+    owner_save_feed(m, &a);
+}
+
+static void put__is_repeated_then_looked_at(void **state)
+{
+    struct owner_save m = saver(false);
+    int i;
+
+    (void)state;
+    for (i = 0; i <= OWNER_REPEATS; i++) {
+        assert_int_equal(ask(&m, DAY), OWNER_PUT_SNAPSHOT);
+        answer(&m, OWNER_UNCERTAIN);
+    }
+    assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+    answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(ask(&m, DAY), 0);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    assert_int_equal(m.index, 3);
+}
+
+static void put__that_cannot_be_looked_at_is_unresolved(void **state)
+{
+    struct owner_save m = saver(false);
+
+    (void)state;
+    ask(&m, DAY);
+    answer(&m, OWNER_UNCERTAIN);
+    ask(&m, DAY);
+    answer(&m, OWNER_EXISTS);
+    assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+    answer(&m, OWNER_FAILED);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+}
+
+static void put__that_existed_and_is_gone_is_put_again(void **state)
+{
+    struct owner_save m = saver(false);
+    int i;
+
+    (void)state;
+    ask(&m, DAY);
+    answer(&m, OWNER_UNCERTAIN);
+    for (i = 0; i < OWNER_REPEATS; i++) {
+        if (ask(&m, DAY) != OWNER_PUT_SNAPSHOT)
+            break;
+        answer(&m, OWNER_EXISTS);
+        assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+        answer_found(&m, OWNER_NOTHING);
+    }
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    assert_true(i > 0);
+}
+
+static void put__refused_in_doubt_is_unresolved(void **state)
+{
+    struct owner_answer a = {
+        .reply = OWNER_FAILED, .maybe = true, .doubt = true};
+    struct owner_save m = saver(false);
+
+    (void)state;
+    ask(&m, DAY);
+    owner_save_feed(&m, &a);
+    assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+    answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    m = saver(false);
+    a.doubt = false;
+    ask(&m, DAY);
+    owner_save_feed(&m, &a);
+    ask(&m, DAY);
+    answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(m.result, OWNER_REFUSED);
+    m = saver(false);
+    ask(&m, DAY);
+    owner_save_feed(&m, &a);
+    ask(&m, DAY);
+    answer_found(&m, OWNER_OTHERS);
+    assert_int_equal(m.result, OWNER_REFUSED);
+}
+
+static void abort__depends_on_what_may_be_there(void **state)
+{
+    struct owner_save m = saver(false);
+    const struct owner_save_what what = {.rules = OWNER_RULES_ALL};
+
+    (void)state;
+    owner_save_abort(&m);
+    assert_int_equal(m.result, OWNER_ABORTED);
+    m = saver(false);
+    ask(&m, DAY);
+    answer(&m, OWNER_UNCERTAIN);
+    owner_save_abort(&m);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    m = saver(true); /* a claim is no snapshot */
+    ask(&m, DAY);
+    answer(&m, OWNER_UNCERTAIN);
+    owner_save_abort(&m);
+    assert_int_equal(m.result, OWNER_ABORTED);
+    owner_save_init(&m, &what);
+    owner_save_abort(&m);
+    assert_int_equal(m.result, OWNER_ABORTED);
+    owner_save_abort(&m); /* again: nothing */
+    assert_int_equal(m.result, OWNER_ABORTED);
+}
+
+static struct owner_save uploaded(void)
+{
+    struct owner_save m = saver(true);
+
+    assert_int_equal(ask(&m, DAY), OWNER_PUT_CLAIM);
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, DAY), OWNER_SEND_DATA);
+    owner_save_uploaded(&m);
+    owner_save_uploaded(&m);
+    return m;
+}
+
+static void abort__before_the_commit_gives_the_claim_up(void **state)
+{
+    struct owner_save m = uploaded();
+    int i;
+
+    (void)state;
+    owner_save_abort(&m);
+    for (i = 0; i <= OWNER_REPEATS; i++) {
+        assert_int_equal(ask(&m, DAY), OWNER_PUT_TOMBSTONE);
+        answer(&m, OWNER_UNCERTAIN);
+    }
+    assert_int_equal(m.result, OWNER_ABORTED);
+}
+
+static void abort__after_the_commit_settles_nothing(void **state)
+{
+    struct owner_save m = uploaded();
+
+    (void)state;
+    assert_int_equal(ask(&m, DAY), OWNER_COMMIT_DATA);
+    answer(&m, OWNER_UNCERTAIN);
+    owner_save_abort(&m);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    m = uploaded();
+    ask(&m, DAY);
+    answer(&m, OWNER_EXISTS);
+    assert_int_equal(ask(&m, DAY), OWNER_READ_DATA);
+    owner_save_abort(&m);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+}
+
+static void commit__tells_whose_data_it_is(void **state)
+{
+    static const struct {
+        enum owner_found found;
+        enum owner_result result;
+    } rows[] = {{OWNER_OURS, OWNER_SAVED},
+                {OWNER_OTHERS, OWNER_LOST},
+                {OWNER_NOTHING, OWNER_UNRESOLVED}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        struct owner_save m = uploaded();
+
+        ask(&m, DAY);
+        answer(&m, OWNER_EXISTS);
+        assert_int_equal(ask(&m, DAY), OWNER_READ_DATA);
+        answer_found(&m, rows[i].found);
+        assert_int_equal(m.result, rows[i].result);
+    }
+}
+
+static void commit__that_failed_weakly_gives_the_claim_up(void **state)
+{
+    const struct owner_answer a = {.reply = OWNER_FAILED, .maybe = true};
+    struct owner_save m = uploaded();
+
+    (void)state;
+    ask(&m, DAY);
+    owner_save_feed(&m, &a);
+    assert_int_equal(ask(&m, DAY), OWNER_READ_DATA);
+    answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(ask(&m, DAY), OWNER_PUT_TOMBSTONE);
+    answer(&m, OWNER_OK);
+    assert_int_equal(m.result, OWNER_REFUSED);
+}
+
+static void commit__is_not_repeated_for_more_than_a_day(void **state)
+{
+    struct owner_save m = uploaded();
+
+    (void)state;
+    ask(&m, DAY);
+    answer(&m, OWNER_UNCERTAIN);
+    assert_int_equal(ask(&m, 2 * DAY), OWNER_COMMIT_DATA);
+    answer(&m, OWNER_UNCERTAIN);
+    assert_int_equal(ask(&m, 2 * DAY + 1), 0);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+}
+
+static void claim__is_renewed_after_a_day_and_dead_after_six(void **state)
+{
+    struct owner_save m = uploaded();
+
+    (void)state;
+    assert_int_equal(ask(&m, 2 * DAY), OWNER_COMMIT_DATA);
+    m = uploaded();
+    assert_int_equal(ask(&m, 2 * DAY + 1), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, 3 * DAY), OWNER_COMMIT_DATA);
+    m = uploaded();
+    assert_int_equal(ask(&m, 7 * DAY), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_NOT_DURABLE); /* not good enough */
+    assert_int_equal(ask(&m, 7 * DAY), OWNER_PUT_TOMBSTONE);
+    m = uploaded();
+    assert_int_equal(ask(&m, 7 * DAY + 1), OWNER_PUT_TOMBSTONE);
+    answer(&m, OWNER_FAILED);
+    assert_int_equal(m.result, OWNER_EXPIRED);
+}
+
+/* ------------------------------------------------------- delete and cleanup
+ */
+
+static void remove__repeats_and_then_says_so(void **state)
+{
+    struct owner_answer live = {
+        .reply = OWNER_OK, .found = OWNER_LIVE, .has_data = true};
+    struct owner_answer lost = {.reply = OWNER_UNCERTAIN};
+    struct owner_delete m;
+    struct owner_request r;
+    int i;
+
+    (void)state;
+    owner_delete_init(&m, 7, OWNER_RULES_ALL);
+    assert_true(owner_delete_next(&m, &r));
+    owner_delete_feed(&m, &live);
+    for (i = 0; i <= OWNER_REPEATS; i++) {
+        assert_true(owner_delete_next(&m, &r));
+        assert_int_equal(r.verb, OWNER_PUT_TOMBSTONE);
+        owner_delete_feed(&m, &lost);
+    }
+    assert_false(owner_delete_next(&m, &r));
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+}
+
+static void remove__of_data_that_fails_is_said(void **state)
+{
+    struct owner_answer live = {
+        .reply = OWNER_OK, .found = OWNER_LIVE, .has_data = true};
+    struct owner_answer ok = {.reply = OWNER_OK};
+    struct owner_answer failed = {.reply = OWNER_FAILED};
+    struct owner_delete m;
+    struct owner_request r;
+
+    (void)state;
+    owner_delete_init(&m, 7, OWNER_RULES_ALL);
+    owner_delete_next(&m, &r);
+    owner_delete_feed(&m, &live);
+    owner_delete_next(&m, &r);
+    owner_delete_feed(&m, &ok);
+    owner_delete_next(&m, &r);
+    assert_int_equal(r.verb, OWNER_DELETE_DATA);
+    owner_delete_feed(&m, &failed);
+    assert_int_equal(m.result, OWNER_DATA_REMAINS);
+}
+
+static struct index_state listed(uint64_t snap_size, bool has_data)
+{
+    const struct index_state s = {.index = 5,
+                                  .has_snap = snap_size != 0,
+                                  .snap_size = snap_size,
+                                  .has_data = has_data,
+                                  .data_size = 1000,
+                                  .has_modified = true};
+
+    return s;
+}
+
+static unsigned cleans(struct index_state s, uint64_t highest, int64_t now_us,
+                       bool open)
+{
+    const struct owner_answer ok = {.reply = OWNER_OK};
+    struct owner_request r;
+    struct owner_clean m;
+    unsigned done = 0;
+
+    owner_clean_init(&m, OWNER_RULES_ALL, &s, highest, now_us, open);
+    while (owner_clean_next(&m, &r)) {
+        done = done * 10 + (r.verb == OWNER_DELETE_DATA ? 1 : 2);
+        owner_clean_feed(&m, &ok);
+    }
+    return done;
+}
+
+static void clean__removes_what_the_page_allows(void **state)
+{
+    const int64_t week = 7 * DAY_US;
+    struct index_state s;
+
+    (void)state;
+    /* tombstones */
+    assert_int_equal(cleans(listed(TOMBSTONE_LEN, false), 6, week, false), 2);
+    assert_int_equal(cleans(listed(TOMBSTONE_LEN, false), 6, week - 1, false),
+                     0);
+    assert_int_equal(cleans(listed(TOMBSTONE_LEN, false), 5, week, false), 0);
+    assert_int_equal(cleans(listed(TOMBSTONE_LEN, true), 6, week, false), 12);
+    assert_int_equal(cleans(listed(TOMBSTONE_LEN, true), 5, week, false), 1);
+    assert_int_equal(cleans(listed(TOMBSTONE_LEN, true), 6, week - 1, false),
+                     0);
+    /* claims */
+    assert_int_equal(cleans(listed(CLAIM_LEN, false), 6, week, false), 2);
+    assert_int_equal(cleans(listed(CLAIM_LEN, false), 6, week, true), 0);
+    assert_int_equal(cleans(listed(CLAIM_LEN, false), 6, week - 1, false), 0);
+    assert_int_equal(cleans(listed(CLAIM_LEN, false), 5, week, false), 0);
+    assert_int_equal(cleans(listed(CLAIM_LEN, true), 6, week, false), 0);
+    /* snapshots, data alone, and what has no time */
+    assert_int_equal(cleans(listed(1000, false), 6, week, false), 0);
+    assert_int_equal(cleans(listed(0, true), 6, week, false), 0);
+    s = listed(TOMBSTONE_LEN, false);
+    s.has_modified = false;
+    assert_int_equal(cleans(s, 6, week, false), 0);
+    /* a time that lies ahead */
+    s = listed(TOMBSTONE_LEN, false);
+    s.snap_modified_us = 100 * DAY_US;
+    assert_int_equal(cleans(s, 6, week, false), 0);
+}
+
+static void clean__stops_at_a_failure(void **state)
+{
+    const struct owner_answer lost = {.reply = OWNER_UNCERTAIN};
+    const struct index_state s = listed(TOMBSTONE_LEN, true);
+    struct owner_request r;
+    struct owner_clean m;
+    int i = 0;
+
+    (void)state;
+    owner_clean_init(&m, OWNER_RULES_ALL, &s, 6, 8 * DAY_US, false);
+    while (owner_clean_next(&m, &r)) {
+        assert_int_equal(r.verb, OWNER_DELETE_DATA);
+        owner_clean_feed(&m, &lost);
+        i++;
+    }
+    assert_int_equal(i, OWNER_REPEATS + 1);
+    assert_int_equal(m.result, OWNER_REFUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(put__is_repeated_then_looked_at),
+        cmocka_unit_test(put__that_cannot_be_looked_at_is_unresolved),
+        cmocka_unit_test(put__that_existed_and_is_gone_is_put_again),
+        cmocka_unit_test(put__refused_in_doubt_is_unresolved),
+        cmocka_unit_test(abort__depends_on_what_may_be_there),
+        cmocka_unit_test(abort__before_the_commit_gives_the_claim_up),
+        cmocka_unit_test(abort__after_the_commit_settles_nothing),
+        cmocka_unit_test(commit__tells_whose_data_it_is),
+        cmocka_unit_test(commit__that_failed_weakly_gives_the_claim_up),
+        cmocka_unit_test(commit__is_not_repeated_for_more_than_a_day),
+        cmocka_unit_test(claim__is_renewed_after_a_day_and_dead_after_six),
+        cmocka_unit_test(remove__repeats_and_then_says_so),
+        cmocka_unit_test(remove__of_data_that_fails_is_said),
+        cmocka_unit_test(clean__removes_what_the_page_allows),
+        cmocka_unit_test(clean__stops_at_a_failure),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Long seek tables, long headers, little memory shared by several restores, and
+ * stopping on the way. */
+#include "engine/read_test_kit.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/crc32c.h"
+
+#define FRAME ((size_t)FRAME_SIZE_MIN)
+
+/* n frames of zeros.  Making them costs one; the payload's SHA-256 is a lie,
+ * which only a whole restore can find out. */
+static void put_many_frames(struct fixture *f, unsigned n)
+{
+    static const uint8_t zeros[FRAME_SIZE_MIN];
+    static const uint8_t sha[32] = {1};
+    struct frame_encoder *e = frame_encoder_create(CODEC_ZSTD, 3, FRAME);
+    struct persist_metadata m = {
+        .struct_size = sizeof(m),
+        .compression_level = 3,
+        .frame_size = FRAME,
+        .snapshot_id = "018f3c1e-5a70-7c3d-9b1e-0123456789ab",
+        .agent_id = "a",
+        .session_id = "default",
+        .timestamp = FIXTURE_TIME,
+        .compression_algorithm = "zstd",
+        .producer_name = "test",
+        .producer_version = "1",
+    };
+    struct snapshot_tail tail;
+    struct persist_error err;
+    struct buf out;
+    char frame[4096];
+    char header[4096];
+    char key[KEY_CAP];
+    size_t len = 0;
+
+    buf_init(&out, SIZE_MAX / 2);
+    snapshot_tail_init(&tail, CODEC_ZSTD, FRAME);
+    assert_ok(snapshot_header_encode(CODEC_ZSTD, &m, &out, &err), &err);
+    size_t header_len = out.len;
+    assert_true(header_len < sizeof(header));
+    memcpy(header, out.data, header_len);
+    size_t cap = frame_bound(CODEC_ZSTD, FRAME);
+    char *room = malloc(cap);
+    assert_non_null(room);
+    assert_ok(frame_encode(e, zeros, FRAME, room, cap, &len, &err), &err);
+    assert_true(len < sizeof(frame));
+    memcpy(frame, room, len);
+    free(room);
+    for (unsigned i = 0; i < n; i++) {
+        buf_append(&out, frame, len);
+        assert_ok(snapshot_tail_frame(&tail, (uint32_t)len, FRAME,
+                                      crc32c(0, frame, len), &err),
+                  &err);
+    }
+    assert_ok(
+        snapshot_tail_encode(&tail, header, header_len, sha, &m, &out, &err),
+        &err);
+    fixture_key(NULL, NULL, 0, KEY_SNAP, key);
+    fixture_set(f, key, out.data, out.len);
+    snapshot_tail_finish(&tail);
+    frame_encoder_destroy(e);
+    buf_finish(&out);
+}
+
+static uint64_t reads_of_show(struct fixture *f)
+{
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint64_t before = f->memory->count(f->id, "any");
+
+    assert_ok(persist_show(f->store, "a@0", &m, &err), &err);
+    persist_metadata_free(m);
+    return f->memory->count(f->id, "any") - before;
+}
+
+static void show__costs_two_reads_and_three_above_six_thousand(void **state)
+{
+    struct fixture *f = *state;
+
+    put_many_frames(f, 1000); /* all of it is in the first read */
+    assert_int_equal(reads_of_show(f), 1);
+    put_many_frames(f, 3000);
+    assert_int_equal(reads_of_show(f), 2);
+    put_many_frames(f, 6000);
+    assert_int_equal(reads_of_show(f), 2);
+    put_many_frames(f, 6200);
+    assert_int_equal(reads_of_show(f), 3);
+    put_many_frames(f, 300000);
+    assert_int_equal(reads_of_show(f), 3);
+}
+
+/* 18 GiB of payload; a range of it is what it is, the whole is not. */
+static void range__works_in_a_huge_payload(void **state)
+{
+    struct fixture *f = *state;
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_error err = {0};
+    void *got = NULL;
+    size_t len = 0;
+
+    put_many_frames(f, 300000);
+    o.flags = PERSIST_RESTORE_RANGE;
+    o.offset = 299999 * (uint64_t)FRAME - 10;
+    o.length = 100;
+    assert_ok(
+        persist_restore_buffer(f->store, "a", 0, &o, &got, &len, NULL, &err),
+        &err);
+    assert_int_equal(len, 100);
+    persist_free(got);
+    assert_status(
+        persist_restore_buffer(f->store, "a", 0, NULL, &got, &len, NULL, &err),
+        PERSIST_E_MEMORY, &err);
+    put_many_frames(f, 100);
+    assert_status(
+        persist_restore_buffer(f->store, "a", 0, NULL, &got, &len, NULL, &err),
+        PERSIST_E_CORRUPT, &err);
+    assert_contains(err.message, "SHA-256");
+    assert_status(persist_verify(f->store, "a", NULL, NULL, &err),
+                  PERSIST_E_CORRUPT, &err);
+    assert_contains(err.message, "SHA-256");
+}
+
+static void headers__may_be_long(void **state)
+{
+    struct fixture *f = *state;
+    const size_t payload_len = 100 * FRAME;
+    uint8_t *payload = fixture_payload(payload_len, 1);
+    char *description = malloc(900001);
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    void *got = NULL;
+    size_t len = 0;
+
+    assert_non_null(description);
+    memset(description, 'd', 900000);
+    for (size_t c = 0; c < 2; c++) {
+        struct snapshot_spec spec = {.codec = c ? CODEC_GZIP : CODEC_ZSTD,
+                                     .payload = payload,
+                                     .len = payload_len,
+                                     .description = description};
+        /* gzip keeps it in an extra field of 64 KiB */
+        description[c ? 55000 : 900000] = '\0';
+        fixture_put(f, &spec);
+        assert_int_equal(reads_of_show(f), 2);
+        assert_ok(persist_restore_buffer(f->store, "a", 0, NULL, &got, &len, &m,
+                                         &err),
+                  &err);
+        assert_int_equal(len, payload_len);
+        assert_int_equal(memcmp(got, payload, len), 0);
+        assert_string_equal(m->description, description);
+        persist_metadata_free(m);
+        persist_free(got);
+        assert_ok(persist_verify(f->store, "a", NULL, NULL, &err), &err);
+    }
+    free(description);
+    free(payload);
+}
+
+/* ------------------------------------------------------------------ sharing
+ */
+
+struct worker {
+    struct fixture *f;
+    const uint8_t *payload;
+    size_t len;
+    pthread_t thread;
+    int rc;
+};
+
+static void *restore_often(void *ctx)
+{
+    struct worker *w = ctx;
+
+    for (int i = 0; i < 5 && w->rc == PERSIST_OK; i++) {
+        struct persist_error err = {0};
+        void *got = NULL;
+        size_t len = 0;
+        w->rc = persist_restore_buffer(w->f->store, "a", w->len, NULL, &got,
+                                       &len, NULL, &err);
+        if (w->rc == PERSIST_OK &&
+            (len != w->len || memcmp(got, w->payload, len) != 0))
+            w->rc = PERSIST_E_INTERNAL;
+        persist_free(got);
+        if (w->rc == PERSIST_OK)
+            w->rc = persist_verify(w->f->store, "a", NULL, NULL, &err);
+    }
+    return NULL;
+}
+
+/* There is memory for one at a time; each gets its turn. */
+static void restores__share_a_small_budget(void **state)
+{
+    const size_t len = 5 << 20;
+    uint8_t *payload = fixture_payload(len, 5);
+    struct snapshot_spec spec = {
+        .frame_size = 1 << 20, .payload = payload, .len = len};
+    struct worker workers[6];
+    struct fixture f;
+    (void)state;
+
+    fixture_open(&f, 8 << 20, NULL);
+    fixture_put(&f, &spec);
+    for (size_t i = 0; i < 6; i++) {
+        workers[i] = (struct worker){.f = &f, .payload = payload, .len = len};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, restore_often,
+                                        &workers[i]),
+                         0);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        pthread_join(workers[i].thread, NULL);
+        assert_int_equal(workers[i].rc, PERSIST_OK);
+    }
+    assert_true(budget_peak(f.p->budget) <= 8 << 20);
+    fixture_close(&f);
+    free(payload);
+}
+
+static void restores__wait_for_memory_until_their_deadline(void **state)
+{
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_verify_options v = PERSIST_VERIFY_OPTIONS_INIT;
+    struct snapshot_spec spec = {.payload = "x", .len = 1};
+    struct persist_error err = {0};
+    struct fixture f;
+    void *got = NULL;
+    size_t len = 0;
+    (void)state;
+
+    fixture_open(&f, 8 << 20, NULL);
+    fixture_put(&f, &spec);
+    assert_int_equal(budget_try(f.p->budget, (8 << 20) - 1000), 0);
+    o.timeout_ms = 30;
+    v.timeout_ms = 30;
+    assert_status(
+        persist_restore_buffer(f.store, "a@0", 0, &o, &got, &len, NULL, &err),
+        PERSIST_E_TIMEOUT, &err);
+    assert_contains(err.message, "memory");
+    assert_status(persist_verify(f.store, "a@0", &v, NULL, &err),
+                  PERSIST_E_TIMEOUT, &err);
+    budget_release(f.p->budget, (8 << 20) - 1000);
+    assert_ok(
+        persist_restore_buffer(f.store, "a@0", 0, &o, &got, &len, NULL, &err),
+        &err);
+    persist_free(got);
+    fixture_close(&f);
+}
+
+/* ----------------------------------------------------------------- stopping
+ */
+
+struct stopper {
+    struct persist_op *op;
+    unsigned left;
+};
+
+static int32_t cancel_later(void *ctx, const struct memory_event *e)
+{
+    struct stopper *s = ctx;
+
+    if (e->phase == MEMORY_AFTER && s->left > 0 && --s->left == 0)
+        persist_op_cancel(s->op);
+    return 0;
+}
+
+static void cancelling__ends_restore_verify_and_lists(void **state)
+{
+    struct fixture *f = *state;
+    const size_t len = 300 * FRAME;
+    uint8_t *payload = fixture_payload(len, 1);
+
+    for (unsigned at = 1; at <= 4; at++) {
+        struct snapshot_spec spec = {.payload = payload, .len = len};
+        struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+        struct persist_verify_options v = PERSIST_VERIFY_OPTIONS_INIT;
+        struct persist_error err = {0};
+        struct stopper s = {.left = at};
+        void *got = NULL;
+        size_t got_len = 0;
+        f->memory->reset(f->id);
+        fixture_put(f, &spec);
+        assert_ok(persist_op_create(f->p, &s.op, &err), &err);
+        f->memory->set_hook(f->id, cancel_later, &s);
+        o.op = s.op;
+        assert_status(persist_restore_buffer(f->store, "a", 0, &o, &got,
+                                             &got_len, NULL, &err),
+                      PERSIST_E_CANCELLED, &err);
+        persist_op_destroy(s.op);
+        assert_ok(persist_op_create(f->p, &s.op, &err), &err);
+        s.left = at < 3 ? at : 2;
+        v.op = s.op;
+        assert_status(persist_verify(f->store, "a", &v, NULL, &err),
+                      PERSIST_E_CANCELLED, &err);
+        f->memory->set_hook(f->id, NULL, NULL);
+        persist_op_destroy(s.op);
+    }
+    free(payload);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        TEST(show__costs_two_reads_and_three_above_six_thousand),
+        TEST(range__works_in_a_huge_payload),
+        TEST(headers__may_be_long),
+        TEST(cancelling__ends_restore_verify_and_lists),
+        cmocka_unit_test(restores__share_a_small_budget),
+        cmocka_unit_test(restores__wait_for_memory_until_their_deadline),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

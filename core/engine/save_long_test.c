@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Long saves: claim, parts, commit, and how they give up.  Most tests use a
+ * store that takes 64 KiB in one put, so that 200 KB are a long save.
+ */
+#include "engine/save_test_kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEN 200000
+
+static const char *const small_puts[] = {"put_max", "64K", "part_max", "64K",
+                                         NULL};
+
+static int long_setup(void **state)
+{
+    struct rig *r = calloc(1, sizeof *r);
+
+    assert_non_null(r);
+    rig_open(r, 0, small_puts);
+    *state = r;
+    return 0;
+}
+
+static struct persist_save_options options(uint32_t flags)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+
+    o.flags = flags;
+    o.frame_size = 65536;
+    return o;
+}
+
+struct stream {
+    const uint8_t *data;
+    size_t len;
+    size_t given;
+    int status; /* at the end */
+    void (*at_half)(void *ctx);
+    void *ctx;
+};
+
+static int read_stream(void *ctx, void *out, size_t cap, size_t *out_len,
+                       struct persist_error *err)
+{
+    struct stream *s = ctx;
+    size_t n = s->len - s->given < cap ? s->len - s->given : cap;
+
+    (void)err;
+    if (s->at_half && s->given >= s->len / 2) {
+        s->at_half(s->ctx);
+        s->at_half = NULL;
+    }
+    if (!n)
+        return s->status;
+    memcpy(out, s->data + s->given, n);
+    s->given += n;
+    *out_len = n;
+    return 0;
+}
+
+static int save_stream(struct rig *r, struct stream *s,
+                       const struct persist_save_options *o,
+                       struct persist_metadata **m, struct persist_error *err)
+{
+    struct persist_source source = PERSIST_SOURCE_INIT;
+
+    source.read = read_stream;
+    source.ctx = s;
+    return persist_save(r->store, "a", &source, o, m, err);
+}
+
+/* Saves LEN bytes of noise from memory. */
+static int save_noise(struct rig *r, uint32_t seed,
+                      const struct persist_save_options *o,
+                      struct persist_error *err)
+{
+    struct persist_save_options plain = options(0);
+    uint8_t *data = rig_noise(LEN, seed);
+    int rc = persist_save_buffer(r->store, "a", data, LEN, o ? o : &plain, NULL,
+                                 err);
+
+    free(data);
+    return rc;
+}
+
+static void expect_noise(struct rig *r, const char *address, uint32_t seed)
+{
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, seed);
+
+    rig_expect(r, address, data, LEN);
+    assert_ok(persist_verify(r->store, address, NULL, NULL, &err), &err);
+    free(data);
+}
+
+/* The claim was given up, nothing is visible, and a fence is free. */
+static void expect_given_up(struct rig *r, uint64_t index)
+{
+    struct persist_error err = {0};
+    int exists = 1;
+
+    assert_int_equal(rig_size(r, index, KEY_SNAP), 192);
+    assert_false(rig_has(r, index, KEY_DATA));
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+    assert_ok(persist_exists(r->store, "a", &exists, &err), &err);
+    assert_int_equal(exists, 0);
+}
+
+/* -------------------------------------------------------------- it works */
+
+static void long_save__claims_then_commits(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 1);
+
+    assert_ok(persist_save_buffer(r->store, "a", data, LEN, &o, &m, &err),
+              &err);
+    assert_int_equal(m->snapshot_index, 0);
+    assert_int_equal(m->uncompressed_size, LEN);
+    assert_int_equal(m->compressed_size, rig_size(r, 0, KEY_DATA));
+    assert_int_equal(rig_size(r, 0, KEY_SNAP), 256);
+    assert_int_equal(rig_objects(r), 2);
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+    assert_int_equal(r->memory->count(r->id, "upload_part"), 4);
+    expect_noise(r, "a@0", 1);
+    persist_metadata_free(m);
+    free(data);
+    rig_save(r, "short", 1);
+    assert_ok(save_noise(r, 2, NULL, &err), &err);
+    expect_noise(r, "a@2", 2);
+}
+
+static void long_save__streams_what_has_no_size(void **state)
+{
+    struct persist_save_options o = options(PERSIST_SAVE_SIZE_HINT);
+    struct rig *r = *state;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 3);
+    struct stream s = {.data = data, .len = LEN};
+
+    o.size_hint = 1000000;
+    o.compression = PERSIST_COMPRESSION_GZIP;
+    assert_ok(save_stream(r, &s, &o, &m, &err), &err);
+    assert_int_equal(m->uncompressed_size, LEN);
+    assert_int_equal(m->compressed_size, rig_size(r, 0, KEY_DATA));
+    persist_metadata_free(m);
+    free(data);
+    expect_noise(r, "a", 3);
+}
+
+static void long_save__fits_the_limits_of_a_store(void **state)
+{
+    static const char *const rows[][12] = {
+        {"put_max", "64K", "part_max", "70K", "part_align", "4K", NULL},
+        {"put_max", "64K", "part_max", "64K", "equal_parts", "true", NULL},
+        {"put_max", "10K", "part_max", "64K", "part_min", "64K", NULL},
+        {"put_max", "64K", "part_max", "1000000", "parts_max", "1", NULL},
+        {"put_max", "64K", "unordered", "true", NULL},
+        {"put_max", "64K", "part_max", "64K", "parallel_max", "1", "serial",
+         "true", NULL},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct persist_error err = {0};
+        struct rig r;
+
+        rig_open(&r, 0, rows[i]);
+        assert_ok(save_noise(&r, 4, NULL, &err), &err);
+        assert_true(rig_has(&r, 0, KEY_DATA));
+        expect_noise(&r, "a", 4);
+        rig_close(&r);
+    }
+}
+
+static void long_save__says_what_a_store_cannot_take(void **state)
+{
+    static const char *const rows[][8] = {
+        {"put_max", "64K", "part_max", "64K", "parts_max", "2", NULL},
+        {"put_max", "64K", "object_max", "100000", NULL},
+    };
+    static const char *const says[] = {"a part number", "larger than"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct persist_error err = {0};
+        struct rig r;
+
+        rig_open(&r, 0, rows[i]);
+        assert_status(save_noise(&r, 4, NULL, &err), PERSIST_E_INVALID, &err);
+        assert_contains(err.message, says[i]);
+        expect_given_up(&r, 0);
+        rig_close(&r);
+    }
+}
+
+static void long_save__begins_above_eight_mebibytes(void **state)
+{
+    const size_t len = 9 << 20;
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(len, 5);
+
+    assert_ok(
+        persist_save_buffer(r->store, "a", data, 8300000, NULL, NULL, &err),
+        &err);
+    assert_false(rig_has(r, 0, KEY_DATA));
+    assert_ok(persist_save_buffer(r->store, "a", data, len, NULL, NULL, &err),
+              &err);
+    assert_int_equal(rig_size(r, 1, KEY_SNAP), 256);
+    assert_true(rig_has(r, 1, KEY_DATA));
+    rig_expect(r, "a@1", data, len);
+    /* What compresses well is short however long it is. */
+    memset(data, 'x', len);
+    assert_ok(persist_save_buffer(r->store, "a", data, len, NULL, NULL, &err),
+              &err);
+    assert_false(rig_has(r, 2, KEY_DATA));
+    rig_expect(r, "a@2", data, len);
+    free(data);
+}
+
+static void long_save__stays_in_its_memory(void **state)
+{
+    const size_t len = 20 << 20;
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(len, 6);
+    struct stream s = {.data = data, .len = len};
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 32 << 20, NULL);
+    o.flags = PERSIST_SAVE_LEVEL;
+    o.level = 1;
+    assert_ok(save_stream(&r, &s, &o, NULL, &err), &err);
+    assert_int_equal(r.memory->count(r.id, "upload_part"), 3);
+    assert_true(budget_peak(r.p->budget) <= 32 << 20);
+    rig_expect(&r, "a", data, len);
+    free(data);
+    rig_close(&r);
+}
+
+static void take_zero(void *ctx)
+{
+    rig_put_claim(ctx, 0);
+}
+
+static void long_save__loses_a_race_before_it_uploads(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "put", .then = take_zero, .ctx = r});
+    assert_ok(save_noise(r, 7, NULL, &err), &err);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 1);
+    expect_noise(r, "a@1", 7);
+}
+
+static void dry_run__measures_a_long_save(void **state)
+{
+    struct persist_save_options o = options(PERSIST_SAVE_DRY_RUN);
+    struct rig *r = *state;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 8);
+    struct stream s = {.data = data, .len = LEN};
+
+    assert_ok(save_stream(r, &s, &o, &m, &err), &err);
+    assert_int_equal(m->uncompressed_size, LEN);
+    assert_true(m->compressed_size > LEN / 2);
+    assert_int_equal(rig_objects(r), 0);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 0);
+    persist_metadata_free(m);
+    free(data);
+}
+
+/* ----------------------------------------------------------- it gives up */
+
+static void skip_unchanged__takes_back_a_stream(void **state)
+{
+    struct persist_save_options o = options(PERSIST_SAVE_SKIP_UNCHANGED);
+    struct rig *r = *state;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 9);
+    struct stream s = {.data = data, .len = LEN};
+
+    assert_ok(save_noise(r, 9, NULL, &err), &err);
+    assert_ok(save_stream(r, &s, &o, &m, &err), &err);
+    assert_true(m->present & PERSIST_META_UNCHANGED);
+    assert_int_equal(m->snapshot_index, 0);
+    persist_metadata_free(m);
+    assert_int_equal(rig_size(r, 1, KEY_SNAP), 192);
+    assert_false(rig_has(r, 1, KEY_DATA));
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+    /* A buffer is hashed first: no claim at all. */
+    assert_ok(save_noise(r, 9, &o, &err), &err);
+    assert_false(rig_has(r, 2, KEY_SNAP));
+    /* The given-up claim is in nobody's way. */
+    o = options(PERSIST_SAVE_AFTER);
+    assert_ok(save_noise(r, 10, &o, &err), &err);
+    expect_noise(r, "a@2", 10);
+    free(data);
+}
+
+static void source__failure_takes_the_claim_back(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 11);
+    struct stream s = {.data = data, .len = LEN, .status = PERSIST_E_IO};
+
+    assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_IO, &err);
+    expect_given_up(r, 0);
+    free(data);
+}
+
+static void cancel(void *ctx)
+{
+    persist_op_cancel(ctx);
+}
+
+static void interrupt(void *ctx)
+{
+    persist_interrupt(ctx);
+}
+
+static void cancel__takes_the_claim_back(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 12);
+    struct stream s = {.data = data, .len = LEN, .at_half = cancel};
+
+    assert_ok(persist_op_create(r->p, &o.op, &err), &err);
+    s.ctx = o.op;
+    assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_CANCELLED,
+                  &err);
+    expect_given_up(r, 0);
+    persist_op_destroy(o.op);
+    free(data);
+}
+
+static void interrupt__takes_the_claim_back(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 13);
+    struct stream s = {
+        .data = data, .len = LEN, .at_half = interrupt, .ctx = r->p};
+
+    assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_CANCELLED,
+                  &err);
+    assert_int_equal(rig_size(r, 0, KEY_SNAP), 192);
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+    free(data);
+}
+
+static void deadline__takes_the_claim_back(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    o.timeout_ms = 60000;
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = 2,
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_TRANSIENT});
+    assert_int_not_equal(save_noise(r, 14, &o, &err), PERSIST_OK);
+    expect_given_up(r, 0);
+}
+
+static void begin__failure_takes_the_claim_back(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_begin",
+                                    .status = PERSIST_BACKEND_DENIED});
+    assert_status(save_noise(r, 15, NULL, &err), PERSIST_E_DENIED, &err);
+    expect_given_up(r, 0);
+}
+
+static void claim__must_be_durable(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .phase = MEMORY_AFTER,
+                                    .status = PERSIST_BACKEND_NOT_DURABLE});
+    assert_status(save_noise(r, 16, NULL, &err), PERSIST_E_IO, &err);
+    assert_contains(err.message, "claim");
+    expect_given_up(r, 0);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 0);
+}
+
+static void claim__in_doubt_is_found_again(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .phase = MEMORY_AFTER,
+                                    .status = PERSIST_BACKEND_UNCERTAIN});
+    assert_ok(save_noise(r, 17, NULL, &err), &err);
+    expect_noise(r, "a@0", 17);
+}
+
+static void give_up__failing_is_logged(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .status = PERSIST_BACKEND_NO_SPACE});
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .at = 2,
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_IO});
+    rig_fault(r, (struct rig_fault){.op = "upload_abort",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_IO});
+    assert_status(save_noise(r, 18, NULL, &err), PERSIST_E_NO_SPACE, &err);
+    assert_int_equal(rig_size(r, 0, KEY_SNAP), 256);
+    assert_contains(r->log.data, "claim could not be given up");
+    assert_contains(r->log.data, "upload could not be aborted");
+}
+
+/* ------------------------------------------------------------- the commit */
+
+static void commit__lost_reply_is_settled(void **state)
+{
+    static const uint32_t phases[] = {MEMORY_BEFORE, MEMORY_AFTER};
+    struct rig *r = *state;
+    uint32_t i;
+
+    for (i = 0; i < 2; i++) {
+        struct persist_error err = {0};
+        char address[8];
+
+        rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                        .phase = phases[i],
+                                        .status = PERSIST_BACKEND_UNCERTAIN});
+        assert_ok(save_noise(r, 20 + i, NULL, &err), &err);
+        snprintf(address, sizeof address, "a@%u", (unsigned)i);
+        expect_noise(r, address, 20 + i);
+        assert_int_equal(r->memory->n_uploads(r->id), 0);
+        rig_no_faults(r);
+    }
+}
+
+static void commit__settles_by_looking(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .phase = MEMORY_AFTER,
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_UNCERTAIN});
+    assert_ok(save_noise(r, 22, NULL, &err), &err);
+    expect_noise(r, "a@0", 22);
+}
+
+static void commit__in_doubt_is_said(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    char key[KEY_CAP];
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_UNCERTAIN});
+    assert_status(save_noise(r, 23, NULL, &err), PERSIST_E_UNCERTAIN, &err);
+    rig_key(0, KEY_DATA, key);
+    assert_string_equal(err.object, key);
+}
+
+static void commit__failure_takes_the_claim_back(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .status = PERSIST_BACKEND_NO_SPACE});
+    assert_status(save_noise(r, 24, NULL, &err), PERSIST_E_NO_SPACE, &err);
+    expect_given_up(r, 0);
+}
+
+static void commit__not_durable_has_metadata(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 25);
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .phase = MEMORY_AFTER,
+                                    .status = PERSIST_BACKEND_NOT_DURABLE});
+    assert_status(persist_save_buffer(r->store, "a", data, LEN, &o, &m, &err),
+                  PERSIST_E_NOT_DURABLE, &err);
+    assert_non_null(m);
+    assert_int_equal(m->uncompressed_size, LEN);
+    expect_noise(r, "a@0", 25);
+    persist_metadata_free(m);
+    free(data);
+}
+
+static void put_someones_data(void *ctx)
+{
+    struct rig *r = ctx;
+    char key[KEY_CAP];
+
+    rig_key(0, KEY_DATA, key);
+    r->memory->set(r->id, key, "not a snapshot of ours", 22);
+}
+
+static void commit__under_someone_else_s_data_is_said(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .then = put_someones_data,
+                                    .ctx = r});
+    /* It cannot be read, so it cannot be told whose it is. */
+    assert_status(save_noise(r, 26, NULL, &err), PERSIST_E_UNCERTAIN, &err);
+}
+
+/* --------------------------------------------------------------------- days
+ */
+
+static void pass_two_days(void *ctx)
+{
+    rig_pass_days(ctx, 2);
+}
+
+static void pass_seven_days(void *ctx)
+{
+    rig_pass_days(ctx, 7);
+}
+
+static void claim__is_renewed_each_day(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .times = UINT32_MAX,
+                                    .then = pass_two_days,
+                                    .ctx = r});
+    assert_ok(save_noise(r, 30, NULL, &err), &err);
+    /* One claim, and one renewal after each of four parts. */
+    assert_int_equal(r->memory->count(r->id, "put"), 5);
+    expect_noise(r, "a@0", 30);
+}
+
+static void claim__that_aged_is_not_committed(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = 2,
+                                    .then = pass_seven_days,
+                                    .ctx = r});
+    assert_status(save_noise(r, 31, NULL, &err), PERSIST_E_CONFLICT, &err);
+    assert_contains(err.message, "6 days");
+    expect_given_up(r, 0);
+    assert_int_equal(r->memory->count(r->id, "upload_commit"), 0);
+}
+
+static void claim__renewal_must_work(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){
+                     .op = "upload_part", .then = pass_two_days, .ctx = r});
+    rig_fault(r, (struct rig_fault){
+                     .op = "put", .at = 2, .status = PERSIST_BACKEND_DENIED});
+    assert_status(save_noise(r, 32, NULL, &err), PERSIST_E_DENIED, &err);
+    expect_given_up(r, 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, long_setup, rig_teardown)
+    const struct CMUnitTest tests[] = {
+        T(long_save__claims_then_commits),
+        T(long_save__streams_what_has_no_size),
+        cmocka_unit_test(long_save__fits_the_limits_of_a_store),
+        cmocka_unit_test(long_save__says_what_a_store_cannot_take),
+        cmocka_unit_test_setup_teardown(long_save__begins_above_eight_mebibytes,
+                                        rig_setup, rig_teardown),
+        cmocka_unit_test(long_save__stays_in_its_memory),
+        T(long_save__loses_a_race_before_it_uploads),
+        T(dry_run__measures_a_long_save),
+        T(skip_unchanged__takes_back_a_stream),
+        T(source__failure_takes_the_claim_back),
+        T(cancel__takes_the_claim_back),
+        T(interrupt__takes_the_claim_back),
+        T(deadline__takes_the_claim_back),
+        T(begin__failure_takes_the_claim_back),
+        T(claim__must_be_durable),
+        T(claim__in_doubt_is_found_again),
+        T(give_up__failing_is_logged),
+        T(commit__lost_reply_is_settled),
+        T(commit__settles_by_looking),
+        T(commit__in_doubt_is_said),
+        T(commit__failure_takes_the_claim_back),
+        T(commit__not_durable_has_metadata),
+        T(commit__under_someone_else_s_data_is_said),
+        T(claim__is_renewed_each_day),
+        T(claim__that_aged_is_not_committed),
+        T(claim__renewal_must_work),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the README: its shell session must print what it shows, its C program
+must compile against the public header alone and do what it says."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.environ["SOURCE_DIR"]
+BUILD = os.environ["BUILD_DIR"]
+BACKENDS = os.environ["BACKENDS"]
+
+
+def blocks(language):
+    with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+        return re.findall(rf"^```{language}\n(.*?)^```$", f.read(),
+                          re.MULTILINE | re.DOTALL)
+
+
+def environment(home):
+    return {"PATH": os.path.join(BUILD, "bin") + ":" + os.environ["PATH"],
+            "HOME": home, "XDG_DATA_HOME": os.path.join(home, "data"),
+            "XDG_CONFIG_HOME": os.path.join(home, "config"),
+            "PERSIST_STORE_LOCAL_ROOT": os.path.join(home, "data", "persist"),
+            "PERSIST_BACKEND_DIR": BACKENDS,
+            "LD_LIBRARY_PATH": os.path.join(BUILD, "lib")}
+
+
+def session(text, home):
+    """Runs every `$ ` line; what it prints must be the lines that follow."""
+    checked = 0
+    for chunk in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, expected = chunk.partition("\n")
+        result = subprocess.run(["sh", "-c", command], cwd=home,
+                                env=environment(home), capture_output=True,
+                                text=True, timeout=60, check=False)
+        printed = result.stdout + result.stderr
+        if printed != expected:
+            sys.exit(f"README: $ {command}\nexpected:\n{expected}\n"
+                     f"printed:\n{printed}")
+        checked += 1
+    return checked
+
+
+def program(text, home):
+    source = os.path.join(home, "example.c")
+    binary = os.path.join(home, "example")
+    with open(source, "w", encoding="utf-8") as f:
+        f.write(text)
+    subprocess.run(["cc", "-Wall", "-Werror", source, "-o", binary,
+                    "-I", os.path.join(SOURCE, "core/include"),
+                    "-I", os.path.join(BUILD, "include"),
+                    "-L", os.path.join(BUILD, "lib"), "-lpersist"], check=True)
+    result = subprocess.run([binary], env=environment(home), text=True,
+                            capture_output=True, timeout=60, check=False)
+    if result.returncode != 0 or result.stderr:
+        sys.exit(f"README: the C program failed: {result.stderr}")
+    restored = subprocess.run(["persist", "restore", "writer"],
+                              env=environment(home), capture_output=True,
+                              text=True, timeout=60, check=True).stdout
+    if restored != "{}":
+        sys.exit(f"README: the C program saved {restored!r}")
+
+
+def main():
+    sessions, programs = blocks("sh"), blocks("c")
+    if not sessions or not programs:
+        sys.exit("README has no shell session or no C program")
+    if os.environ.get("SANITIZE"):
+        programs = []  # an uninstrumented program cannot load the library
+    with tempfile.TemporaryDirectory() as home:
+        commands = sum(session(text, home) for text in sessions)
+        for text in programs:
+            program(text, home)
+    print(f"README: {commands} commands and {len(programs)} programs run")
+
+
+if __name__ == "__main__":
+    main()
