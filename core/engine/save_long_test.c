@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define LEN 200000
+/* Half of it lies beyond the claim, however many frames are read ahead. */
+#define STOPPED_LEN 4000000
 
 static const char *const small_puts[] = {"put_max", "64K", "part_max", "64K",
                                          NULL};
@@ -317,8 +319,9 @@ static void source__failure_takes_the_claim_back(void **state)
     struct persist_save_options o = options(0);
     struct rig *r = *state;
     struct persist_error err = {0};
-    uint8_t *data = rig_noise(LEN, 11);
-    struct stream s = {.data = data, .len = LEN, .status = PERSIST_E_IO};
+    uint8_t *data = rig_noise(STOPPED_LEN, 11);
+    struct stream s = {
+        .data = data, .len = STOPPED_LEN, .status = PERSIST_E_IO};
 
     assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_IO, &err);
     expect_given_up(r, 0);
@@ -340,8 +343,8 @@ static void cancel__takes_the_claim_back(void **state)
     struct persist_save_options o = options(0);
     struct rig *r = *state;
     struct persist_error err = {0};
-    uint8_t *data = rig_noise(LEN, 12);
-    struct stream s = {.data = data, .len = LEN, .at_half = cancel};
+    uint8_t *data = rig_noise(STOPPED_LEN, 12);
+    struct stream s = {.data = data, .len = STOPPED_LEN, .at_half = cancel};
 
     assert_ok(persist_op_create(r->p, &o.op, &err), &err);
     s.ctx = o.op;
@@ -357,9 +360,9 @@ static void interrupt__takes_the_claim_back(void **state)
     struct persist_save_options o = options(0);
     struct rig *r = *state;
     struct persist_error err = {0};
-    uint8_t *data = rig_noise(LEN, 13);
+    uint8_t *data = rig_noise(STOPPED_LEN, 13);
     struct stream s = {
-        .data = data, .len = LEN, .at_half = interrupt, .ctx = r->p};
+        .data = data, .len = STOPPED_LEN, .at_half = interrupt, .ctx = r->p};
 
     assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_CANCELLED,
                   &err);
