@@ -148,13 +148,17 @@ static int show_options(struct show *s)
     return PERSIST_OK;
 }
 
-/* Without the plugin's table nobody knows which of the keys is a secret. */
+/* Without the plugin's table nobody knows which of the keys is a secret; what
+ * Persist itself set for the built-in store is none. */
 static int show_unknown_key(void *ctx, const char *key,
                             const struct config_value *value)
 {
+    bool is_ours = value->origin && strcmp(value->origin, "default") == 0;
     struct show *s = ctx;
 
-    return is_own_key(key) ? 0 : show_setting(s, key, HIDDEN, value->origin);
+    if (is_own_key(key))
+        return 0;
+    return show_setting(s, key, is_ours ? value->text : HIDDEN, value->origin);
 }
 
 static int show_store(struct show *s)
@@ -203,19 +207,6 @@ int persist_config_show(struct persist *p, persist_setting_fn report, void *ctx,
 /* ------------------------------------------------------------ config check
  */
 
-static int check_durability(const struct config *config, const char *store,
-                            struct persist_error *err)
-{
-    struct config_value v = {0};
-
-    config_store_get(config, store, "accept_durability", &v);
-    if (!v.text || strcmp(v.text, "file") == 0 || strcmp(v.text, "full") == 0)
-        return PERSIST_OK;
-    return error_set(err, PERSIST_E_CONFIG,
-                     "%s: accept_durability is full or file, not \"%s\"",
-                     v.origin ? v.origin : store, v.text);
-}
-
 static int check_options(const struct persist *p, const char *store,
                          struct persist_error *err)
 {
@@ -263,13 +254,8 @@ static int check_store(struct checker *c, const struct persist *p,
                        const char *store)
 {
     struct persist_error problem = {0};
-    int rc;
 
-    rc =
-        found(c, store, check_durability(p->config, store, &problem), &problem);
-    if (!rc)
-        rc = found(c, store, check_options(p, store, &problem), &problem);
-    return rc;
+    return found(c, store, check_options(p, store, &problem), &problem);
 }
 
 int persist_config_check(struct persist *p, persist_problem_fn report,

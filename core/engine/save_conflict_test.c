@@ -489,6 +489,63 @@ static void handle__takes_back_an_index_it_did_not_use(void **state)
     rig_save(r, "one", 1);
 }
 
+#define N_THREADS 4
+#define N_EACH 40
+
+struct crowd {
+    struct persist_store *store;
+    uint64_t indices[N_EACH];
+};
+
+static void *save_many(void *ctx)
+{
+    struct crowd *c = ctx;
+    int i;
+
+    for (i = 0; i < N_EACH; i++) {
+        struct persist_error err = {0};
+
+        if (save_with(c->store, "x", 0, 0, &c->indices[i], &err))
+            c->indices[i] = UINT64_MAX;
+    }
+    return NULL;
+}
+
+/* Every index once; without gaps. */
+static void run_crowd(struct rig *r, bool one_handle)
+{
+    struct crowd crowds[N_THREADS];
+    bool seen[N_THREADS * N_EACH] = {false};
+    pthread_t threads[N_THREADS];
+    int i, k;
+
+    for (i = 0; i < N_THREADS; i++) {
+        crowds[i].store = one_handle ? r->store : rig_again(r, "other", NULL);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, save_many, &crowds[i]), 0);
+    }
+    for (i = 0; i < N_THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        if (!one_handle)
+            persist_close(crowds[i].store);
+        for (k = 0; k < N_EACH; k++) {
+            assert_true(crowds[i].indices[k] < N_THREADS * N_EACH);
+            assert_false(seen[crowds[i].indices[k]]);
+            seen[crowds[i].indices[k]] = true;
+        }
+    }
+}
+
+static void handle__serves_many_threads(void **state)
+{
+    run_crowd(*state, true);
+}
+
+static void handles__share_a_session(void **state)
+{
+    run_crowd(*state, false);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -520,6 +577,8 @@ int main(void)
         T(after__sees_a_key_that_no_listing_shows),
         T(handle__hands_out_consecutive_indices),
         T(handle__takes_back_an_index_it_did_not_use),
+        T(handle__serves_many_threads),
+        T(handles__share_a_session),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

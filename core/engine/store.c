@@ -179,21 +179,6 @@ int engine_store_plugin(const struct persist *p, const struct config *config,
     return rc == PERSIST_E_NOT_FOUND ? PERSIST_E_CONFIG : rc;
 }
 
-static int accepts_file_durability(const struct config *config,
-                                   const char *name, bool *out,
-                                   struct persist_error *err)
-{
-    struct config_value v = {0};
-
-    config_store_get(config, name, "accept_durability", &v);
-    *out = v.text && strcmp(v.text, "file") == 0;
-    if (!v.text || *out || strcmp(v.text, "full") == 0)
-        return PERSIST_OK;
-    return error_set(err, PERSIST_E_CONFIG,
-                     "%s: accept_durability is full or file, not \"%s\"",
-                     v.origin ? v.origin : name, v.text);
-}
-
 static int open_backend(struct persist_store *s, const struct config *config,
                         struct persist_error *err)
 {
@@ -201,20 +186,16 @@ static int open_backend(struct persist_store *s, const struct config *config,
                               &s->p->cancel};
     struct option_values values = {0};
     const struct plugin *plugin;
-    bool accepted;
     int rc;
 
-    rc = accepts_file_durability(config, s->name, &accepted, err);
-    if (rc)
-        return rc;
     rc = engine_store_plugin(s->p, config, s->name, &plugin, err);
     if (rc)
         return rc;
     rc = option_values_resolve(plugin, config, s->name, &values, err);
     if (rc)
         return rc;
-    rc = backend_store_open(&env, plugin, s->name, &values, accepted,
-                            &s->backend, err);
+    rc = backend_store_open(&env, plugin, s->name, &values,
+                            values.accept_file_durability, &s->backend, err);
     if (rc)
         return rc;
     s->file_durability = backend_store_limits(s->backend)->flags &

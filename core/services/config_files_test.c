@@ -66,6 +66,31 @@ static void files__later_ones_override_key_by_key(void **state)
     config_destroy(c);
 }
 
+/* Enough of them that no directory gives this order by chance. */
+static void directory__is_read_in_byte_order(void **state)
+{
+    (void)state;
+    struct config *c;
+    struct persist_error err;
+    make_directory("etc");
+    make_directory("etc/conf.d");
+    for (int i = 0; i < 26; i++) {
+        char name[32], text[32];
+        char letter = (char)('a' + i * 7 % 26);
+        snprintf(name, sizeof(name), "etc/conf.d/%c.conf", letter);
+        snprintf(text, sizeof(text), "[store %c]\n", letter);
+        write_file(name, text);
+    }
+    struct config_sources sources = nothing_else();
+
+    assert_int_equal(config_load(&sources, &c, &err), PERSIST_OK);
+
+    assert_int_equal(config_n_stores(c), 26);
+    for (size_t i = 0; i < 26; i++)
+        assert_int_equal(config_store(c, i)[0], 'a' + (int)i);
+    config_destroy(c);
+}
+
 static void files__none_of_them_there_gives_defaults(void **state)
 {
     (void)state;
@@ -530,6 +555,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(files__later_ones_override_key_by_key),
+        TEST(directory__is_read_in_byte_order),
         TEST(files__none_of_them_there_gives_defaults),
         TEST(no_files__reads_only_the_named_one),
         TEST(named_file__must_be_a_readable_regular_file),

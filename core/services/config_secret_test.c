@@ -334,6 +334,25 @@ static void command__inherits_no_descriptor(void **state)
     close(leaky);
 }
 
+static void command__does_not_read_our_input(void **state)
+{
+    (void)state;
+    const char *const cat[] = {"/bin/cat", NULL};
+    char out[4096] = "untouched";
+    struct persist_error err;
+    int saved = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    int file = open(write_file("input", "ours"), O_RDONLY | O_CLOEXEC);
+    assert_int_equal(dup2(file, 0), 0);
+
+    int rc = run(cat, 10000, 1000, out, &err);
+
+    assert_int_equal(dup2(saved, 0), 0);
+    close(saved);
+    close(file);
+    assert_int_equal(rc, PERSIST_OK);
+    assert_string_equal(out, "");
+}
+
 static void command__starts_with_default_signals(void **state)
 {
     (void)state;
@@ -417,6 +436,7 @@ int main(void)
         TEST(command__output_has_an_exact_ceiling),
         TEST(command__that_takes_too_long_is_killed_with_its_children),
         TEST(command__inherits_no_descriptor),
+        TEST(command__does_not_read_our_input),
         TEST(command__starts_with_default_signals),
         TEST(command__gets_the_given_environment),
         TEST(command__of_a_program_that_ignores_children),

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/save_test_kit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BARE (PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT)
+
+static int create(const struct persist_options *o, struct persist_error *err)
+{
+    struct persist *p = NULL;
+    int rc = persist_create(o, &p, err);
+
+    assert_true(!rc == !!p);
+    persist_destroy(p);
+    return rc;
+}
+
+static void create__takes_defaults(void **state)
+{
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct persist *p = NULL;
+
+    (void)state;
+    o.flags = BARE;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    assert_int_equal(budget_limit(p->budget), 256 << 20);
+    assert_int_equal(p->n_backend_dirs, 0);
+    persist_destroy(p);
+    o.memory_limit = 12345678;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    assert_int_equal(budget_limit(p->budget), 12345678);
+    persist_destroy(p);
+    persist_destroy(NULL);
+    persist_interrupt(NULL);
+    assert_string_equal(persist_version(), PERSIST_VERSION);
+    persist_free(NULL);
+}
+
+static void create__reads_settings(void **state)
+{
+    static const char *const settings[] = {
+        "memory_limit=32M", "log_level=debug", "backend_dir=/one:/two"};
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct persist *p = NULL;
+
+    (void)state;
+    o.flags = BARE;
+    o.settings = settings;
+    o.n_settings = 3;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    assert_int_equal(budget_limit(p->budget), 32 << 20);
+    assert_int_equal(p->n_backend_dirs, 2);
+    assert_string_equal(p->backend_dirs[0], "/one");
+    assert_string_equal(p->backend_dirs[1], "/two");
+    persist_destroy(p);
+}
+
+static void create__refuses_bad_options(void **state)
+{
+    static const char *const relative[] = {"backends"};
+    static const char *const none[] = {NULL};
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct persist_error err = {0};
+
+    (void)state;
+    assert_status(persist_create(NULL, NULL, &err), PERSIST_E_MISUSE, &err);
+    o.flags = 1U << 20;
+    assert_status(create(&o, &err), PERSIST_E_INVALID, &err);
+    o.flags = BARE;
+    o.log_level = 17;
+    assert_status(create(&o, &err), PERSIST_E_INVALID, &err);
+    o.log_level = 0;
+    o.backend_dirs = relative;
+    o.n_backend_dirs = 1;
+    assert_status(create(&o, &err), PERSIST_E_CONFIG, &err);
+    assert_contains(err.message, "absolute");
+    o.backend_dirs = none;
+    assert_status(create(&o, &err), PERSIST_E_CONFIG, &err);
+    o.n_backend_dirs = 0;
+    o.settings = none;
+    o.n_settings = 1;
+    assert_status(create(&o, &err), PERSIST_E_INVALID, &err);
+    o.n_settings = 0;
+    o.config_file = "/nonexistent/persist.conf";
+    assert_int_not_equal(create(&o, &err), PERSIST_OK);
+    o.struct_size = 1;
+    assert_status(create(&o, &err), PERSIST_E_MISUSE, &err);
+}
+
+static void options__of_other_sizes_are_read(void **state)
+{
+    struct {
+        uint32_t struct_size;
+        uint32_t flags;
+        uint64_t a, b;
+    } src = {.struct_size = sizeof src, .flags = 3, .a = 1, .b = 2};
+    struct {
+        uint32_t struct_size;
+        uint32_t flags;
+        uint64_t a;
+    } dst;
+    struct persist_error err = {0};
+
+    (void)state;
+    assert_status(engine_options(&dst, sizeof dst, &src, &err),
+                  PERSIST_E_UNSUPPORTED, &err);
+    src.b = 0;
+    assert_ok(engine_options(&dst, sizeof dst, &src, &err), &err);
+    assert_int_equal(dst.a, 1);
+    src.struct_size = 8;
+    assert_ok(engine_options(&dst, sizeof dst, &src, &err), &err);
+    assert_int_equal(dst.a, 0);
+    assert_int_equal(dst.flags, 3);
+    assert_ok(engine_options(&dst, sizeof dst, NULL, &err), &err);
+    assert_int_equal(dst.flags, 0);
+    src.struct_size = 0;
+    assert_status(engine_options(&dst, sizeof dst, &src, &err),
+                  PERSIST_E_MISUSE, &err);
+    src.struct_size = 0xcccccccc;
+    assert_status(engine_options(&dst, sizeof dst, &src, &err),
+                  PERSIST_E_MISUSE, &err);
+}
+
+/* ---------------------------------------------------------------- the rules
+ */
+
+static void interrupt__ends_every_call(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_save(r, "zero", 0);
+    persist_interrupt(r->p);
+    persist_interrupt(r->p);
+    assert_status(persist_save_buffer(r->store, "a", "x", 1, NULL, NULL, &err),
+                  PERSIST_E_CANCELLED, &err);
+    assert_status(persist_delete(r->store, "a@0", NULL, NULL, &err),
+                  PERSIST_E_CANCELLED, &err);
+    assert_int_equal(rig_objects(r), 1);
+}
+
+/* What a child sees: the codes of a few calls, as its exit status. */
+static int in_child(struct rig *r)
+{
+    struct persist_store_builder *b = NULL;
+    struct persist_store *store = NULL;
+    struct persist_op *op = NULL;
+    struct persist_error err;
+
+    if (persist_save_buffer(r->store, "a", "x", 1, NULL, NULL, &err) !=
+        PERSIST_E_FORKED)
+        return 1;
+    if (persist_open(r->p, NULL, &store, &err) != PERSIST_E_FORKED)
+        return 2;
+    if (persist_store_builder_create(r->p, "memory", &b, &err) !=
+        PERSIST_E_FORKED)
+        return 3;
+    if (persist_op_create(r->p, &op, &err) != PERSIST_E_FORKED)
+        return 4;
+    if (persist_cleanup(r->store, NULL, NULL, &err) != PERSIST_E_FORKED)
+        return 5;
+    persist_close(r->store);
+    persist_destroy(r->p);
+    return 0;
+}
+
+static void fork__is_noticed(void **state)
+{
+    struct rig *r = *state;
+    int status = -1;
+    pid_t pid;
+
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(in_child(r));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    rig_save(r, "the parent goes on", 0);
+}
+
+static void destroy__with_open_stores_frees_nothing(void **state)
+{
+    struct rig *r = *state;
+
+    persist_destroy(r->p); /* against the rules */
+    assert_contains(r->log.data, "open stores");
+}
+
+struct closing {
+    struct rig *r;
+    struct persist_store *store;
+    pthread_t thread;
+    atomic_bool closed;
+};
+
+static void *close_store(void *ctx)
+{
+    struct closing *c = ctx;
+
+    persist_close(c->store);
+    atomic_store(&c->closed, true);
+    return NULL;
+}
+
+static void close_meanwhile(void *ctx)
+{
+    struct closing *c = ctx;
+
+    assert_int_equal(pthread_create(&c->thread, NULL, close_store, c), 0);
+    usleep(20000);
+    assert_false(atomic_load(&c->closed));
+}
+
+static void close__waits_for_running_operations(void **state)
+{
+    struct rig *r = *state;
+    struct closing c = {.r = r, .store = rig_again(r, "other", NULL)};
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .actor = "other",
+                                    .then = close_meanwhile,
+                                    .ctx = &c});
+    assert_ok(persist_save_buffer(c.store, "a", "x", 1, NULL, NULL, &err),
+              &err);
+    pthread_join(c.thread, NULL);
+    assert_true(atomic_load(&c.closed));
+    rig_expect(r, "a", "x", 1);
+}
+
+/* ------------------------------------------------------------------------ op
+ */
+
+static void op__serves_one_call_after_another(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct persist_progress progress = {.struct_size = sizeof progress};
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    assert_ok(persist_op_create(r->p, &o.op, &err), &err);
+    assert_ok(persist_save_buffer(r->store, "a", "12345", 5, &o, NULL, &err),
+              &err);
+    persist_op_progress(o.op, &progress);
+    assert_int_equal(progress.payload_bytes, 5);
+    assert_ok(persist_save_buffer(r->store, "a", "12", 2, &o, NULL, &err),
+              &err);
+    persist_op_progress(o.op, &progress);
+    assert_int_equal(progress.payload_bytes, 2);
+    persist_op_cancel(o.op);
+    assert_status(persist_save_buffer(r->store, "a", "1", 1, &o, NULL, &err),
+                  PERSIST_E_CANCELLED, &err);
+    persist_op_destroy(o.op);
+    persist_op_destroy(NULL);
+    persist_op_cancel(NULL);
+    persist_op_progress(NULL, &progress);
+    assert_status(persist_op_create(NULL, &o.op, &err), PERSIST_E_MISUSE, &err);
+    assert_status(persist_op_create(r->p, NULL, &err), PERSIST_E_MISUSE, &err);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(create__takes_defaults),
+        cmocka_unit_test(create__reads_settings),
+        cmocka_unit_test(create__refuses_bad_options),
+        cmocka_unit_test(options__of_other_sizes_are_read),
+        T(interrupt__ends_every_call),
+        T(fork__is_noticed),
+        T(destroy__with_open_stores_frees_nothing),
+        T(close__waits_for_running_operations),
+        T(op__serves_one_call_after_another),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
