@@ -60,6 +60,33 @@ static void create__reads_settings(void **state)
     persist_destroy(p);
 }
 
+static void keep_level(void *ctx, int level, const char *line, size_t len)
+{
+    (void)line;
+    (void)len;
+    *(int *)ctx = level;
+}
+
+static void create__logs_as_told(void **state)
+{
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct persist *p = NULL;
+    int level = 0;
+
+    (void)state;
+    o.flags = BARE;
+    o.log = keep_level;
+    o.log_ctx = &level;
+    o.log_level = PERSIST_LOG_ERROR;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    log_line(p->log, LOG_WARN, "quiet", LOG_END);
+    assert_int_equal(level, 0);
+    log_line(p->log, LOG_ERROR, "loud", LOG_END);
+    assert_int_equal(level, LOG_ERROR);
+    persist_destroy(p);
+}
+
 static void create__refuses_bad_options(void **state)
 {
     static const char *const relative[] = {"backends"};
@@ -270,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create__takes_defaults),
         cmocka_unit_test(create__reads_settings),
+        cmocka_unit_test(create__logs_as_told),
         cmocka_unit_test(create__refuses_bad_options),
         cmocka_unit_test(options__of_other_sizes_are_read),
         T(interrupt__ends_every_call),

@@ -67,11 +67,6 @@ void owner_save_init(struct owner_save *m, const struct owner_save_what *what)
     m->repeats = OWNER_REPEATS;
 }
 
-void owner_save_make_long(struct owner_save *m)
-{
-    m->is_long = true;
-}
-
 static void save_done(struct owner_save *m, enum owner_result result)
 {
     m->state = S_DONE;

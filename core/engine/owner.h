@@ -193,8 +193,6 @@ void owner_save_init(struct owner_save *m, const struct owner_save_what *what);
  * known_ns. */
 void owner_save_remember(struct owner_save *m, uint64_t index,
                          uint64_t known_ns);
-/* The save proved longer than one put takes; before the first put. */
-void owner_save_make_long(struct owner_save *m);
 /* False once there is a result.  now_ns must be read before the request. */
 bool owner_save_next(struct owner_save *m, uint64_t now_ns,
                      struct owner_request *out);

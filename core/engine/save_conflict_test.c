@@ -128,6 +128,24 @@ static void save__recognises_its_own_put(void **state)
     rig_save(r, "two", 2);
 }
 
+static void save__recognises_its_own_put_behind_a_long_header(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    char *description = malloc(50001);
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    memset(description, 'd', 50000);
+    description[50000] = '\0';
+    o.description = description;
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .phase = MEMORY_AFTER,
+                                    .status = PERSIST_BACKEND_UNCERTAIN});
+    assert_ok(persist_save_buffer(r->store, "a", "x", 1, &o, NULL, &err), &err);
+    assert_int_equal(rig_objects(r), 1);
+    free(description);
+}
+
 static void save__repeats_the_same_key_after_a_lost_request(void **state)
 {
     struct rig *r = *state;
@@ -556,6 +574,7 @@ int main(void)
         T(save__goes_past_tombstones_and_claims),
         T(save__ends_where_indices_end),
         T(save__recognises_its_own_put),
+        T(save__recognises_its_own_put_behind_a_long_header),
         T(save__repeats_the_same_key_after_a_lost_request),
         T(save__moves_on_when_a_doubtful_key_is_another_s),
         T(save__recognises_its_own_put_behind_a_tombstone),

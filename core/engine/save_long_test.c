@@ -545,6 +545,32 @@ static void commit__under_someone_else_s_data_is_said(void **state)
     assert_status(save_noise(r, 26, NULL, &err), PERSIST_E_UNCERTAIN, &err);
 }
 
+/* Bytes of another snapshot, where ours should go. */
+static void plant_another(void *ctx)
+{
+    struct rig *r = ctx;
+    char from[KEY_CAP], to[KEY_CAP], object[4096];
+    uint64_t len = 0;
+
+    rig_key(0, KEY_SNAP, from);
+    rig_key(1, KEY_DATA, to);
+    r->memory->get(r->id, from, object, sizeof object, &len);
+    r->memory->set(r->id, to, object, len);
+}
+
+static void commit__that_lost_to_another_snapshot_says_so(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_save(r, "zero", 0);
+    rig_fault(r, (struct rig_fault){
+                     .op = "upload_commit", .then = plant_another, .ctx = r});
+    assert_status(save_noise(r, 27, NULL, &err), PERSIST_E_INTERNAL, &err);
+    assert_contains(err.message, "something other than Persist");
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+}
+
 /* --------------------------------------------------------------------- days
  */
 
@@ -629,6 +655,7 @@ int main(void)
         T(commit__failure_takes_the_claim_back),
         T(commit__not_durable_has_metadata),
         T(commit__under_someone_else_s_data_is_said),
+        T(commit__that_lost_to_another_snapshot_says_so),
         T(claim__is_renewed_each_day),
         T(claim__that_aged_is_not_committed),
         T(claim__renewal_must_work),

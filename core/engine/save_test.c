@@ -656,6 +656,11 @@ static void save_file__refuses_a_file_that_changes(void **state)
 /* ---------------------------------------------------------- skip unchanged
  */
 
+static void cancel_it(void *ctx)
+{
+    persist_op_cancel(ctx);
+}
+
 static struct persist_save_options skip_options(void)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
@@ -682,6 +687,51 @@ static void skip_unchanged__writes_nothing_for_equal_bytes(void **state)
     /* A stream whose size is not known before. */
     assert_ok(save_script(r, &script, NULL, &o, &err), &err);
     assert_int_equal(rig_objects(r), 1);
+}
+
+static void skip_unchanged__hashes_a_file_before_it_compresses(void **state)
+{
+    struct persist_save_options o = skip_options();
+    struct rig *r = *state;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(700000, 1);
+    int fd = temp_file(data, 700000);
+
+    assert_ok(persist_save_fd(r->store, "a", fd, &o, NULL, &err), &err);
+    lseek(fd, 0, SEEK_SET);
+    assert_ok(persist_save_fd(r->store, "a", fd, &o, &m, &err), &err);
+    assert_true(m->present & PERSIST_META_UNCHANGED);
+    persist_metadata_free(m);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 0); /* not consumed */
+    assert_int_equal(rig_objects(r), 1);
+    assert_int_equal(pwrite(fd, "!", 1, 699999), 1);
+    assert_ok(persist_save_fd(r->store, "a", fd, &o, NULL, &err), &err);
+    assert_int_equal(rig_objects(r), 2);
+    data[699999] = '!';
+    rig_expect(r, "a", data, 700000);
+    close(fd);
+    free(data);
+}
+
+static void skip_unchanged__stops_while_hashing(void **state)
+{
+    struct persist_save_options o = skip_options();
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    int fd = temp_file("12345", 5);
+
+    assert_ok(persist_save_fd(r->store, "a", fd, &o, NULL, &err), &err);
+    lseek(fd, 0, SEEK_SET);
+    assert_ok(persist_op_create(r->p, &o.op, &err), &err);
+    rig_fault(r, (struct rig_fault){.op = "read",
+                                    .phase = MEMORY_AFTER,
+                                    .then = cancel_it,
+                                    .ctx = o.op});
+    assert_status(persist_save_fd(r->store, "a", fd, &o, NULL, &err),
+                  PERSIST_E_CANCELLED, &err);
+    persist_op_destroy(o.op);
+    close(fd);
 }
 
 static void skip_unchanged__saves_what_differs(void **state)
@@ -825,6 +875,24 @@ static void save__needs_memory_and_says_how_much(void **state)
     rig_close(&r);
 }
 
+static void save__can_be_cancelled_while_it_waits_for_memory(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    pthread_t thread;
+
+    assert_ok(budget_try(r->p->budget, budget_limit(r->p->budget)), &err);
+    assert_ok(persist_op_create(r->p, &o.op, &err), &err);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, o.op), 0);
+    assert_status(SAVE(r, "x", &o, NULL, &err), PERSIST_E_CANCELLED, &err);
+    assert_contains(err.message, "memory");
+    pthread_join(thread, NULL);
+    persist_op_destroy(o.op);
+    budget_release(r->p->budget, budget_limit(r->p->budget));
+    rig_save(r, "x", 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -851,6 +919,8 @@ int main(void)
         T(save_file__reads_files),
         T(save_file__refuses_a_file_that_changes),
         T(skip_unchanged__writes_nothing_for_equal_bytes),
+        T(skip_unchanged__hashes_a_file_before_it_compresses),
+        T(skip_unchanged__stops_while_hashing),
         T(skip_unchanged__saves_what_differs),
         T(skip_unchanged__compares_with_the_latest_only),
         T(skip_unchanged__does_not_hide_conflicts),
@@ -859,6 +929,7 @@ int main(void)
         cmocka_unit_test(dry_run__does_not_probe_the_store),
         cmocka_unit_test(save__refuses_a_store_that_replaces),
         cmocka_unit_test(save__needs_memory_and_says_how_much),
+        T(save__can_be_cancelled_while_it_waits_for_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

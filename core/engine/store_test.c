@@ -270,6 +270,23 @@ static void builder__names_every_problem(void **state)
     persist_destroy(p);
 }
 
+static void builder__keeps_what_it_was_told_and_cannot_use(void **state)
+{
+    struct persist *p = configured(two, NULL, 0);
+    struct persist_store_builder *b = NULL;
+    struct persist_store *store = NULL;
+    struct persist_error err = {0};
+
+    (void)state;
+    assert_ok(persist_store_builder_create(p, "memory", &b, &err), &err);
+    persist_store_builder_set(b, "store", "fine");
+    persist_store_builder_set(b, "Not A Key!", "x");
+    assert_status(persist_store_builder_build(b, &store, &err),
+                  PERSIST_E_CONFIG, &err);
+    assert_contains(err.message, "Not A Key!");
+    persist_destroy(p);
+}
+
 static void builder__builds_alone(void **state)
 {
     static const char *const settings[] = {"actor=setting"};
@@ -338,6 +355,7 @@ int main(void)
         cmocka_unit_test(default_store__lies_where_data_belongs),
         cmocka_unit_test(default_store__gives_way_to_a_configured_one),
         cmocka_unit_test(builder__names_every_problem),
+        cmocka_unit_test(builder__keeps_what_it_was_told_and_cannot_use),
         cmocka_unit_test(builder__builds_alone),
         cmocka_unit_test(builder__refuses_bad_calls),
     };

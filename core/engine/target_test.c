@@ -296,6 +296,10 @@ static void exists__is_true_or_false(void **state)
             fail_msg("%s: %d", cases[i].address, exists);
         assert_int_equal(err.status, 0);
     }
+    uint64_t before = f->memory->count(f->id, "any");
+    int exists = 0;
+    assert_int_equal(persist_exists(f->store, "a", &exists, NULL), PERSIST_OK);
+    assert_int_equal(f->memory->count(f->id, "any") - before, 1);
 }
 
 static void target__knows_its_store(void **state)

@@ -119,9 +119,6 @@ static int parse_head(struct download *d, size_t n, struct persist_error *err)
                          "the header has %zu bytes, the seek table says "
                          "%" PRIu64,
                          d->header_len, d->map.header_len);
-    if (d->header_len > d->map.trailer_offset)
-        return error_set(err, PERSIST_E_CORRUPT,
-                         "the header reaches into the trailer");
     return PERSIST_OK;
 }
 

@@ -142,7 +142,7 @@ int window_hold(struct download *d, uint64_t offset, size_t n,
 static int stored_bytes(struct download *d, size_t n, const uint8_t **out,
                         struct persist_error *err)
 {
-    if (n > d->map.trailer_offset - d->stored_pos)
+    if (d->stored_pos + n > d->map.trailer_offset)
         return corrupt_frame(d, "reaches into the trailer", err);
     if (d->small) {
         *out = d->tail + d->stored_pos;
@@ -465,11 +465,6 @@ static int check_sums(struct download *d, struct persist_error *err)
                          "the frames end at byte %" PRIu64
                          ", and the trailer begins at %" PRIu64,
                          d->stored_pos, d->map.trailer_offset);
-    if (d->payload_pos != d->map.payload_len)
-        return error_set(err, PERSIST_E_CORRUPT,
-                         "the frames hold %" PRIu64
-                         " bytes, and the trailer says %" PRIu64,
-                         d->payload_pos, d->map.payload_len);
     if (d->crc != d->map.stored_crc32c)
         return error_set(err, PERSIST_E_CORRUPT,
                          "the stored bytes have CRC-32C %08" PRIx32

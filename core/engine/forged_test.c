@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots that are no damage but lies: every checksum is right, and what is
+ * said does not fit what is there.  Each is CORRUPT, in show where show can
+ * see it, and never gives a byte that was not promised.
+ */
+#include "engine/read_test_kit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "transfer/sha256.h"
+#include "util/crc32c.h"
+#include "util/le.h"
+
+#define FRAME ((size_t)FRAME_SIZE_MIN)
+#define N_FRAMES_MAX 4
+
+struct forgery {
+    const char *what;
+    uint32_t frame_size;         /* in the header */
+    size_t real[N_FRAMES_MAX];   /* payload lengths of the frames; 0 ends */
+    size_t claims[N_FRAMES_MAX]; /* what is said of them; may end earlier */
+    size_t header_junk;          /* bytes of a skippable frame behind it */
+    bool seen_by_show;
+};
+
+static const struct forgery forgeries[] = {
+    {"nothing", 1 << 16, {FRAME, FRAME, 5}, {FRAME, FRAME, 5}, 0, false},
+    {"frames of another size",
+     1 << 17,
+     {FRAME, FRAME, 5},
+     {FRAME, FRAME, 5},
+     0,
+     true},
+    {"frames longer than frame_size",
+     1 << 16,
+     {2 * FRAME, 5},
+     {2 * FRAME, 5},
+     0,
+     true},
+    {"a short frame in the middle",
+     1 << 16,
+     {FRAME / 2, FRAME},
+     {FRAME, FRAME / 2},
+     0,
+     false},
+    {"a last frame that holds less", 1 << 16, {FRAME, 5}, {FRAME, 6}, 0, false},
+    {"a last frame that holds more", 1 << 16, {FRAME, 6}, {FRAME, 5}, 0, false},
+    {"something behind the header", 1 << 16, {FRAME, 5}, {FRAME, 5}, 20, true},
+    {"a frame that nobody counts",
+     1 << 16,
+     {FRAME, FRAME, 5},
+     {FRAME, FRAME},
+     0,
+     false},
+};
+
+static void add_frames(const struct forgery *how, enum codec codec,
+                       const uint8_t *payload, struct snapshot_tail *tail,
+                       struct buf *out)
+{
+    struct frame_encoder *e =
+        frame_encoder_create(codec, codec_level_default(codec), 1 << 18);
+    size_t cap = frame_bound(codec, 1 << 18);
+    char *frame = malloc(cap);
+    struct persist_error err;
+
+    assert_non_null(e);
+    assert_non_null(frame);
+    for (size_t i = 0; i < N_FRAMES_MAX && how->real[i]; i++) {
+        size_t len = 0;
+        assert_ok(
+            frame_encode(e, payload, how->real[i], frame, cap, &len, &err),
+            &err);
+        payload += how->real[i];
+        buf_append(out, frame, len);
+        if (how->claims[i])
+            assert_ok(snapshot_tail_frame(tail, (uint32_t)len,
+                                          (uint32_t)how->claims[i],
+                                          crc32c(0, frame, len), &err),
+                      &err);
+    }
+    frame_encoder_destroy(e);
+    free(frame);
+}
+
+static void add_junk(struct buf *out, size_t len)
+{
+    static const char head[8] = "\x5f\x2a\x4d\x18\x0c\0\0";
+
+    if (len == 0)
+        return;
+    buf_append(out, head, 8);
+    buf_zero(out, len - 8);
+}
+
+/* A gzip object's footer, to where the trailer is said to begin. */
+static void point_footer(struct buf *object, uint64_t trailer)
+{
+    char *footer = object->data + object->len - 46;
+
+    le_put64(footer + 16, trailer);
+    le_put32(footer + 32, crc32c(0, footer + 16, 16));
+}
+
+static void forge(const struct forgery *how, enum codec codec, struct buf *out)
+{
+    struct persist_metadata m = {
+        .struct_size = sizeof(m),
+        .compression_level = codec_level_default(codec),
+        .frame_size = how->frame_size,
+        .snapshot_id = "018f3c1e-5a70-7c3d-9b1e-0123456789ab",
+        .agent_id = "a",
+        .session_id = "default",
+        .timestamp = FIXTURE_TIME,
+        .compression_algorithm = codec_name(codec),
+        .producer_name = "test",
+        .producer_version = "1",
+    };
+    uint8_t *payload = fixture_payload(5 * FRAME, 1);
+    struct sha256 *sha = sha256_create();
+    struct snapshot_tail tail;
+    struct persist_error err;
+    uint8_t digest[32];
+    char header[4096];
+    size_t len = 0;
+
+    buf_init(out, 16 << 20);
+    /* as large as any claim, so that the writer lets them pass */
+    snapshot_tail_init(&tail, codec,
+                       how->claims[0] > FRAME ? 1 << 17 : 1 << 16);
+    assert_ok(snapshot_header_encode(codec, &m, out, &err), &err);
+    add_junk(out, how->header_junk);
+    size_t header_len = out->len;
+    assert_true(header_len < sizeof(header));
+    memcpy(header, out->data, header_len);
+    add_frames(how, codec, payload, &tail, out);
+    for (size_t i = 0; i < N_FRAMES_MAX; i++)
+        len += how->claims[i] ? how->real[i] : 0;
+    size_t trailer = out->len;
+    assert_int_equal(sha256_update(sha, payload, len), 0);
+    assert_int_equal(sha256_final(sha, digest), 0);
+    assert_ok(
+        snapshot_tail_encode(&tail, header, header_len, digest, &m, out, &err),
+        &err);
+    if (codec == CODEC_GZIP)
+        point_footer(out, trailer);
+    snapshot_tail_finish(&tail);
+    sha256_destroy(sha);
+    free(payload);
+}
+
+static void check_forgery(struct fixture *f, const struct forgery *how,
+                          bool first_half)
+{
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    bool good = how == &forgeries[0];
+    void *got = NULL;
+    size_t len = 0;
+    int rc = persist_show(f->store, "a@0", &m, &err);
+
+    if (how->seen_by_show && rc != PERSIST_E_CORRUPT)
+        fail_msg("%s: show: %s", how->what, persist_status_name(rc));
+    persist_metadata_free(m);
+    o.flags = first_half ? PERSIST_RESTORE_RANGE : 0;
+    o.length = 100;
+    rc = persist_restore_buffer(f->store, "a@0", 0, &o, &got, &len, NULL, &err);
+    if (!first_half && rc != (good ? PERSIST_OK : PERSIST_E_CORRUPT))
+        fail_msg("%s: restore: %s", how->what, persist_status_name(rc));
+    if (rc == PERSIST_OK)
+        assert_int_equal(len, first_half ? 100 : 2 * FRAME + 5);
+    persist_free(got);
+    rc = persist_verify(f->store, "a@0", NULL, NULL, &err);
+    if (rc != (good ? PERSIST_OK : PERSIST_E_CORRUPT))
+        fail_msg("%s: verify: %s", how->what, persist_status_name(rc));
+}
+
+static void forgeries__are_corrupt(void **state)
+{
+    static const enum codec codecs[] = {CODEC_ZSTD, CODEC_GZIP};
+    struct fixture *f = *state;
+    char key[KEY_CAP];
+
+    fixture_key(NULL, NULL, 0, KEY_SNAP, key);
+    for (size_t c = 0; c < 2; c++) {
+        for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
+            const struct forgery *how = &forgeries[i];
+            struct buf object;
+            if (how->header_junk && codecs[c] == CODEC_GZIP)
+                continue; /* the header's length stands nowhere else */
+            forge(how, codecs[c], &object);
+            fixture_set(f, key, object.data, object.len);
+            check_forgery(f, how, false);
+            check_forgery(f, how, true);
+            buf_finish(&object);
+        }
+    }
+}
+
+/* A gzip object's footer points elsewhere, its own checksum being right. */
+static void footers__that_point_elsewhere_are_corrupt(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot_spec spec = {.codec = CODEC_GZIP};
+    uint8_t *payload = fixture_payload(3 * FRAME, 1);
+    struct buf object;
+    char key[KEY_CAP];
+
+    spec.payload = payload;
+    spec.len = 3 * FRAME;
+    fixture_encode(&spec, &object);
+    fixture_key(NULL, NULL, 0, KEY_SNAP, key);
+    uint64_t good = le_get64(object.data + object.len - 46 + 16);
+    for (uint64_t shift = 1; shift < 3000; shift += 7) {
+        uint64_t offset = good + (shift & 1 ? shift : (uint64_t)0 - shift);
+        struct persist_error err = {0};
+        void *got = NULL;
+        size_t len = 0;
+        point_footer(&object, offset);
+        fixture_set(f, key, object.data, object.len);
+        assert_status(persist_restore_buffer(f->store, "a", 0, NULL, &got, &len,
+                                             NULL, &err),
+                      PERSIST_E_CORRUPT, &err);
+    }
+    buf_finish(&object);
+    free(payload);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        TEST(forgeries__are_corrupt),
+        TEST(footers__that_point_elsewhere_are_corrupt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The save side's data path by itself: bytes, memory, part sizes, reuse.  What
+ * a store does with it is tested with the engine's saves.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/snapshot.h"
+#include "support/memory_backend.h"
+#include "transfer/upload.h"
+#include "util/buf.h"
+#include "util/crc32c.h"
+
+#define UUID "018f3c1e-5a70-7c3d-9b1e-0123456789ab"
+
+struct rig {
+    struct budget *budget;
+    struct cancel cancel;
+    struct persist_op op;
+    struct backend_store *store;
+    struct upload_pool *pool;
+    const struct memory_control *memory;
+};
+
+#define assert_ok(rc, err)                                                     \
+    do {                                                                       \
+        int assert_ok_rc = (rc);                                               \
+        if (assert_ok_rc)                                                      \
+            fail_msg("%d: %s", assert_ok_rc, (err)->message);                  \
+    } while (0)
+
+/* options: "key=value" of the store. */
+static void rig_open(struct rig *r, uint64_t limit, const char *const *options,
+                     size_t n)
+{
+    static const char *const dirs[] = {PERSIST_TEST_BINARY_DIR
+                                       "/tests/backends"};
+    struct config_sources sources = {.no_files = true,
+                                     .no_environment = true,
+                                     .settings = options,
+                                     .n_settings = n};
+    const struct plugin_dirs plugin_dirs = {dirs, 1};
+    struct option_values values = {0};
+    const struct plugin *plugin;
+    struct persist_error err = {0};
+    struct backend_env env = {&clock_system, NULL, NULL, NULL};
+    struct config *config = NULL;
+
+    memset(r, 0, sizeof *r);
+    r->budget = budget_create(limit);
+    r->pool = upload_pool_create();
+    assert_int_equal(cancel_init(&r->cancel, NULL, false), 0);
+    assert_int_equal(op_init(&r->op, &r->cancel), 0);
+    op_start(&r->op, &clock_system, 0);
+    env.budget = r->budget;
+    env.cancel = &r->cancel;
+    assert_ok(config_load(&sources, &config, &err), &err);
+    assert_ok(config_add_store(config, "s", "test", &err), &err);
+    assert_ok(
+        config_add_store_value(config, "s", "backend", "memory", "test", &err),
+        &err);
+    assert_ok(plugin_load(&plugin_dirs, "memory", &plugin, &err), &err);
+    assert_ok(option_values_resolve(plugin, config, "s", &values, &err), &err);
+    assert_ok(
+        backend_store_open(&env, plugin, "s", &values, false, &r->store, &err),
+        &err);
+    r->memory = plugin->descriptor.get_extension(MEMORY_CONTROL);
+    r->memory->reset("default");
+    config_destroy(config);
+}
+
+static void rig_close(struct rig *r)
+{
+    assert_int_equal(budget_used(r->budget), 0);
+    upload_pool_destroy(r->pool);
+    backend_store_close(r->store);
+    op_finish(&r->op);
+    cancel_finish(&r->cancel);
+    budget_destroy(r->budget);
+}
+
+static struct upload_what what(const struct rig *r, uint32_t frame_size)
+{
+    const struct upload_what w = {
+        .pool = r->pool,
+        .store = r->store,
+        .op = (struct persist_op *)&r->op,
+        .codec = CODEC_ZSTD,
+        .level = 3,
+        .frame_size = frame_size,
+        .header_max = 1024,
+    };
+
+    return w;
+}
+
+static struct persist_metadata describe(uint64_t index, uint32_t frame_size)
+{
+    const struct persist_metadata m = {
+        .struct_size = sizeof m,
+        .format_version = 2,
+        .compression_level = 3,
+        .snapshot_index = index,
+        .frame_size = frame_size,
+        .snapshot_id = UUID,
+        .agent_id = "a",
+        .session_id = "default",
+        .timestamp = "2026-11-23T04:19:24.642210Z",
+        .compression_algorithm = "zstd",
+        .content_type = "text/plain",
+        .producer_name = "persist",
+        .producer_version = "1",
+    };
+
+    return m;
+}
+
+static uint8_t *noise(size_t len)
+{
+    uint8_t *out = malloc(len + 1);
+    uint64_t x = 88172645463325252U;
+    size_t i;
+
+    assert_non_null(out);
+    for (i = 0; i < len; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        out[i] = (uint8_t)(x >> 24);
+    }
+    return out;
+}
+
+/* Reads an object the way a verifier does; its payload must be these bytes. */
+struct expected {
+    const uint8_t *at;
+    size_t left;
+};
+
+static int compare(void *ctx, const void *data, size_t len,
+                   struct persist_error *err)
+{
+    struct expected *e = ctx;
+
+    (void)err;
+    assert_true(len <= e->left);
+    assert_memory_equal(data, e->at, len);
+    e->at += len;
+    e->left -= len;
+    return 0;
+}
+
+static uint64_t check_object(const void *object, size_t len,
+                             const uint8_t *payload, size_t payload_len)
+{
+    struct expected e = {payload, payload_len};
+    struct snapshot_scan *scan = snapshot_scan_create(NULL, compare, &e);
+    struct persist_metadata *m = NULL;
+    struct persist_error err = {0};
+    uint64_t index;
+
+    assert_non_null(scan);
+    assert_ok(snapshot_scan_feed(scan, object, len, &err), &err);
+    assert_ok(snapshot_scan_end(scan, &m, &err), &err);
+    assert_int_equal(e.left, 0);
+    assert_int_equal(m->compressed_size, len);
+    index = m->snapshot_index;
+    persist_metadata_free(m);
+    snapshot_scan_destroy(scan);
+    return index;
+}
+
+/* -------------------------------------------------------------- whole objects
+ */
+
+static void object__may_get_another_header(void **state)
+{
+    uint8_t *payload = noise(200000);
+    struct upload_source source = {
+        .data = payload, .in_memory = true, .has_size = true, .size = 200000};
+    static const uint64_t indices[] = {7, PERSIST_INDEX_MAX, 0};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    bool whole = false;
+    struct rig r;
+    size_t i;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    w = what(&r, 65536);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    assert_ok(upload_fill(u, &whole, &err), &err);
+    assert_true(whole);
+    assert_int_equal(upload_payload_len(u), 200000);
+    for (i = 0; i < 3; i++) {
+        struct persist_metadata m = describe(indices[i], 65536);
+        const void *object;
+        size_t len;
+
+        assert_ok(upload_object(u, &m, &object, &len, &err), &err);
+        assert_int_equal(m.frame_count, 4);
+        assert_int_equal(check_object(object, len, payload, 200000),
+                         indices[i]);
+    }
+    upload_close(u);
+    free(payload);
+    rig_close(&r);
+}
+
+static void open__reserves_little_for_little(void **state)
+{
+    struct upload_source source = {
+        .data = "x", .in_memory = true, .has_size = true, .size = 1};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    uint64_t encoder = frame_encoder_memory(CODEC_ZSTD, 3, 4 << 20);
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    w = what(&r, 4 << 20);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    assert_true(budget_used(r.budget) < encoder + 8192);
+    upload_close(u);
+    upload_close(NULL);
+    rig_close(&r);
+}
+
+static void pool__gives_back_what_suits(void **state)
+{
+    static const int levels[] = {1, 2, 3, 4, 5, 3, 3};
+    struct persist_error err = {0};
+    struct upload *open[7] = {NULL};
+    struct upload_source source = {
+        .data = "x", .in_memory = true, .has_size = true, .size = 1};
+    struct rig r;
+    size_t i, round;
+
+    (void)state;
+    rig_open(&r, UINT64_C(1) << 30, NULL, 0);
+    for (round = 0; round < 3; round++) {
+        for (i = 0; i < 7; i++) {
+            struct upload_what w = what(&r, 65536);
+            struct persist_metadata m = describe(i, 65536);
+            const void *object;
+            bool whole;
+            size_t len;
+
+            w.level = levels[i];
+            m.compression_level = levels[i];
+            assert_ok(upload_open(&w, &source, &open[i], &err), &err);
+            assert_ok(upload_fill(open[i], &whole, &err), &err);
+            assert_ok(upload_object(open[i], &m, &object, &len, &err), &err);
+            check_object(object, len, (const uint8_t *)"x", 1);
+        }
+        for (i = 0; i < 7; i++)
+            upload_close(open[i]);
+    }
+    rig_close(&r);
+}
+
+/* -------------------------------------------------------------------- parts
+ */
+
+struct reader {
+    const uint8_t *data;
+    size_t len;
+    size_t given;
+};
+
+static int read_some(void *ctx, void *out, size_t cap, size_t *out_len,
+                     struct persist_error *err)
+{
+    struct reader *r = ctx;
+    size_t n = r->len - r->given < cap ? r->len - r->given : cap;
+
+    (void)err;
+    if (n)
+        memcpy(out, r->data + r->given, n);
+    r->given += n;
+    *out_len = n;
+    return 0;
+}
+
+static int count(void *ctx, struct persist_error *err)
+{
+    (void)err;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* Sends a payload through an upload; the object must be right. */
+static unsigned send(const char *const *options, size_t n, size_t len,
+                     bool known)
+{
+    const uint8_t *payload = noise(len);
+    struct reader reader = {payload, len, 0};
+    struct upload_source source = {.read = read_some,
+                                   .ctx = &reader,
+                                   .has_size = known,
+                                   .size = known ? len : 0};
+    struct persist_metadata m = describe(3, 65536);
+    struct persist_error err = {0};
+    struct backend_upload *to = NULL;
+    struct upload *u = NULL;
+    uint8_t *object = malloc(len + 100000);
+    unsigned n_parts = 0;
+    struct upload_what w;
+    uint64_t size, got = 0;
+    bool whole = true;
+    uint32_t crc;
+    struct rig r;
+
+    assert_non_null(object);
+    rig_open(&r, 64 << 20, options, n);
+    w = what(&r, 65536);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    assert_ok(upload_fill(u, &whole, &err), &err);
+    assert_false(whole);
+    assert_ok(backend_upload_begin(r.store, &r.op, "k", NULL, &to, &err), &err);
+    assert_ok(upload_send(u, &m, to, count, &n_parts, &size, &crc, &err), &err);
+    assert_ok(backend_upload_commit(to, &r.op, size, crc, NULL, &err), &err);
+    backend_upload_destroy(to);
+    assert_int_equal(r.memory->get("default", "k", object, len + 100000, &got),
+                     0);
+    assert_int_equal(got, size);
+    assert_int_equal(crc32c(0, object, size), crc);
+    assert_int_equal(check_object(object, size, payload, len), 3);
+    upload_close(u);
+    rig_close(&r);
+    free(object);
+    free((void *)(uintptr_t)payload);
+    return n_parts;
+}
+
+static void send__cuts_parts_as_the_store_wants(void **state)
+{
+    static const char *const tiny[] = {"put_max=4K", "part_max=4K"};
+    static const char *const aligned[] = {"put_max=64K", "part_max=70000",
+                                          "part_align=1000"};
+    static const char *const one[] = {"put_max=64K"};
+
+    (void)state;
+    /* A tail that is longer than a part, and a part smaller than a frame. */
+    assert_int_equal(send(tiny, 2, 300000, false), 74);
+    assert_int_equal(send(aligned, 3, 300000, true), 5);
+    assert_int_equal(send(one, 1, 300000, true), 1);
+    /* Several full parts of the smallest usual size. */
+    assert_int_equal(send(one, 1, 20 << 20, false), 3);
+}
+
+static int refuse(void *ctx, struct persist_error *err)
+{
+    struct persist_error own = {.status = PERSIST_E_CONFLICT};
+
+    (void)ctx;
+    *err = own;
+    return PERSIST_E_CONFLICT;
+}
+
+static void send__stops_when_told_between_parts(void **state)
+{
+    static const char *const tiny[] = {"put_max=4K", "part_max=4K"};
+    uint8_t *payload = noise(300000);
+    struct upload_source source = {
+        .data = payload, .in_memory = true, .has_size = true, .size = 300000};
+    struct persist_metadata m = describe(3, 65536);
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    uint64_t size;
+    bool whole;
+    uint32_t crc;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, tiny, 2);
+    w = what(&r, 65536);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    assert_ok(upload_fill(u, &whole, &err), &err);
+    assert_int_equal(upload_send(u, &m, NULL, refuse, NULL, &size, &crc, &err),
+                     PERSIST_E_CONFLICT);
+    assert_int_equal(size, 4096);
+    upload_close(u);
+    free(payload);
+    rig_close(&r);
+}
+
+/* The ceiling tells the part size: it is 100 of them. */
+static uint64_t part_size(uint64_t limit, const char *option, uint64_t estimate,
+                          uint64_t known)
+{
+    const char *const options[] = {"parts_max=100", option};
+    struct reader reader = {NULL, 0, 0};
+    struct upload_source source = {.read = read_some,
+                                   .ctx = &reader,
+                                   .has_size = known != 0,
+                                   .size = known};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    uint64_t ceiling;
+    struct rig r;
+
+    rig_open(&r, limit, options, option ? 2 : 1);
+    w = what(&r, 4 << 20);
+    w.size_estimate = estimate;
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    ceiling = upload_ceiling(u);
+    upload_close(u);
+    rig_close(&r);
+    assert_int_equal(ceiling % 100, 0);
+    return ceiling / 100;
+}
+
+#define MIB (UINT64_C(1) << 20)
+
+static void parts__have_the_size_that_fits(void **state)
+{
+    const uint64_t gib = 1024 * MIB;
+
+    (void)state;
+    /* clamp(memory / (2 * 4), 8 MiB, 64 MiB) */
+    assert_int_equal(part_size(256 * MIB, NULL, 0, 100 * MIB), 32 * MIB);
+    assert_int_equal(part_size(40 * MIB, NULL, 0, 100 * MIB), 8 * MIB);
+    assert_int_equal(part_size(4096 * MIB, NULL, 0, 100 * MIB), 64 * MIB);
+    assert_int_equal(part_size(256 * MIB, "parallel_max=1", 0, 100 * MIB),
+                     64 * MIB);
+    /* As large as the object needs, known or estimated; and of unknown size as
+     * large as memory lets it be. */
+    assert_true(part_size(256 * MIB, NULL, 0, 5 * gib) > 51 * MIB);
+    assert_true(part_size(256 * MIB, NULL, 5 * gib, 0) > 51 * MIB);
+    assert_int_equal(part_size(256 * MIB, NULL, 0, 0), 64 * MIB);
+    /* And never what the store does not take. */
+    assert_int_equal(part_size(256 * MIB, "part_max=5M", 0, 100 * MIB),
+                     5 * MIB);
+    assert_int_equal(part_size(256 * MIB, "part_min=40M", 0, 100 * MIB),
+                     40 * MIB);
+    assert_int_equal(part_size(256 * MIB, "part_align=33M", 0, 100 * MIB),
+                     33 * MIB);
+}
+
+static void open__says_how_much_memory_it_needs(void **state)
+{
+    struct upload_source source = {.read = read_some};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 10 << 20, NULL, 0);
+    w = what(&r, 4 << 20);
+    assert_int_equal(upload_open(&w, &source, &u, &err), PERSIST_E_MEMORY);
+    assert_non_null(strstr(err.message, "memory_limit is 10.0 MiB"));
+    assert_null(u);
+    /* Smaller frames need less. */
+    w.frame_size = 65536;
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    upload_close(u);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(object__may_get_another_header),
+        cmocka_unit_test(open__reserves_little_for_little),
+        cmocka_unit_test(pool__gives_back_what_suits),
+        cmocka_unit_test(send__cuts_parts_as_the_store_wants),
+        cmocka_unit_test(send__stops_when_told_between_parts),
+        cmocka_unit_test(parts__have_the_size_that_fits),
+        cmocka_unit_test(open__says_how_much_memory_it_needs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
