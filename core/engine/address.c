@@ -17,7 +17,7 @@
 #include "engine/key.h"
 #include "util/text.h"
 
-#define STORE_NAME_MAX 40 /* as the configuration's */
+#define STORE_NAME_MAX 32 /* as the configuration's */
 
 struct part { /* of an address text */
     const char *what;
@@ -120,8 +120,7 @@ static bool is_store_name(const char *name, size_t len)
         return false;
     for (size_t i = 0; i < len; i++) {
         char c = name[i];
-        if (!text_is_lower(c) && !text_is_digit(c) && c != '_' && c != '-' &&
-            c != '.' && !(c >= 'A' && c <= 'Z'))
+        if (!text_is_lower(c) && !text_is_digit(c) && c != '_' && c != '-')
             return false;
     }
     return true;
@@ -131,8 +130,7 @@ static int parse_store(const char *text, const struct part *part,
                        struct persist_address *out, struct persist_error *err)
 {
     if (!is_store_name(part->text, part->len)) {
-        int rc = refuse(err, text, part,
-                        "is not one (1 to 40 of A-Z a-z 0-9 _ . -)");
+        int rc = refuse(err, text, part, "is not one (1 to 32 of a-z 0-9 _ -)");
         error_hint(err, "a ':' within an agent's name is written %%3a");
         return rc;
     }
@@ -289,14 +287,12 @@ int persist_address_format(const struct persist_address *address, char *out,
         buf_printf(&text, "@%" PRIu64, address->index);
     if (address->present & PERSIST_ADDRESS_LATEST)
         buf_puts(&text, "@latest");
-    rc = PERSIST_E_INVALID;
-    if (cap == 0 || (buf_failed(&text) && text.data))
-        error_set(err, rc, "the address does not fit into %zu bytes", cap);
-    else if (buf_failed(&text))
+    if (!text.data)
         rc = error_memory(err);
+    else if (cap == 0 || buf_failed(&text))
+        rc = error_set(err, PERSIST_E_INVALID,
+                       "the address does not fit into %zu bytes", cap);
     else
-        rc = PERSIST_OK;
-    if (rc == PERSIST_OK)
         memcpy(out, text.data, text.len + 1);
     buf_finish(&text);
     return rc;

@@ -72,6 +72,8 @@ static void parse__says_what_is_wrong_where(void **state)
     } cases[] = {
         {":a", "the store's name is not one"},
         {"a b:c", "the store's name is not one"},
+        {"Main:c", "the store's name is not one"},
+        {"a.b:c", "the store's name is not one"},
         {"\xc3\x84:c", "the store's name is not one"},
         {"a%3ab:c", "the store's name is not one"},
         {"a:b:c", "the agent's name has a ':' in it, which is written %3a "
@@ -146,9 +148,9 @@ static void parse__limits_names_by_their_encoding(void **state)
     assert_non_null(strstr(err.message, "count three times"));
     text[85] = '\0';
     assert_int_equal(persist_address_parse(text, &a, &err), PERSIST_OK);
-    memset(text, 's', 41);
-    text[41] = ':';
-    text[42] = '\0';
+    memset(text, 's', 33);
+    text[33] = ':';
+    text[34] = '\0';
     assert_int_equal(persist_address_parse(text, &a, &err), PERSIST_E_INVALID);
     assert_int_equal(persist_address_parse(text + 1, &a, &err), PERSIST_OK);
 }

@@ -12,6 +12,7 @@
  * other.  LONG looks into each object, marks too, and says what it found in
  * metadata_status.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,7 @@ static int begin(struct persist_listing *l, const char *address,
                  struct persist_error *err)
 {
     struct persist_address *a = &l->target.address;
+    char name[KEY_NAME_CAP];
     int rc = PERSIST_OK;
 
     *a = (struct persist_address)PERSIST_ADDRESS_INIT;
@@ -245,10 +247,10 @@ static int begin(struct persist_listing *l, const char *address,
                                       SNAPSHOT_PAGE, &l->walk, err);
     }
     l->next = next_session;
-    rc = key_name_encode(a->agent, l->prefix, err);
+    rc = key_name_encode(a->agent, name, err);
     if (rc != PERSIST_OK)
         return rc;
-    strcat(l->prefix, "/");
+    snprintf(l->prefix, sizeof(l->prefix), "%s/", name);
     return open_folders(l, err);
 }
 

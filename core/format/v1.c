@@ -38,7 +38,9 @@ static bool refuse(struct scan *s, const char *why)
 /* The next byte; NUL, which is in no JSON, at the end. */
 static char peek(const struct scan *s)
 {
-    return s->pos < s->len ? s->data[s->pos] : '\0';
+    if (s->pos >= s->len)
+        return '\0';
+    return s->data[s->pos];
 }
 
 static void skip_space(struct scan *s)
