@@ -338,10 +338,30 @@ static void interrupt__completes_everything(void **state)
     assert_int_equal(taken, accepted);
 }
 
+/* A build without PERSIST_ASYNC: the symbols are there and say so. */
+static void queue__is_unsupported_without_threads(void **state)
+{
+    struct fixture f;
+    struct persist_queue *q = NULL;
+    struct persist_error err;
+
+    (void)state;
+    fixture_open(&f, 0, NULL);
+    assert_int_equal(persist_queue_create(f.p, &q, &err),
+                     PERSIST_E_UNSUPPORTED);
+    assert_null(q);
+    assert_int_equal(persist_show_async(f.store, "a", q, NULL, &err),
+                     PERSIST_E_MISUSE);
+    fixture_close(&f);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
+    const struct CMUnitTest without[] = {
+        cmocka_unit_test(queue__is_unsupported_without_threads),
+    };
     const struct CMUnitTest tests[] = {
         TEST(save__gives_each_user_one_completion),
         TEST(save__copies_its_options),
@@ -356,5 +376,11 @@ int main(void)
         TEST(interrupt__completes_everything),
     };
 
+#ifdef PERSIST_ASYNC
+    (void)without;
     return cmocka_run_group_tests(tests, NULL, NULL);
+#else
+    (void)tests;
+    return cmocka_run_group_tests(without, NULL, NULL);
+#endif
 }

@@ -152,8 +152,36 @@ static void thread__blocks_signals_and_knows_itself(void **state)
     assert_false(executor_is_own_thread());
 }
 
+/* A build without threads: the caller runs its tasks itself. */
+static void submit__is_refused_without_threads(void **state)
+{
+    struct executor *ex = executor_create("t", 4, 0);
+    struct task task;
+
+    (void)state;
+    task_init(&task, count);
+    assert_int_equal(executor_submit(ex, &task), PERSIST_E_UNSUPPORTED);
+    assert_int_equal(executor_limit(ex), 0);
+    assert_int_equal(executor_threads(ex), 0);
+    assert_false(executor_is_own_thread());
+    executor_destroy(ex);
+}
+
 int main(void)
 {
+#ifndef PERSIST_ASYNC
+    const struct CMUnitTest without[] = {
+        cmocka_unit_test(submit__is_refused_without_threads),
+    };
+    (void)submit__runs_every_task_once;
+    (void)submit__never_runs_more_than_the_limit;
+    (void)submit__grows_while_tasks_block;
+    (void)thread__leaves_when_idle;
+    (void)thread__blocks_signals_and_knows_itself;
+
+    return cmocka_run_group_tests(without, NULL, NULL);
+#else
+    (void)submit__is_refused_without_threads;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submit__runs_every_task_once),
         cmocka_unit_test(submit__never_runs_more_than_the_limit),
@@ -163,4 +191,5 @@ int main(void)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
+#endif
 }
