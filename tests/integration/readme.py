@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the README: its shell session must print what it shows, its C program
-must compile against the public header alone and do what it says."""
+"""Runs the README and docs/async.md: the shell session must print what it shows,
+the C programs must compile against the public headers alone and do what they
+say."""
 import os
 import re
 import subprocess
@@ -13,8 +14,8 @@ BUILD = os.environ["BUILD_DIR"]
 BACKENDS = os.environ["BACKENDS"]
 
 
-def blocks(language):
-    with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+def blocks(language, page="README.md"):
+    with open(os.path.join(SOURCE, page), encoding="utf-8") as f:
         return re.findall(rf"^```{language}\n(.*?)^```$", f.read(),
                           re.MULTILINE | re.DOTALL)
 
@@ -44,7 +45,7 @@ def session(text, home):
     return checked
 
 
-def program(text, home):
+def program(text, home, agent):
     source = os.path.join(home, "example.c")
     binary = os.path.join(home, "example")
     with open(source, "w", encoding="utf-8") as f:
@@ -57,7 +58,7 @@ def program(text, home):
                             capture_output=True, timeout=60, check=False)
     if result.returncode != 0 or result.stderr:
         sys.exit(f"README: the C program failed: {result.stderr}")
-    restored = subprocess.run(["persist", "restore", "writer"],
+    restored = subprocess.run(["persist", "restore", agent],
                               env=environment(home), capture_output=True,
                               text=True, timeout=60, check=True).stdout
     if restored != "{}":
@@ -65,15 +66,17 @@ def program(text, home):
 
 
 def main():
-    sessions, programs = blocks("sh"), blocks("c")
+    sessions, programs = blocks("sh"), [(x, "writer") for x in blocks("c")]
+    if os.environ["ASYNC"].upper() in ("ON", "TRUE", "1"):
+        programs += [(x, "loop") for x in blocks("c", "docs/async.md")]
     if not sessions or not programs:
         sys.exit("README has no shell session or no C program")
     if os.environ.get("SANITIZE"):
         programs = []  # an uninstrumented program cannot load the library
     with tempfile.TemporaryDirectory() as home:
         commands = sum(session(text, home) for text in sessions)
-        for text in programs:
-            program(text, home)
+        for text, agent in programs:
+            program(text, home, agent)
     print(f"README: {commands} commands and {len(programs)} programs run")
 
 
