@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/error.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "util/error.h"
 
@@ -122,6 +123,56 @@ static void fail__prints_what_the_service_said(void **state)
     assert_string_equal(c->err,
                         "persist: restore: throttled (HTTP 503, SlowDown, "
                         "request R1, 4 attempts in 1500 ms)\n");
+}
+
+static void fail__puts_what_the_service_said_into_json(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err = {.http_status = 503,
+                                .attempts = 4,
+                                .elapsed_ms = 1500,
+                                .provider_code = "SlowDown",
+                                .request_id = "R1",
+                                .message = "throttled"};
+    c->cli.json = true;
+
+    cli_fail(&c->cli, PERSIST_E_THROTTLED, &err);
+
+    collect(c);
+    assert_non_null(strstr(
+        c->out, "\"http_status\":503,\"provider_code\":\"SlowDown\","
+                "\"request_id\":\"R1\",\"attempts\":4,\"elapsed_ms\":1500,"
+                "\"exit_code\":8}"));
+}
+
+static void fail__calls_a_passed_deadline_a_timeout(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err;
+    error_set(&err, PERSIST_E_CANCELLED, "cancelled");
+
+    assert_int_equal(cli_fail(&c->cli, PERSIST_E_CANCELLED, &err), 130);
+    signals_deadline(1);
+    while (!signals_timed_out())
+        usleep(1000);
+    signals_deadline(0);
+    assert_int_equal(cli_fail(&c->cli, PERSIST_E_CANCELLED, &err), 8);
+
+    collect(c);
+    assert_non_null(strstr(c->err, "longer than --timeout"));
+}
+
+static void fail__keeps_the_colon_of_a_store(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err;
+    error_set(&err, PERSIST_E_NOT_FOUND, "no such store");
+    error_object(&err, "main:");
+
+    cli_fail(&c->cli, PERSIST_E_NOT_FOUND, &err);
+
+    collect(c);
+    assert_string_equal(c->err, "persist: restore: main: no such store\n");
 }
 
 static void fail__ends_json_with_an_error_object(void **state)
@@ -234,6 +285,12 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(
             fail__is_silent_where_the_reader_went_away, begin, end),
+        cmocka_unit_test_setup_teardown(
+            fail__puts_what_the_service_said_into_json, begin, end),
+        cmocka_unit_test_setup_teardown(fail__calls_a_passed_deadline_a_timeout,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(fail__keeps_the_colon_of_a_store, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(usage__shows_how_to_call_it, begin,
                                         end),
         cmocka_unit_test_setup_teardown(usage__works_without_a_verb, begin,
