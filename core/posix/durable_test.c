@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "posix/durable.h"
+#include "posix/io.h"
 #include "posix/io_fault.h"
 #include "posix/scratch.h"
 
@@ -452,6 +453,65 @@ static void begin__is_enoent_in_a_removed_directory(void **state)
     }
 }
 
+/* Denied is denied, unless the directory is gone: ext4 says EPERM to both. */
+static void begin__tells_denied_from_removed(void **state)
+{
+    struct fixture *f = *state;
+    struct durable_write w;
+
+    io_fault_set(IO_OPENAT, 1, 1, EPERM);
+    assert_int_equal(durable_begin(&w, f->fd, 0600, false), -EPERM);
+    io_fault_set(IO_OPENAT, 1, 1, EPERM);
+    io_fault_set(IO_FSTAT, 1, 1, EIO);
+    assert_int_equal(durable_begin(&w, f->fd, 0600, false), -EPERM);
+    durable_discard(&w);
+}
+
+static ssize_t half_random(void *out, size_t len, unsigned flags)
+{
+    (void)flags;
+    memset(out, 0, len);
+    return (ssize_t)len / 2;
+}
+
+/* Of another device: its inode number may be that of our file by chance. */
+static int stat_elsewhere(int dir_fd, const char *path, struct stat *out,
+                          int flags)
+{
+    int rc = posix_io_libc.fstatat(dir_fd, path, out, flags);
+
+    out->st_dev++;
+    return rc;
+}
+
+static int link_lost(int from_fd, const char *from, int to_fd, const char *to,
+                     int flags)
+{
+    (void)posix_io_libc.linkat(from_fd, from, to_fd, to, flags);
+    errno = EEXIST;
+    return -1;
+}
+
+static void publish__trusts_no_half_answer(void **state)
+{
+    const struct posix_io *usual = posix_io;
+    struct posix_io odd = *posix_io;
+    struct fixture *f = *state;
+    int replaced, linked;
+
+    odd.getrandom = half_random;
+    posix_io = &odd;
+    replaced = save(f, "a", "x", DURABLE_REPLACE);
+    odd = *usual;
+    odd.fstatat = stat_elsewhere;
+    odd.linkat = link_lost;
+    linked = save(f, "b", "x", DURABLE_IF_ABSENT);
+    posix_io = usual;
+
+    assert_int_equal(replaced, -EIO);
+    assert_int_equal(linked, -EEXIST);
+}
+
 /* ----------------------------------------------------------------- threads */
 
 static void *racer(void *arg)
@@ -540,6 +600,10 @@ static void remove_temp__touches_nothing_but_regular_files(void **state)
     assert_int_equal(scratch_count(f->path), 4);
 
     scratch_write(f->path, ".persist-tmp.x", "x");
+    io_fault_set(IO_OPENAT, 1, 2, EACCES);
+    assert_int_equal(durable_remove_temp(f->fd, ".persist-tmp.x"), -EACCES);
+    io_fault_set(IO_OPENAT, 1, 1, ENXIO); /* a socket */
+    assert_int_equal(durable_remove_temp(f->fd, ".persist-tmp.x"), -EINVAL);
     io_fault_set(IO_OPENAT, 1, 1, EROFS);
     io_fault_set(IO_FLOCK, 1, 1, ENOLCK);
     assert_int_equal(durable_remove_temp(f->fd, ".persist-tmp.x"), -ENOLCK);
@@ -647,6 +711,8 @@ int main(void)
         T(link__takes_no_foreign_file_for_its_own),
         T(publish__replaces_from_an_unnamed_file_too),
         T(begin__is_enoent_in_a_removed_directory),
+        T(begin__tells_denied_from_removed),
+        T(publish__trusts_no_half_answer),
         T(publish__has_one_winner_among_threads),
         T(unlink__removes_and_syncs_also_what_is_gone),
         T(remove_temp__takes_only_dead_temporaries),

@@ -60,15 +60,15 @@ static int add(struct folder *f, const struct local_store *s, const char *name,
     return 0;
 }
 
-/* False for what is neither a regular file nor a folder, or is gone. */
-static bool kind_of(int dir_fd, const struct dirent *e, enum folder_kind *out)
+bool folder_kind_of(int dir_fd, const char *name, unsigned char type,
+                    enum folder_kind *out)
 {
     struct stat st;
-    mode_t mode = e->d_type == DT_REG ? S_IFREG : S_IFDIR;
+    mode_t mode = type == DT_REG ? S_IFREG : S_IFDIR;
 
-    if (e->d_type != DT_REG && e->d_type != DT_DIR) {
-        if (e->d_type != DT_UNKNOWN ||
-            posix_io->fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (type != DT_REG && type != DT_DIR) {
+        if (type != DT_UNKNOWN ||
+            posix_io->fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             return false;
         mode = st.st_mode & S_IFMT;
     }
@@ -103,7 +103,8 @@ static int read_entries(struct folder *f, struct local_store *s,
 
         if (++n % CHECK_EVERY == 0 && status_check(s, call, &ignored) != 0)
             rc = -ECANCELED;
-        else if (kind_of(dirfd(dir), e, &kind) && filter(ctx, e->d_name, kind))
+        else if (folder_kind_of(dirfd(dir), e->d_name, e->d_type, &kind) &&
+                 filter(ctx, e->d_name, kind))
             rc = add(f, s, e->d_name, kind);
     }
     if (rc == 0 && errno != 0)

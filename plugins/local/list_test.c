@@ -5,6 +5,7 @@
  */
 #include "testkit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -252,6 +253,62 @@ static void list__stops_when_cancelled(void **state)
     kit_list_finish(&l);
 }
 
+static void kind__is_looked_up_where_the_directory_does_not_tell(void **state)
+{
+    struct kit *k = *state;
+    int fd = scratch_open_dir(k->root);
+    enum folder_kind kind;
+
+    scratch_write(k->root, "file", "x");
+    assert_int_equal(mkdirat(fd, "dir", 0700), 0);
+    assert_int_equal(symlinkat("file", fd, "link"), 0);
+    assert_int_equal(mkfifoat(fd, "fifo", 0600), 0);
+    assert_true(folder_kind_of(fd, "file", DT_UNKNOWN, &kind));
+    assert_int_equal(kind, FOLDER_FILE);
+    assert_true(folder_kind_of(fd, "dir", DT_UNKNOWN, &kind));
+    assert_int_equal(kind, FOLDER_DIR);
+    assert_false(folder_kind_of(fd, "link", DT_UNKNOWN, &kind));
+    assert_false(folder_kind_of(fd, "fifo", DT_UNKNOWN, &kind));
+    assert_false(folder_kind_of(fd, "none", DT_UNKNOWN, &kind));
+    assert_false(folder_kind_of(fd, "file", DT_LNK, &kind));
+    close(fd);
+}
+
+static int32_t move_away(void *ctx, const struct persist_backend_entry *entry)
+{
+    struct kit *k = ctx;
+
+    (void)entry;
+    k->host_call++; /* counts */
+    (void)rename(scratch_join(k->root, "d"), scratch_join(k->base, "moved"));
+    return 0;
+}
+
+/* The folders it has closed on the way down are not there on the way up. */
+static void list__survives_that_its_way_back_is_gone(void **state)
+{
+    struct kit *k = *state;
+    struct persist_backend_list_args args = {.struct_size = sizeof(args),
+                                             .limit = 100,
+                                             .prefix = "",
+                                             .start_after = "",
+                                             .delimiter = "",
+                                             .emit = move_away,
+                                             .emit_ctx = k};
+    struct persist_backend_list_result result = {.struct_size = sizeof(result)};
+    char key[400] = "d";
+
+    for (int i = 0; i < 50; i++)
+        (void)snprintf(key + strlen(key), 8, "/d");
+    (void)snprintf(key + strlen(key), 8, "/a");
+    assert_int_equal(kit_put(k, key, "x", IF_ABSENT), OK);
+    assert_int_equal(kit_put(k, "d/d/z", "x", IF_ABSENT), OK);
+    assert_int_equal(kit_put(k, "z", "x", IF_ABSENT), OK);
+    assert_int_equal(
+        k->ops->list(k->store, &k->call, &args, &result, &k->error), OK);
+    assert_int_equal(k->host_call, 2); /* the deepest, and z of the root */
+}
+
 static void list__goes_deeper_than_it_keeps_open(void **state)
 {
     struct kit *k = *state;
@@ -436,6 +493,8 @@ int main(void)
         T(list__refuses_nonsense),
         T(list__ends_when_told),
         T2(list__stops_when_cancelled),
+        T(kind__is_looked_up_where_the_directory_does_not_tell),
+        T(list__survives_that_its_way_back_is_gone),
         T(list__goes_deeper_than_it_keeps_open),
         T(list__passes_over_what_vanishes),
         T(list__reports_what_it_cannot_read),

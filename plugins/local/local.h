@@ -208,6 +208,10 @@ int folder_read(struct folder *f, struct local_store *s,
                 const struct persist_backend_call *call, int dir_fd,
                 folder_filter_fn filter, void *ctx);
 void folder_finish(struct folder *f, struct local_store *s);
+/* What an entry of readdir's type is, looked up where the file system does not
+ * say. False: neither a regular file nor a folder, or gone. */
+bool folder_kind_of(int dir_fd, const char *name, unsigned char type,
+                    enum folder_kind *out);
 
 /* ---------------------------------------------------------------- walk.c */
 

@@ -34,6 +34,19 @@ static void entry__describes_a_loadable_backend(void **state)
     d->ops->close(NULL);
 }
 
+static void limits__say_what_the_ops_take(void **state)
+{
+    struct kit *k = *state;
+    struct persist_backend_limits l = {.struct_size = sizeof(l)};
+
+    assert_int_equal(k->ops->limits(k->store, &l), OK);
+    assert_int_equal(l.flags, PERSIST_BACKEND_ORDERED_LISTING);
+    assert_int_equal(l.key_max, LOCAL_KEY_MAX);
+    assert_int_equal(l.put_max, WRITEBACK_MAX);
+    assert_true(l.part_min <= l.part_max);
+    assert_in_range(l.parallel_max, 2, 64);
+}
+
 static void open__checks_what_the_host_cannot_know(void **state)
 {
     static const char *const bad[] = {
@@ -398,6 +411,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, kit_setup, kit_teardown)
     const struct CMUnitTest tests[] = {
         T(entry__describes_a_loadable_backend),
+        T(limits__say_what_the_ops_take),
         T(open__checks_what_the_host_cannot_know),
         T(open__touches_nothing),
         T(root__missing_is_an_error_that_names_the_unmounted_disk),

@@ -99,6 +99,22 @@ static void put__follows_the_path_not_the_old_folder(void **state)
     free(moved);
 }
 
+/* The same path, and perhaps the same inode number, but a name that nobody has
+ * synced yet. */
+static void put__syncs_a_folder_that_another_process_made_anew(void **state)
+{
+    struct kit *k = *state;
+    unsigned syncs;
+
+    assert_int_equal(kit_put(k, "a/b/1", "x", IF_ABSENT), OK);
+    assert_int_equal(kit_delete(k, "a/b/1", NULL), OK);
+    assert_int_equal(rmdir(scratch_join(k->root, "a/b")), 0);
+    assert_int_equal(mkdir(scratch_join(k->root, "a/b"), 0700), 0);
+    syncs = io_fault_calls(IO_FSYNC);
+    assert_int_equal(kit_put(k, "a/b/1", "x", IF_ABSENT), OK);
+    assert_int_equal(io_fault_calls(IO_FSYNC) - syncs, 1 + 2);
+}
+
 struct vanish {
     struct kit *k;
     int times;
@@ -553,6 +569,7 @@ int main(void)
         T(put__syncs_each_new_folder_once),
         T(put__forgets_old_folders_and_stays_right),
         T(put__follows_the_path_not_the_old_folder),
+        T(put__syncs_a_folder_that_another_process_made_anew),
         T(put__walks_again_when_its_folder_vanishes),
         T(put__refuses_hostile_keys),
         T(put__refuses_wrong_bytes_and_too_many),

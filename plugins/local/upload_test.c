@@ -128,6 +128,52 @@ static void commit__refuses_what_is_not_proven(void **state)
     }
 }
 
+/* Numbers ascend: one number that was sent for two places is no proof. */
+static void commit__refuses_a_number_used_twice(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload u;
+
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part_at(k, &u, 1, 0, "123", 3), OK);
+    memcpy(u.proofs[1], u.proofs[0], sizeof(u.proofs[0]));
+    u.receipts[1] = u.receipts[0];
+    u.receipts[1].receipt = u.proofs[1];
+    assert_int_equal(kit_part_at(k, &u, 1, 3, "456", 3), OK);
+    {
+        struct persist_backend_receipt first = u.receipts[1];
+
+        u.receipts[1] = u.receipts[0];
+        u.receipts[0] = first;
+    }
+    u.n = 2;
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_abort(k, "a", u.id), OK);
+}
+
+/* Ids and receipts count from 1 in every opened store. */
+static void commit__refuses_what_another_store_received(void **state)
+{
+    struct kit *k = *state;
+    struct kit_upload own, other;
+    void *own_store = k->store, *other_store;
+
+    assert_int_equal(kit_open(k, NULL, &other_store), OK);
+    assert_int_equal(kit_begin(k, &own, "a", IF_ABSENT, 0), OK);
+    k->store = other_store;
+    assert_int_equal(kit_begin(k, &other, "a", IF_ABSENT, 0), OK);
+    assert_int_equal(kit_part(k, &other, "123", 3), OK);
+    assert_int_equal(kit_part(k, &own, "123", 3), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_abort(k, "a", own.id), OK); /* and does nothing */
+    k->store = own_store;
+    own.receipts[0] = other.receipts[0];
+    own.n = 1;
+    assert_int_equal(kit_commit(k, &own, IF_ABSENT), PERSIST_BACKEND_INVALID);
+    assert_int_equal(kit_part_at(k, &own, 1, 0, "123", 3), OK);
+    assert_int_equal(kit_commit(k, &own, IF_ABSENT), OK);
+    k->ops->close(other_store);
+}
+
 static void commit__checks_size_and_checksum_of_the_whole(void **state)
 {
     static const char text[] = "the parts make this, and nothing else";
@@ -467,6 +513,62 @@ static void part__writes_in_parallel_within_the_window(void **state)
     free(back);
 }
 
+#define CROWD 24
+
+struct crowd {
+    struct writeback writeback;
+    struct durable_write w;
+    uint8_t *data;
+    atomic_uint next;
+};
+
+static void *write_slice(void *arg)
+{
+    struct crowd *c = arg;
+    uint64_t i = atomic_fetch_add(&c->next, 1);
+
+    return (void *)(intptr_t)writeback_write(&c->writeback, &c->w, c->data,
+                                             LOCAL_SLICE, i * LOCAL_SLICE);
+}
+
+static void look(void *ctx)
+{
+    struct crowd *c = ctx;
+
+    pthread_mutex_lock(&c->writeback.lock);
+    assert_true(c->writeback.dirty <= WRITEBACK_MAX);
+    pthread_mutex_unlock(&c->writeback.lock);
+    (void)usleep(20000);
+}
+
+/* More writers at once than the window holds: they wait for each other. */
+static void writeback__never_admits_more_than_the_window(void **state)
+{
+    struct kit *k = *state;
+    struct crowd c = {.data = calloc(1, LOCAL_SLICE)};
+    pthread_t threads[CROWD];
+    int fd = scratch_open_dir(k->root);
+
+    assert_int_equal(writeback_init(&c.writeback), 0);
+    assert_int_equal(durable_begin(&c.w, fd, 0600, false), 0);
+    io_fault_before(IO_PWRITE, look, &c);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_slice, &c), 0);
+    for (int i = 0; i < CROWD; i++) {
+        void *rc;
+
+        assert_int_equal(pthread_join(threads[i], &rc), 0);
+        assert_int_equal((intptr_t)rc, 0);
+    }
+    assert_true(c.writeback.dirty <= WRITEBACK_MAX);
+    assert_true(c.writeback.n <= WRITEBACK_MAX / LOCAL_SLICE);
+    io_fault_before(IO_PWRITE, NULL, NULL);
+    durable_discard(&c.w);
+    writeback_finish(&c.writeback);
+    close(fd);
+    free(c.data);
+}
+
 static void part__stops_between_slices(void **state)
 {
     struct kit *k = *state;
@@ -539,6 +641,8 @@ int main(void)
         T(commit__takes_an_empty_object),
         T(commit__decides_whatever_begin_was_told),
         T(commit__refuses_what_is_not_proven),
+        T(commit__refuses_a_number_used_twice),
+        T(commit__refuses_what_another_store_received),
         T(commit__checks_size_and_checksum_of_the_whole),
         T(crc_combine__equals_the_checksum_of_the_whole),
         T(part__refuses_bad_ids_keys_places_and_bytes),
@@ -551,6 +655,7 @@ int main(void)
         T(commit__finds_the_folder_of_today),
         T(begin__reserves_and_reports_a_full_disk_early),
         T(part__writes_in_parallel_within_the_window),
+        T(writeback__never_admits_more_than_the_window),
         T(part__stops_between_slices),
         T(part__may_be_small_and_many),
         T(abort__beside_a_running_part_is_safe),
