@@ -47,6 +47,7 @@ enum save_state {
     S_LIST = 1,
     S_PUT,
     S_READ_SNAP, /* is what lies there ours? */
+    S_BLOCK,     /* nothing does: nothing of ours may come any more */
     S_UPLOAD,
     S_COMMIT,
     S_READ_DATA,
@@ -115,6 +116,7 @@ void owner_save_abort(struct owner_save *m)
         break;
     case S_PUT:
     case S_READ_SNAP:
+    case S_BLOCK:
         /* A claim that may have been put is no snapshot. */
         save_done(m,
                   m->maybe && !m->is_long ? OWNER_UNRESOLVED : OWNER_ABORTED);
@@ -166,7 +168,7 @@ static void save_look_at_clock(struct owner_save *m, uint64_t now_ns)
     bool stale = has(m->rules, OWNER_RULE_FRESH) &&
                  passed(now_ns, m->known_ns, OWNER_KNOWLEDGE_NS);
 
-    if (m->state == S_PUT && stale) {
+    if ((m->state == S_PUT || m->state == S_BLOCK) && stale) {
         if (m->maybe)
             save_done(m, OWNER_UNRESOLVED);
         else
@@ -182,13 +184,10 @@ bool owner_save_next(struct owner_save *m, uint64_t now_ns,
                      struct owner_request *out)
 {
     static const enum owner_verb verbs[] = {
-        [S_LIST] = OWNER_LIST,
-        [S_PUT] = OWNER_PUT_SNAPSHOT,
-        [S_READ_SNAP] = OWNER_READ_SNAP,
-        [S_UPLOAD] = OWNER_SEND_DATA,
-        [S_COMMIT] = OWNER_COMMIT_DATA,
-        [S_READ_DATA] = OWNER_READ_DATA,
-        [S_TOMBSTONE] = OWNER_PUT_TOMBSTONE,
+        [S_LIST] = OWNER_LIST,           [S_PUT] = OWNER_PUT_SNAPSHOT,
+        [S_READ_SNAP] = OWNER_READ_SNAP, [S_BLOCK] = OWNER_PUT_BLOCK,
+        [S_UPLOAD] = OWNER_SEND_DATA,    [S_COMMIT] = OWNER_COMMIT_DATA,
+        [S_READ_DATA] = OWNER_READ_DATA, [S_TOMBSTONE] = OWNER_PUT_TOMBSTONE,
     };
     bool renew = false;
 
@@ -248,7 +247,7 @@ static void feed_list(struct owner_save *m, const struct owner_answer *a)
 /* claimed_ns: no later than the claim was written. */
 static void owned(struct owner_save *m, uint64_t claimed_ns, bool durable)
 {
-    m->maybe = false;
+    m->maybe = m->doubt = m->failed = false;
     if (!m->is_long) {
         save_done(m, durable ? OWNER_SAVED : OWNER_SAVED_NOT_DURABLE);
         return;
@@ -311,26 +310,45 @@ static void feed_put(struct owner_save *m, const struct owner_answer *a)
     }
 }
 
+/* It cannot be found out: what the store said last counts, unless it said that
+ * it does not know. */
+static void give_in(struct owner_save *m)
+{
+    save_done(m, m->failed && !m->doubt ? OWNER_REFUSED : OWNER_UNRESOLVED);
+}
+
 static void feed_read_snap(struct owner_save *m, const struct owner_answer *a)
 {
-    bool read = a->reply == OWNER_OK;
-
-    if (read && a->found == OWNER_OURS) {
+    if (a->reply != OWNER_OK) {
+        give_in(m);
+    } else if (a->found == OWNER_OURS) {
         owned(m, m->known_ns, true); /* one of the puts since then */
-    } else if (read && a->found == OWNER_OTHERS) {
+    } else if (a->found == OWNER_OTHERS) {
         /* Nothing of ours can come there any more. */
         if (m->failed)
             save_done(m, OWNER_REFUSED);
         else
             beaten(m);
-    } else if (m->failed) {
-        save_done(m, m->doubt ? OWNER_UNRESOLVED : OWNER_REFUSED);
-    } else if (read && m->repeats) {
-        /* It was there and is gone: the same put again tells. */
-        m->repeats--;
-        m->state = S_PUT;
+    } else if ((m->failed && !m->doubt) || !has(m->rules, OWNER_RULE_BLOCK)) {
+        save_done(m, OWNER_REFUSED);
     } else {
-        save_done(m, OWNER_UNRESOLVED);
+        m->failed = true;
+        m->state = S_BLOCK;
+    }
+}
+
+/* The block does not carry our id: what does is the save. */
+static void feed_block(struct owner_save *m, const struct owner_answer *a)
+{
+    bool look = a->reply == OWNER_EXISTS || a->reply == OWNER_UNCERTAIN;
+
+    if (a->reply == OWNER_OK || a->reply == OWNER_NOT_DURABLE) {
+        save_done(m, OWNER_REFUSED);
+    } else if (look && m->repeats) {
+        m->repeats--;
+        m->state = S_READ_SNAP;
+    } else {
+        give_in(m);
     }
 }
 
@@ -377,24 +395,29 @@ static void feed_commit(struct owner_save *m, const struct owner_answer *a)
 static void feed_read_data(struct owner_save *m, const struct owner_answer *a)
 {
     bool read = a->reply == OWNER_OK;
+    bool nothing = read && a->found == OWNER_NOTHING;
 
     if (read && a->found == OWNER_OURS)
         save_done(m, OWNER_SAVED);
     else if (read && a->found == OWNER_OTHERS)
         save_done(m, OWNER_LOST);
-    else if (m->failed && !m->doubt)
+    else if (nothing ? m->failed || m->doubt : m->failed && !m->doubt)
         give_up(m, OWNER_REFUSED); /* a tombstone wins, should it still come */
     else
         save_done(m, OWNER_UNRESOLVED);
 }
 
+/* Best effort where nothing can come any more: a claim that stays is
+ * cleanup's.  Where a commit may, only the tombstone makes it certain. */
 static void feed_tombstone(struct owner_save *m, const struct owner_answer *a)
 {
-    /* Best effort: a claim that stays is cleanup's. */
+    bool there = a->reply == OWNER_OK || a->reply == OWNER_NOT_DURABLE;
+
     if (a->reply == OWNER_UNCERTAIN && m->repeats)
         m->repeats--;
     else
-        save_done(m, (enum owner_result)m->then);
+        save_done(m, m->doubt && !there ? OWNER_UNRESOLVED
+                                        : (enum owner_result)m->then);
 }
 
 void owner_save_feed(struct owner_save *m, const struct owner_answer *a)
@@ -409,6 +432,7 @@ void owner_save_feed(struct owner_save *m, const struct owner_answer *a)
         [OWNER_COMMIT_DATA] = feed_commit,
         [OWNER_READ_DATA] = feed_read_data,
         [OWNER_PUT_TOMBSTONE] = feed_tombstone,
+        [OWNER_PUT_BLOCK] = feed_block,
     };
 
     if (m->asked < sizeof feeds / sizeof feeds[0] && feeds[m->asked])

@@ -18,7 +18,9 @@
  * A saver:
  *
  *   LIST --> PUT .snap if absent --exists--> LIST      (someone was faster)
- *             |      \--uncertain--> PUT, the same again, or READ: ours?
+ *             |      \--uncertain--> PUT, the same again; or READ: ours?
+ *             |                       nothing there --> BLOCK the key, so that
+ *             |                       what may be under way comes too late
  *             | ok
  *             +--small--> saved
  *             +--long---> UPLOAD (claim renewed each day) --> COMMIT .data
@@ -62,7 +64,8 @@ enum owner_rule {
     OWNER_RULE_CLAIM = 32,         /* a long save claims its index first */
     OWNER_RULE_FRESH = 64,         /* no put on knowledge of yesterday */
     OWNER_RULE_COMMIT_LIMIT = 128, /* no commit under an aged claim */
-    OWNER_RULES_ALL = 255
+    OWNER_RULE_BLOCK = 256,        /* an unresolved put is made impossible */
+    OWNER_RULES_ALL = 511
 };
 
 enum owner_verb {
@@ -75,6 +78,7 @@ enum owner_verb {
     OWNER_COMMIT_DATA,   /* .data of index, if absent */
     OWNER_READ_DATA,     /* whose is what lies at .data of index */
     OWNER_PUT_TOMBSTONE, /* over .snap of index */
+    OWNER_PUT_BLOCK,     /* .snap of index, if absent, a tombstone of ours */
     OWNER_LOOK,          /* what lies at index */
     OWNER_DELETE_DATA,
     OWNER_DELETE_SNAP
@@ -119,8 +123,8 @@ struct owner_answer {
     enum owner_reply reply;
     enum owner_found found; /* READ_*, LOOK with OWNER_OK */
     bool maybe;             /* an attempt of it may have been applied: look */
-    bool doubt;    /* FAILED, maybe: finding nothing there does not settle it */
-    bool has_data; /* LOOK */
+    bool doubt;             /* FAILED, maybe: and may still be */
+    bool has_data;          /* LOOK */
     struct owner_view view; /* LIST with OWNER_OK */
 };
 

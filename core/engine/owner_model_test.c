@@ -57,6 +57,9 @@ struct actor {
     uint8_t id;     /* a saver's snapshot; a deleter's target, once it looked */
     uint8_t lost;   /* replies that may still be lost */
     uint8_t faults; /* definite failures that may still come */
+    uint8_t flights; /* requests that may still be under way past their reply */
+    uint8_t ghost;   /* one is: the verb; its index */
+    uint8_t ghost_index;
     uint8_t may_abort;
     uint8_t busy; /* deleter, cleaner: has chosen an index */
     uint8_t result;
@@ -384,33 +387,57 @@ static struct owner_view look_at_session(const struct world *w,
     return view;
 }
 
+static void apply(struct world *w, uint8_t id, enum owner_verb verb,
+                  uint64_t index)
+{
+    switch (verb) {
+    case OWNER_PUT_SNAPSHOT:
+        set_snap(w, index, SNAPSHOT, id);
+        break;
+    case OWNER_PUT_CLAIM:
+    case OWNER_RENEW_CLAIM:
+        set_snap(w, index, CLAIM, id);
+        break;
+    case OWNER_PUT_TOMBSTONE:
+        set_snap(w, index, TOMBSTONE, id);
+        break;
+    case OWNER_PUT_BLOCK:
+        set_snap(w, index, TOMBSTONE, NOBODY);
+        break;
+    case OWNER_COMMIT_DATA:
+        set_data(w, index, SNAPSHOT, id);
+        break;
+    default:
+        break;
+    }
+}
+
+enum sort { USUAL, LOST, FAULT, FLIGHT }; /* which budget an outcome is from */
+
 /* One outcome of the request a saver has asked for: from here, as if `reply`
  * came; with the effect done or not. */
 static void save_outcome(struct search *s, const struct world *from, int who,
-                         const struct owner_request *r, enum owner_reply reply,
-                         bool applied, const char *what)
+                         const struct owner_request *r, struct owner_answer a,
+                         enum sort sort, bool applied, const char *what)
 {
-    struct owner_answer answer = {.reply = reply};
     struct world w = *from;
-    struct actor *a = &w.actors[who];
+    struct actor *actor = &w.actors[who];
 
-    if (applied && r->verb == OWNER_PUT_SNAPSHOT)
-        set_snap(&w, r->index, SNAPSHOT, a->id);
-    if (applied && (r->verb == OWNER_PUT_CLAIM || r->verb == OWNER_RENEW_CLAIM))
-        set_snap(&w, r->index, CLAIM, a->id);
-    if (applied && r->verb == OWNER_PUT_TOMBSTONE)
-        set_snap(&w, r->index, TOMBSTONE, a->id);
-    if (applied && r->verb == OWNER_COMMIT_DATA)
-        set_data(&w, r->index, SNAPSHOT, a->id);
-    if (reply == OWNER_UNCERTAIN)
-        a->lost--;
-    if (reply == OWNER_FAILED)
-        a->faults--;
-    answer.maybe = reply == OWNER_FAILED && strstr(what, "maybe");
+    if (applied)
+        apply(&w, actor->id, r->verb, r->index);
+    if (sort == LOST)
+        actor->lost--;
+    if (sort == FAULT)
+        actor->faults--;
+    if (sort == FLIGHT) {
+        actor->flights--;
+        actor->ghost = (uint8_t)r->verb;
+        actor->ghost_index = (uint8_t)r->index;
+    }
     if (r->verb == OWNER_LIST)
-        answer.view = look_at_session(&w, &a->m.save);
-    owner_save_feed(&a->m.save, &answer);
-    finish_save(&w, a);
+        a.view = look_at_session(&w, &actor->m.save);
+    owner_save_feed(&actor->m.save, &a);
+    finish_save(&w, actor);
     reach(s, &w, who, what);
 }
 
@@ -443,30 +470,44 @@ static void save_upload(struct search *s, const struct world *from, int who)
     reach(s, &w, who, "aborts");
 }
 
+/* Everything that may become of a write. */
 static void save_write(struct search *s, const struct world *w, int who,
                        const struct owner_request *r, bool taken,
                        const char *what)
 {
+    const struct owner_answer ok = {.reply = OWNER_OK};
+    const struct owner_answer exists = {.reply = OWNER_EXISTS};
+    const struct owner_answer lost = {.reply = OWNER_UNCERTAIN};
+    const struct owner_answer failed = {.reply = OWNER_FAILED};
+    const struct owner_answer weak = {.reply = OWNER_FAILED, .maybe = true};
+    const struct owner_answer cut = {
+        .reply = OWNER_FAILED, .maybe = true, .doubt = true};
     const struct actor *a = &w->actors[who];
+    bool may_fly = r->verb == OWNER_PUT_SNAPSHOT ||
+                   r->verb == OWNER_PUT_CLAIM || r->verb == OWNER_COMMIT_DATA;
 
     if (taken)
-        save_outcome(s, w, who, r, OWNER_EXISTS, false, "finds it taken");
+        save_outcome(s, w, who, r, exists, USUAL, false, "finds it taken");
     else
-        save_outcome(s, w, who, r, OWNER_OK, true, what);
+        save_outcome(s, w, who, r, ok, USUAL, true, what);
     if (a->lost) {
-        save_outcome(s, w, who, r, OWNER_UNCERTAIN, !taken, "reply lost");
-        save_outcome(s, w, who, r, OWNER_UNCERTAIN, false, "request lost");
+        save_outcome(s, w, who, r, lost, LOST, !taken, "reply lost");
+        save_outcome(s, w, who, r, lost, LOST, false, "request lost");
     }
     if (a->faults) {
-        save_outcome(s, w, who, r, OWNER_FAILED, false, "fails");
-        save_outcome(s, w, who, r, OWNER_FAILED, !taken,
-                     "fails, maybe applied");
-        save_outcome(s, w, who, r, OWNER_FAILED, false, "fails, maybe");
+        save_outcome(s, w, who, r, failed, FAULT, false, "fails");
+        save_outcome(s, w, who, r, weak, FAULT, !taken, "fails and does it");
+        save_outcome(s, w, who, r, weak, FAULT, false, "fails, maybe");
+    }
+    if (a->flights && !a->ghost && may_fly) {
+        save_outcome(s, w, who, r, lost, FLIGHT, false, "is under way");
+        save_outcome(s, w, who, r, cut, FLIGHT, false, "is cut, under way");
     }
 }
 
 static void step_save(struct search *s, const struct world *from, int who)
 {
+    const struct owner_answer ok = {.reply = OWNER_OK};
     struct world w = *from;
     struct actor *a = &w.actors[who];
     const struct slot *slot;
@@ -478,7 +519,7 @@ static void step_save(struct search *s, const struct world *from, int who)
         return;
     }
     if (r.verb == OWNER_LIST) {
-        save_outcome(s, &w, who, &r, OWNER_OK, false, "lists");
+        save_outcome(s, &w, who, &r, ok, USUAL, false, "lists");
         return;
     }
     if (r.index >= N_INDICES)
@@ -496,6 +537,9 @@ static void step_save(struct search *s, const struct world *from, int who)
         break;
     case OWNER_PUT_TOMBSTONE:
         save_write(s, &w, who, &r, false, "gives claim up");
+        break;
+    case OWNER_PUT_BLOCK:
+        save_write(s, &w, who, &r, slot->snap, "blocks");
         break;
     case OWNER_COMMIT_DATA:
         save_write(s, &w, who, &r, slot->data, "commits");
@@ -645,13 +689,34 @@ static void step_actor(struct search *s, const struct world *w, int who)
     reach(s, &dead, who, "dies");
 }
 
+/* A request that outlived its reply arrives; also after its sender died. */
+static void land(struct search *s, const struct world *from, int who)
+{
+    struct world w = *from;
+    struct actor *a = &w.actors[who];
+    const struct slot *slot = &w.slots[a->ghost_index];
+    enum owner_verb verb = (enum owner_verb)a->ghost;
+
+    if (!verb)
+        return;
+    if (verb == OWNER_COMMIT_DATA ? !slot->data : !slot->snap)
+        apply(&w, a->id, verb, a->ghost_index);
+    a->ghost = a->ghost_index = 0;
+    reach(s, &w, who, "lands");
+}
+
 static void expand(struct search *s, const struct world *w)
 {
     struct world later = *w;
     int a;
 
-    for (a = 0; a < N_ACTORS; a++)
+    for (a = 0; a < N_ACTORS; a++) {
         step_actor(s, w, a);
+        land(s, w, a);
+    }
+    /* No request is under way for days. */
+    for (a = 0; a < N_ACTORS; a++)
+        later.actors[a].ghost = later.actors[a].ghost_index = 0;
     if (!w->jumps)
         return;
     later.jumps--;
@@ -668,6 +733,7 @@ struct cast {
     uint8_t role;
     uint8_t lost;
     uint8_t faults;
+    uint8_t flights;
     uint8_t may_abort;
     int8_t remembered; /* index believed next; -1: none */
 };
@@ -695,6 +761,14 @@ struct scenario {
 #define X_(l)                                                                  \
     {                                                                          \
         .role = LONG, .lost = (l), .faults = 1, .remembered = -1               \
+    }
+#define SF_(l)                                                                 \
+    {                                                                          \
+        .role = SMALL, .lost = (l), .flights = 1, .remembered = -1             \
+    }
+#define LF_(l)                                                                 \
+    {                                                                          \
+        .role = LONG, .lost = (l), .flights = 1, .remembered = -1              \
     }
 #define F_(l)                                                                  \
     {                                                                          \
@@ -767,6 +841,20 @@ static const struct scenario scenarios[] = {
      {X_(1), F_(0), D_(0), C_},
      true,
      .jumps = 2},
+    {"late small, small, deleter, cleaner",
+     {SF_(1), S_(0), D_(0), C_},
+     .jumps = 2},
+    {"late long, small, deleter, cleaner",
+     {LF_(1), S_(0), D_(0), C_},
+     .jumps = 2},
+    {"late small, late long, fenced",
+     {SF_(0), LF_(0), F_(0)},
+     true,
+     .jumps = 2},
+    {"late small, late long, deleter, cleaner",
+     {SF_(1), LF_(1), D_(0), C_},
+     .only_long = true,
+     .jumps = 2},
     {"2 long, 2 small", {L_(1), L_(1), S_(1), S_(1)}, .only_long = true},
     {"3 savers, deleter, days",
      {S_(0), L_(1), S_(0), D_(0)},
@@ -788,6 +876,7 @@ static void cast_actor(struct world *w, int who, const struct cast *c)
         return;
     a->lost = c->lost;
     a->faults = c->faults;
+    a->flights = c->flights;
     a->may_abort = c->may_abort;
     a->id = (uint8_t)who;
     a->kind = c->role == DELETES  ? DELETER
@@ -909,6 +998,7 @@ NEEDS(the_same_key_again, OWNER_RULE_SAME_KEY)
 NEEDS(claims, OWNER_RULE_CLAIM)
 NEEDS(fresh_knowledge, OWNER_RULE_FRESH)
 NEEDS(the_commit_limit, OWNER_RULE_COMMIT_LIMIT)
+NEEDS(the_block, OWNER_RULE_BLOCK)
 
 int main(int argc, char **argv)
 {
@@ -922,6 +1012,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(protocol__needs_claims),
         cmocka_unit_test(protocol__needs_fresh_knowledge),
         cmocka_unit_test(protocol__needs_the_commit_limit),
+        cmocka_unit_test(protocol__needs_the_block),
     };
 
     run_long = getenv("PERSIST_TEST_LONG") ||

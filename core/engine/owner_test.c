@@ -48,7 +48,7 @@ static void answer_found(struct owner_save *m, enum owner_found found)
     owner_save_feed(m, &a);
 }
 
-static void put__is_repeated_then_looked_at(void **state)
+static void put__is_repeated_then_made_impossible(void **state)
 {
     struct owner_save m = saver(false);
     int i;
@@ -60,12 +60,102 @@ static void put__is_repeated_then_looked_at(void **state)
     }
     assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
     answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(ask(&m, DAY), OWNER_PUT_BLOCK);
+    answer(&m, OWNER_OK);
     assert_int_equal(ask(&m, DAY), 0);
-    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    assert_int_equal(m.result, OWNER_REFUSED);
     assert_int_equal(m.index, 3);
 }
 
-static void put__that_cannot_be_looked_at_is_unresolved(void **state)
+/* To the block; then what it answers, and what a look says. */
+static struct owner_save in_doubt(bool doubt)
+{
+    const struct owner_answer a = {
+        .reply = OWNER_FAILED, .maybe = true, .doubt = doubt};
+    struct owner_save m = saver(false);
+
+    assert_int_equal(ask(&m, DAY), OWNER_PUT_SNAPSHOT);
+    owner_save_feed(&m, &a);
+    assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+    return m;
+}
+
+static void put__refused_weakly_is_looked_at(void **state)
+{
+    struct owner_save m = in_doubt(false);
+
+    (void)state;
+    answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(m.result, OWNER_REFUSED);
+    m = in_doubt(false);
+    answer(&m, OWNER_FAILED);
+    assert_int_equal(m.result, OWNER_REFUSED);
+    m = in_doubt(false);
+    answer_found(&m, OWNER_OTHERS);
+    assert_int_equal(m.result, OWNER_REFUSED);
+    m = in_doubt(false);
+    answer_found(&m, OWNER_OURS);
+    assert_int_equal(m.result, OWNER_SAVED);
+}
+
+static void put__in_doubt_is_blocked(void **state)
+{
+    static const struct {
+        enum owner_reply block;
+        enum owner_found found; /* 0: not asked */
+        enum owner_result result;
+    } rows[] = {
+        {OWNER_OK, 0, OWNER_REFUSED},
+        {OWNER_NOT_DURABLE, 0, OWNER_REFUSED},
+        {OWNER_FAILED, 0, OWNER_UNRESOLVED},
+        {OWNER_EXISTS, OWNER_OURS, OWNER_SAVED},     /* it came after all */
+        {OWNER_EXISTS, OWNER_OTHERS, OWNER_REFUSED}, /* the block, or another */
+        {OWNER_UNCERTAIN, OWNER_OTHERS, OWNER_REFUSED},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct owner_save m = in_doubt(true);
+
+        answer_found(&m, OWNER_NOTHING);
+        assert_int_equal(ask(&m, DAY), OWNER_PUT_BLOCK);
+        answer(&m, rows[i].block);
+        if (rows[i].found) {
+            assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+            answer_found(&m, rows[i].found);
+        }
+        assert_int_equal(m.result, rows[i].result);
+    }
+}
+
+static void put__that_cannot_be_settled_is_unresolved(void **state)
+{
+    struct owner_save m = in_doubt(true);
+    int i;
+
+    (void)state;
+    answer(&m, OWNER_FAILED); /* of the look */
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    m = in_doubt(true);
+    for (i = 0; i <= OWNER_REPEATS; i++) {
+        answer_found(&m, OWNER_NOTHING);
+        assert_int_equal(ask(&m, DAY), OWNER_PUT_BLOCK);
+        answer(&m, OWNER_UNCERTAIN);
+        if (m.result)
+            break;
+        assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
+    }
+    assert_int_equal(i, OWNER_REPEATS);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+    /* A block is a put like any other: not on knowledge of yesterday. */
+    m = in_doubt(true);
+    answer_found(&m, OWNER_NOTHING);
+    assert_int_equal(ask(&m, 3 * DAY), 0);
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+}
+
+static void put__that_exists_and_cannot_be_read_is_unresolved(void **state)
 {
     struct owner_save m = saver(false);
 
@@ -77,52 +167,6 @@ static void put__that_cannot_be_looked_at_is_unresolved(void **state)
     assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
     answer(&m, OWNER_FAILED);
     assert_int_equal(m.result, OWNER_UNRESOLVED);
-}
-
-static void put__that_existed_and_is_gone_is_put_again(void **state)
-{
-    struct owner_save m = saver(false);
-    int i;
-
-    (void)state;
-    ask(&m, DAY);
-    answer(&m, OWNER_UNCERTAIN);
-    for (i = 0; i < OWNER_REPEATS; i++) {
-        if (ask(&m, DAY) != OWNER_PUT_SNAPSHOT)
-            break;
-        answer(&m, OWNER_EXISTS);
-        assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
-        answer_found(&m, OWNER_NOTHING);
-    }
-    assert_int_equal(m.result, OWNER_UNRESOLVED);
-    assert_true(i > 0);
-}
-
-static void put__refused_in_doubt_is_unresolved(void **state)
-{
-    struct owner_answer a = {
-        .reply = OWNER_FAILED, .maybe = true, .doubt = true};
-    struct owner_save m = saver(false);
-
-    (void)state;
-    ask(&m, DAY);
-    owner_save_feed(&m, &a);
-    assert_int_equal(ask(&m, DAY), OWNER_READ_SNAP);
-    answer_found(&m, OWNER_NOTHING);
-    assert_int_equal(m.result, OWNER_UNRESOLVED);
-    m = saver(false);
-    a.doubt = false;
-    ask(&m, DAY);
-    owner_save_feed(&m, &a);
-    ask(&m, DAY);
-    answer_found(&m, OWNER_NOTHING);
-    assert_int_equal(m.result, OWNER_REFUSED);
-    m = saver(false);
-    ask(&m, DAY);
-    owner_save_feed(&m, &a);
-    ask(&m, DAY);
-    answer_found(&m, OWNER_OTHERS);
-    assert_int_equal(m.result, OWNER_REFUSED);
 }
 
 static void abort__depends_on_what_may_be_there(void **state)
@@ -228,6 +272,33 @@ static void commit__that_failed_weakly_gives_the_claim_up(void **state)
     assert_int_equal(ask(&m, DAY), OWNER_PUT_TOMBSTONE);
     answer(&m, OWNER_OK);
     assert_int_equal(m.result, OWNER_REFUSED);
+}
+
+static void commit__in_doubt_needs_its_tombstone(void **state)
+{
+    static const struct {
+        enum owner_reply tombstone;
+        enum owner_result result;
+    } rows[] = {{OWNER_OK, OWNER_REFUSED},
+                {OWNER_NOT_DURABLE, OWNER_REFUSED},
+                {OWNER_FAILED, OWNER_UNRESOLVED}};
+    size_t i;
+    int k;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        struct owner_save m = uploaded();
+
+        for (k = 0; k <= OWNER_REPEATS; k++) {
+            assert_int_equal(ask(&m, DAY), OWNER_COMMIT_DATA);
+            answer(&m, OWNER_UNCERTAIN);
+        }
+        assert_int_equal(ask(&m, DAY), OWNER_READ_DATA);
+        answer_found(&m, OWNER_NOTHING);
+        assert_int_equal(ask(&m, DAY), OWNER_PUT_TOMBSTONE);
+        answer(&m, rows[i].tombstone);
+        assert_int_equal(m.result, rows[i].result);
+    }
 }
 
 static void commit__is_not_repeated_for_more_than_a_day(void **state)
@@ -392,15 +463,17 @@ static void clean__stops_at_a_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(put__is_repeated_then_looked_at),
-        cmocka_unit_test(put__that_cannot_be_looked_at_is_unresolved),
-        cmocka_unit_test(put__that_existed_and_is_gone_is_put_again),
-        cmocka_unit_test(put__refused_in_doubt_is_unresolved),
+        cmocka_unit_test(put__is_repeated_then_made_impossible),
+        cmocka_unit_test(put__refused_weakly_is_looked_at),
+        cmocka_unit_test(put__in_doubt_is_blocked),
+        cmocka_unit_test(put__that_cannot_be_settled_is_unresolved),
+        cmocka_unit_test(put__that_exists_and_cannot_be_read_is_unresolved),
         cmocka_unit_test(abort__depends_on_what_may_be_there),
         cmocka_unit_test(abort__before_the_commit_gives_the_claim_up),
         cmocka_unit_test(abort__after_the_commit_settles_nothing),
         cmocka_unit_test(commit__tells_whose_data_it_is),
         cmocka_unit_test(commit__that_failed_weakly_gives_the_claim_up),
+        cmocka_unit_test(commit__in_doubt_needs_its_tombstone),
         cmocka_unit_test(commit__is_not_repeated_for_more_than_a_day),
         cmocka_unit_test(claim__is_renewed_after_a_day_and_dead_after_six),
         cmocka_unit_test(remove__repeats_and_then_says_so),

@@ -269,6 +269,19 @@ static void name_key(const struct saving *s, enum key_kind kind,
     error_object(err, "%s", key);
 }
 
+/* An uncertain answer that was settled since: nothing was saved. */
+static int fail_refused(struct saving *s, struct persist_error *err)
+{
+    int rc = fail_with_last(s, err);
+
+    if (rc != PERSIST_E_UNCERTAIN)
+        return rc;
+    error_prefix(err, "nothing was saved, which has been made certain");
+    if (err)
+        err->status = PERSIST_E_TRANSIENT;
+    return PERSIST_E_TRANSIENT;
+}
+
 /* The last answer stands for the doubt; a long save that never sent its commit
  * has certainly saved nothing. */
 static int fail_unresolved(struct saving *s, struct persist_error *err)
@@ -319,6 +332,7 @@ static int fail(struct saving *s, struct persist_error *err)
 
     switch (s->machine.result) {
     case OWNER_REFUSED:
+        return fail_refused(s, err);
     case OWNER_ABORTED:
         return fail_with_last(s, err);
     case OWNER_UNRESOLVED:

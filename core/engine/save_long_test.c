@@ -479,6 +479,19 @@ static void commit__settles_by_looking(void **state)
     expect_noise(r, "a@0", 22);
 }
 
+static void commit__in_doubt_is_made_impossible(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_UNCERTAIN});
+    assert_status(save_noise(r, 23, NULL, &err), PERSIST_E_TRANSIENT, &err);
+    assert_contains(err.message, "made certain");
+    expect_given_up(r, 0);
+}
+
 static void commit__in_doubt_is_said(void **state)
 {
     struct rig *r = *state;
@@ -488,6 +501,10 @@ static void commit__in_doubt_is_said(void **state)
     rig_fault(r, (struct rig_fault){.op = "upload_commit",
                                     .times = UINT32_MAX,
                                     .status = PERSIST_BACKEND_UNCERTAIN});
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .at = 2,
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_IO});
     assert_status(save_noise(r, 23, NULL, &err), PERSIST_E_UNCERTAIN, &err);
     rig_key(0, KEY_DATA, key);
     assert_string_equal(err.object, key);
@@ -651,6 +668,7 @@ int main(void)
         T(give_up__failing_is_logged),
         T(commit__lost_reply_is_settled),
         T(commit__settles_by_looking),
+        T(commit__in_doubt_is_made_impossible),
         T(commit__in_doubt_is_said),
         T(commit__failure_takes_the_claim_back),
         T(commit__not_durable_has_metadata),

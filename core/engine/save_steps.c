@@ -58,9 +58,8 @@ static void answer_write(struct saving *s, int rc, bool maybe,
         break;
     default:
         a->reply = OWNER_FAILED;
-        /* Stopped between the attempts of a request that was in doubt; a
-         * plugin that answers "cancelled" itself has done nothing. */
-        a->doubt = maybe && stopped && err->attempts > 1;
+        /* A request that was cut short may still be under way. */
+        a->doubt = maybe && stopped;
         break;
     }
     note_failure(s, rc, err);
@@ -278,31 +277,51 @@ static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
     answer_write(s, rc, maybe, &err, a);
 }
 
-static void step_put_tombstone(struct saving *s, uint64_t index,
-                               struct owner_answer *a)
+/* A tombstone of this id at .snap: over our claim, or where nothing lies. */
+static int put_tombstone(struct saving *s, const char *key, const char *id,
+                         bool if_absent, bool *out_maybe,
+                         struct persist_error *err)
 {
-    struct backend_put put = {.len = TOMBSTONE_LEN};
-    struct persist_error err = {0};
-    char key[KEY_CAP], tombstone[TOMBSTONE_LEN];
+    struct backend_put put = {
+        .key = key, .len = TOMBSTONE_LEN, .if_absent = if_absent};
+    char tombstone[TOMBSTONE_LEN];
     struct marker marker;
     struct late late;
     int rc;
 
-    key_format(s->target.prefix, index, KEY_SNAP, key);
     make_marker(s, &marker);
+    memcpy(marker.snapshot_id, id, TEXT_UUID_LEN);
     tombstone_encode(&marker, tombstone);
-    put.key = key;
     put.data = tombstone;
     rc = late_begin(&late, s);
-    if (!rc) {
-        put.past_cancel = late.is_late;
-        rc = backend_put(s->store->backend, late.op, &put, NULL, &err);
-        late_end(&late);
-    }
-    /* Why the save ended is what the caller wants to know, not this. */
-    a->reply = rc == PERSIST_E_UNCERTAIN ? OWNER_UNCERTAIN
-               : rc                      ? OWNER_FAILED
-                                         : OWNER_OK;
+    if (rc)
+        return rc;
+    put.past_cancel = late.is_late;
+    rc = backend_put(s->store->backend, late.op, &put, out_maybe, err);
+    late_end(&late);
+    return rc;
+}
+
+/* Why the save ended is what the caller wants to know, not how these go. */
+static enum owner_reply reply_of(int rc)
+{
+    return rc == PERSIST_OK              ? OWNER_OK
+           : rc == PERSIST_E_EXISTS      ? OWNER_EXISTS
+           : rc == PERSIST_E_UNCERTAIN   ? OWNER_UNCERTAIN
+           : rc == PERSIST_E_NOT_DURABLE ? OWNER_NOT_DURABLE
+                                         : OWNER_FAILED;
+}
+
+static void step_give_up(struct saving *s, uint64_t index,
+                         struct owner_answer *a)
+{
+    struct persist_error err = {0};
+    char key[KEY_CAP];
+    int rc;
+
+    key_format(s->target.prefix, index, KEY_SNAP, key);
+    rc = put_tombstone(s, key, s->id, false, NULL, &err);
+    a->reply = reply_of(rc);
     if (rc)
         log_line(s->store->p->log, LOG_WARN,
                  "a claim could not be given up; saves after a fence wait for "
@@ -310,6 +329,17 @@ static void step_put_tombstone(struct saving *s, uint64_t index,
                  log_text("store", s->store->name),
                  log_text("object", log_basename(key)),
                  log_text("status", persist_status_name(rc)), LOG_END);
+}
+
+/* Of no snapshot's id, so that it is never taken for our own. */
+static void step_block(struct saving *s, uint64_t index, struct owner_answer *a)
+{
+    struct persist_error err = {0};
+    char key[KEY_CAP];
+
+    key_format(s->target.prefix, index, KEY_SNAP, key);
+    a->reply = reply_of(put_tombstone(
+        s, key, "00000000-0000-0000-0000-000000000000", true, NULL, &err));
 }
 
 /* ------------------------------------------------------------------- whose
@@ -500,8 +530,11 @@ static void step(struct saving *s, const struct owner_request *r,
     case OWNER_COMMIT_DATA:
         step_commit(s, a);
         break;
+    case OWNER_PUT_BLOCK:
+        step_block(s, r->index, a);
+        break;
     default:
-        step_put_tombstone(s, r->index, a);
+        step_give_up(s, r->index, a);
         break;
     }
 }
