@@ -169,6 +169,49 @@ static void put__that_exists_and_cannot_be_read_is_unresolved(void **state)
     assert_int_equal(m.result, OWNER_UNRESOLVED);
 }
 
+static void list__is_not_believed_over_a_key_that_exists(void **state)
+{
+    const struct owner_answer empty = {.reply = OWNER_OK};
+    struct owner_save m = saver(false);
+    struct owner_request r;
+
+    (void)state;
+    ask(&m, DAY);
+    answer(&m, OWNER_EXISTS);
+    assert_int_equal(ask(&m, DAY), OWNER_LIST);
+    owner_save_feed(&m, &empty);
+    assert_true(owner_save_next(&m, 0, &r));
+    assert_int_equal(r.verb, OWNER_PUT_SNAPSHOT);
+    assert_int_equal(r.index, 4);
+}
+
+static void list__gives_a_fence_the_very_next_index(void **state)
+{
+    const struct owner_answer a = {
+        .reply = OWNER_OK,
+        .view = {
+            .any = true, .highest = 7, .after_live = true, .at_least = 12}};
+    struct owner_save_what what = {
+        .fenced = true, .after = 7, .rules = OWNER_RULES_ALL};
+    struct owner_request r;
+    struct owner_save m;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        what.fenced = i == 0;
+        what.asserts = i == 1;
+        what.wanted = 8;
+        owner_save_init(&m, &what);
+        if (i < 2)
+            owner_save_remember(&m, 50, 0); /* not for them */
+        assert_int_equal(ask(&m, 0), OWNER_LIST);
+        owner_save_feed(&m, &a);
+        assert_true(owner_save_next(&m, 0, &r));
+        assert_int_equal(r.index, i == 2 ? 12 : 8);
+    }
+}
+
 static void abort__depends_on_what_may_be_there(void **state)
 {
     struct owner_save m = saver(false);
@@ -468,6 +511,8 @@ int main(void)
         cmocka_unit_test(put__in_doubt_is_blocked),
         cmocka_unit_test(put__that_cannot_be_settled_is_unresolved),
         cmocka_unit_test(put__that_exists_and_cannot_be_read_is_unresolved),
+        cmocka_unit_test(list__is_not_believed_over_a_key_that_exists),
+        cmocka_unit_test(list__gives_a_fence_the_very_next_index),
         cmocka_unit_test(abort__depends_on_what_may_be_there),
         cmocka_unit_test(abort__before_the_commit_gives_the_claim_up),
         cmocka_unit_test(abort__after_the_commit_settles_nothing),

@@ -279,8 +279,7 @@ static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
 
 /* A tombstone of this id at .snap: over our claim, or where nothing lies. */
 static int put_tombstone(struct saving *s, const char *key, const char *id,
-                         bool if_absent, bool *out_maybe,
-                         struct persist_error *err)
+                         bool if_absent, struct persist_error *err)
 {
     struct backend_put put = {
         .key = key, .len = TOMBSTONE_LEN, .if_absent = if_absent};
@@ -297,7 +296,7 @@ static int put_tombstone(struct saving *s, const char *key, const char *id,
     if (rc)
         return rc;
     put.past_cancel = late.is_late;
-    rc = backend_put(s->store->backend, late.op, &put, out_maybe, err);
+    rc = backend_put(s->store->backend, late.op, &put, NULL, err);
     late_end(&late);
     return rc;
 }
@@ -320,7 +319,7 @@ static void step_give_up(struct saving *s, uint64_t index,
     int rc;
 
     key_format(s->target.prefix, index, KEY_SNAP, key);
-    rc = put_tombstone(s, key, s->id, false, NULL, &err);
+    rc = put_tombstone(s, key, s->id, false, &err);
     a->reply = reply_of(rc);
     if (rc)
         log_line(s->store->p->log, LOG_WARN,
@@ -339,7 +338,7 @@ static void step_block(struct saving *s, uint64_t index, struct owner_answer *a)
 
     key_format(s->target.prefix, index, KEY_SNAP, key);
     a->reply = reply_of(put_tombstone(
-        s, key, "00000000-0000-0000-0000-000000000000", true, NULL, &err));
+        s, key, "00000000-0000-0000-0000-000000000000", true, &err));
 }
 
 /* ------------------------------------------------------------------- whose

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -300,8 +301,8 @@ static int count(void *ctx, struct persist_error *err)
 }
 
 /* Sends a payload through an upload; the object must be right. */
-static unsigned send(const char *const *options, size_t n, size_t len,
-                     bool known)
+static unsigned send_sized(const char *const *options, size_t n, size_t len,
+                           bool known, uint64_t *out_size)
 {
     const uint8_t *payload = noise(len);
     struct reader reader = {payload, len, 0};
@@ -340,7 +341,32 @@ static unsigned send(const char *const *options, size_t n, size_t len,
     rig_close(&r);
     free(object);
     free((void *)(uintptr_t)payload);
+    *out_size = size;
     return n_parts;
+}
+
+static unsigned send(const char *const *options, size_t n, size_t len,
+                     bool known)
+{
+    uint64_t size;
+
+    return send_sized(options, n, len, known, &size);
+}
+
+/* The last part is full, and it is the last. */
+static void send__ends_with_a_full_part(void **state)
+{
+    static const char *const one[] = {"put_max=4K"};
+    char text[32] = "";
+    const char *const quarters[] = {"put_max=4K", text};
+    size_t len = 100000;
+    uint64_t size = 1;
+
+    (void)state;
+    for (; size % 4; len++)
+        send_sized(one, 1, len, true, &size);
+    snprintf(text, sizeof text, "part_max=%u", (unsigned)(size / 4));
+    assert_int_equal(send(quarters, 2, len - 1, true), 4);
 }
 
 static void send__cuts_parts_as_the_store_wants(void **state)
@@ -478,6 +504,7 @@ int main(void)
         cmocka_unit_test(open__reserves_little_for_little),
         cmocka_unit_test(pool__gives_back_what_suits),
         cmocka_unit_test(send__cuts_parts_as_the_store_wants),
+        cmocka_unit_test(send__ends_with_a_full_part),
         cmocka_unit_test(send__stops_when_told_between_parts),
         cmocka_unit_test(parts__have_the_size_that_fits),
         cmocka_unit_test(open__says_how_much_memory_it_needs),
