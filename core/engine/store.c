@@ -42,10 +42,29 @@ static char *default_root(bool *out_failed)
     return root;
 }
 
+static const char by_default[] = "default";
+
+/* *out_ours: nothing stronger says otherwise. */
+static int add_default(struct persist *p, const char *key, const char *value,
+                       bool *out_ours, struct persist_error *err)
+{
+    struct config_value v = {0};
+    int rc = config_add_store_value(p->config, ENGINE_DEFAULT_STORE, key, value,
+                                    by_default, err);
+
+    if (rc)
+        return rc;
+    config_store_get(p->config, ENGINE_DEFAULT_STORE, key, &v);
+    *out_ours = v.origin && strcmp(v.origin, by_default) == 0;
+    return PERSIST_OK;
+}
+
+/* Each value stands on the one before: another backend has no root, and a root
+ * that somebody chose is not made up, because an unmounted disk looks like a
+ * missing one. */
 int engine_add_default_store(struct persist *p, struct persist_error *err)
 {
-    static const char origin[] = "default";
-    bool failed = false;
+    bool failed = false, ours = false;
     char *root;
     int rc;
 
@@ -58,16 +77,13 @@ int engine_add_default_store(struct persist *p, struct persist_error *err)
         p->no_default_store = true;
         return PERSIST_OK;
     }
-    rc = config_add_store(p->config, ENGINE_DEFAULT_STORE, origin, err);
+    rc = config_add_store(p->config, ENGINE_DEFAULT_STORE, by_default, err);
     if (!rc)
-        rc = config_add_store_value(p->config, ENGINE_DEFAULT_STORE, "backend",
-                                    "local", origin, err);
-    if (!rc)
-        rc = config_add_store_value(p->config, ENGINE_DEFAULT_STORE, "root",
-                                    root, origin, err);
-    if (!rc)
-        rc = config_add_store_value(p->config, ENGINE_DEFAULT_STORE, "create",
-                                    "true", origin, err);
+        rc = add_default(p, "backend", "local", &ours, err);
+    if (!rc && ours)
+        rc = add_default(p, "root", root, &ours, err);
+    if (!rc && ours)
+        rc = add_default(p, "create", "true", &ours, err);
     free(root);
     return rc;
 }

@@ -243,6 +243,52 @@ static void default_store__gives_way_to_a_configured_one(void **state)
     persist_destroy(p);
 }
 
+/* What the built-in store has for a key under one setting; "" for nothing. */
+static void default_value(const char *setting, const char *key, char out[256])
+{
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct found f = {key, "", ""};
+    struct persist_error err = {0};
+    struct persist *p = NULL;
+
+    setenv("XDG_DATA_HOME", "/data", 1);
+    o.flags = PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT;
+    o.settings = &setting;
+    o.n_settings = setting ? 1 : 0;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    assert_ok(persist_config_show(p, find, &f, &err), &err);
+    snprintf(out, 256, "%s", f.value);
+    persist_destroy(p);
+    unsetenv("XDG_DATA_HOME");
+}
+
+/* An unmounted disk looks like a missing root. */
+static void default_store__creates_no_root_that_was_chosen(void **state)
+{
+    char got[256];
+
+    (void)state;
+    default_value(NULL, "create", got);
+    assert_string_equal(got, "true");
+    default_value("root=/mnt/disk", "create", got);
+    assert_string_equal(got, "");
+    default_value("store=local", "create", got);
+    assert_string_equal(got, "true");
+}
+
+static void default_store__leaves_another_backend_its_own_options(void **state)
+{
+    char got[256];
+
+    (void)state;
+    default_value("backend=memory", "backend", got);
+    assert_string_equal(got, "memory");
+    default_value("backend=memory", "root", got);
+    assert_string_equal(got, "");
+    default_value("backend=memory", "create", got);
+    assert_string_equal(got, "");
+}
+
 /* ---------------------------------------------------------------- builder */
 
 static void builder__names_every_problem(void **state)
@@ -354,6 +400,8 @@ int main(void)
         cmocka_unit_test(open__refuses_bad_calls),
         cmocka_unit_test(default_store__lies_where_data_belongs),
         cmocka_unit_test(default_store__gives_way_to_a_configured_one),
+        cmocka_unit_test(default_store__creates_no_root_that_was_chosen),
+        cmocka_unit_test(default_store__leaves_another_backend_its_own_options),
         cmocka_unit_test(builder__names_every_problem),
         cmocka_unit_test(builder__keeps_what_it_was_told_and_cannot_use),
         cmocka_unit_test(builder__builds_alone),
