@@ -257,15 +257,19 @@ static void create__reports_and_undoes_what_failed(void **state)
     static const enum io_kind kinds[] = {IO_OPENAT, IO_MKDIRAT, IO_FSYNC,
                                          IO_FSTAT, IO_FCHMOD};
     struct kit *k = *state;
-    mode_t old = umask(0277);
+    char option[500];
+    const char *const options[] = {option, "create=true", "dir_mode=0750",
+                                   NULL};
+    mode_t old = umask(077);
     unsigned failures = 0;
 
+    (void)snprintf(option, sizeof(option), "root=%s/x/y", k->base);
     for (size_t i = 0; i < 5; i++)
         for (unsigned nth = 1; nth < 12; nth++) {
             unsigned fds;
             int32_t rc;
 
-            reopen_creating(k, "x/y");
+            kit_reopen(k, options);
             fds = scratch_open_fds();
             io_fault_set(kinds[i], nth, 1, ENOSPC);
             rc = kit_put(k, "a", "x", IF_ABSENT);
