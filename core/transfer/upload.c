@@ -331,6 +331,13 @@ static int wrong_size(const struct upload *u, const char *what,
     return PERSIST_E_INVALID;
 }
 
+/* Progress is what was read: with lanes, much may be under way behind it. */
+static void count_taken(struct upload *u, size_t len)
+{
+    u->taken += len;
+    atomic_store(&u->what.op->payload_bytes, u->taken);
+}
+
 /* One read of the source, checked. */
 static int read_source(struct upload *u, void *out, size_t cap, size_t *out_len,
                        struct persist_error *err)
@@ -356,7 +363,7 @@ static int read_source(struct upload *u, void *out, size_t cap, size_t *out_len,
             *err = own;
         return rc;
     }
-    u->taken += *out_len;
+    count_taken(u, *out_len);
     return PERSIST_OK;
 }
 
@@ -420,7 +427,7 @@ static int next_frame(struct upload *u, uint8_t *into, const void **out,
         return rc;
     *out_len = left < u->what.frame_size ? (size_t)left : u->what.frame_size;
     *out = (const uint8_t *)u->source.data + u->taken;
-    u->taken += *out_len;
+    count_taken(u, *out_len);
     u->ended = u->taken == u->source.size;
     return PERSIST_OK;
 }
@@ -438,7 +445,6 @@ static int count_frame(struct upload *u, size_t stored, size_t len,
     if (rc)
         return rc;
     u->end += stored;
-    atomic_store(&u->what.op->payload_bytes, u->tail.payload_len);
     return PERSIST_OK;
 }
 
