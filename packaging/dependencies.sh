@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034 # the lists are for whoever sources this
 # SPDX-License-Identifier: Apache-2.0
 # Debian packages, by purpose, and how the scripts install them. Sourced.
 

@@ -17,8 +17,8 @@
 #include "util/error.h"
 
 #define KEY_NAME_CAP (PERSIST_NAME_MAX + 1)
-#define KEY_CAP 576 /* two names, 15 + 3 + 18 digits, separators, suffix, NUL  \
-                     */
+/* Two names, 15 + 3 + 18 digits, separators, suffix, NUL. */
+#define KEY_CAP 576
 
 enum key_kind { KEY_SNAP = 1, KEY_DATA };
 

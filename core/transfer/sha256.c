@@ -4,9 +4,9 @@
  *
  * The first EVP fetch of a process loads OpenSSL's configuration and builds
  * its provider tables: half of all instructions of a `persist save` of 4 KiB
- * (docs/decisions.md).  These functions run the same code on the data, are marked
- * deprecated since OpenSSL 3.0 for applications that want to choose providers,
- * and this is a checksum, not a choice of provider.
+ * (docs/decisions.md).  These functions run the same code on the data, are
+ * marked deprecated since OpenSSL 3.0 for applications that want to choose
+ * providers, and this is a checksum, not a choice of provider.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "transfer/sha256.h"

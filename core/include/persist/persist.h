@@ -317,20 +317,25 @@ enum persist_compression {
     PERSIST_COMPRESSION_GZIP = 2
 };
 
-/* persist_save_options.flags */
-#define PERSIST_SAVE_INDEX UINT32_C(1) /* CONFLICT unless `index` is next */
-#define PERSIST_SAVE_AFTER                                                     \
-    UINT32_C(2) /* CONFLICT if there is one above `after` */
-#define PERSIST_SAVE_LEVEL UINT32_C(4) /* level is set */
-#define PERSIST_SAVE_SKIP_UNCHANGED                                            \
-    UINT32_C(8)                             /* same payload as the latest:     \
-                                              write nothing, UNCHANGED */
-#define PERSIST_SAVE_SIZE_HINT UINT32_C(16) /* size_hint is set: an estimate   \
-                                             */
-#define PERSIST_SAVE_DRY_RUN                                                   \
-    UINT32_C(32) /* do all but write; metadata shows                           \
-                    what a save would have made */
-#define PERSIST_SAVE_TIMESTAMP UINT32_C(64) /* timestamp_us is set */
+/*
+ * persist_save_options.flags
+ *
+ *   INDEX           CONFLICT unless `index` is next
+ *   AFTER           CONFLICT if there is one above `after`
+ *   LEVEL           `level` is set
+ *   SKIP_UNCHANGED  same payload as the latest: write nothing, UNCHANGED
+ *   SIZE_HINT       `size_hint` is set: an estimate
+ *   DRY_RUN         do all but write; the metadata shows what a save would have
+ *                   made
+ *   TIMESTAMP       `timestamp_us` is set
+ */
+#define PERSIST_SAVE_INDEX UINT32_C(1)
+#define PERSIST_SAVE_AFTER UINT32_C(2)
+#define PERSIST_SAVE_LEVEL UINT32_C(4)
+#define PERSIST_SAVE_SKIP_UNCHANGED UINT32_C(8)
+#define PERSIST_SAVE_SIZE_HINT UINT32_C(16)
+#define PERSIST_SAVE_DRY_RUN UINT32_C(32)
+#define PERSIST_SAVE_TIMESTAMP UINT32_C(64)
 
 struct persist_save_options {
     uint32_t struct_size;
@@ -527,10 +532,9 @@ enum persist_entry_kind {
     PERSIST_ENTRY_SNAPSHOT = 3
 };
 
-/* struct persist_entry.present */
+/* struct persist_entry.present.  LATEST: a session's index is its latest. */
 #define PERSIST_ENTRY_MODIFIED UINT32_C(1)
-#define PERSIST_ENTRY_LATEST UINT32_C(2) /* a session's: index is its latest   \
-                                          */
+#define PERSIST_ENTRY_LATEST UINT32_C(2)
 
 /* One row of a listing; its pointers live until the next call. */
 struct persist_entry {
