@@ -125,7 +125,7 @@ static int32_t step(void *ctx, const struct memory_event *event)
 
 static int pick_acked(struct schedule *s)
 {
-    int candidates[N_SAVES], n = 0, i;
+    int candidates[N_SAVES] = {0}, n = 0, i;
 
     for (i = 0; i < N_SAVES; i++)
         if (s->saves[i].outcome == ACKED)

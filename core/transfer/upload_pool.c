@@ -87,13 +87,11 @@ static bool kit_suits(const struct kit *k, const struct upload_what *what)
 static struct kit *take_idle(struct upload_pool *pool,
                              const struct upload_what *what)
 {
-    struct kit **at, *k;
+    struct kit **at = &pool->free, *k;
 
     pthread_mutex_lock(&pool->mutex);
-    for (at = &pool->free; *at; at = &(*at)->next)
-        if (kit_suits(*at, what))
-            break;
-    k = *at;
+    while ((k = *at) && !kit_suits(k, what))
+        at = &k->next;
     if (k) {
         *at = k->next;
         pool->n_free--;
