@@ -25,6 +25,8 @@ def environment(home):
             "HOME": home, "XDG_DATA_HOME": os.path.join(home, "data"),
             "XDG_CONFIG_HOME": os.path.join(home, "config"),
             "PERSIST_STORE_LOCAL_ROOT": os.path.join(home, "data", "persist"),
+            # A root that somebody chose is not made up.
+            "PERSIST_STORE_LOCAL_CREATE": "true",
             "PERSIST_BACKEND_DIR": BACKENDS,
             "LD_LIBRARY_PATH": os.path.join(BUILD, "lib")}
 
