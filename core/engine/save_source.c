@@ -146,6 +146,21 @@ int save_source_fd(struct save_source *s, int fd, struct persist_error *err)
     return PERSIST_OK;
 }
 
+/* A FIFO must not hold the save before it can be cancelled: its writer is
+ * waited for as its bytes are.  A file reads as if it had not been asked. */
+static int open_path(const char *path)
+{
+    struct stat st;
+    int fd;
+
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        fcntl(fd, F_SETFL, 0);
+    return fd;
+}
+
 int save_source_file(struct save_source *s, const char *path,
                      struct persist_error *err)
 {
@@ -154,7 +169,7 @@ int save_source_file(struct save_source *s, const char *path,
     init(s);
     if (!path)
         return error_set(err, PERSIST_E_MISUSE, "the path is NULL");
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    fd = open_path(path);
     if (fd < 0) {
         rc = error_errno(err, errno, "cannot open \"%s\"", path);
         error_object(err, "%s", path);

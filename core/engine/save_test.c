@@ -587,6 +587,40 @@ static void save_fd__does_not_hang_on_a_silent_pipe(void **state)
     close(fds[1]);
 }
 
+static void *feed_fifo(void *path)
+{
+    int fd;
+
+    usleep(30000); /* the save is waiting by now */
+    fd = open(path, O_WRONLY);
+    return feed_pipe(&fd);
+}
+
+static void save_file__reads_a_fifo_and_does_not_hang_on_it(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    char dir[] = "/tmp/persist-save-XXXXXX", path[64];
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    pthread_t thread;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_ok(persist_op_create(r->p, &o.op, &err), &err);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, o.op), 0);
+    assert_status(persist_save_file(r->store, "a", path, &o, NULL, &err),
+                  PERSIST_E_CANCELLED, &err);
+    pthread_join(thread, NULL);
+    persist_op_destroy(o.op);
+    assert_int_equal(pthread_create(&thread, NULL, feed_fifo, path), 0);
+    assert_ok(persist_save_file(r->store, "a", path, NULL, NULL, &err), &err);
+    pthread_join(thread, NULL);
+    rig_expect(r, "a", "piecepiecepiecepiecepiece", 25);
+    unlink(path);
+    rmdir(dir);
+}
+
 static void save_file__reads_files(void **state)
 {
     char path[64];
@@ -916,6 +950,7 @@ int main(void)
         T(save_fd__starts_where_the_descriptor_is),
         T(save_fd__reads_pipes),
         T(save_fd__does_not_hang_on_a_silent_pipe),
+        T(save_file__reads_a_fifo_and_does_not_hang_on_it),
         T(save_file__reads_files),
         T(save_file__refuses_a_file_that_changes),
         T(skip_unchanged__writes_nothing_for_equal_bytes),
