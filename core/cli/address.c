@@ -110,11 +110,11 @@ void address_text(const char *agent, const char *session, const uint64_t *index,
 
     if (fits) {
         parts.present = PERSIST_ADDRESS_AGENT;
-        strcpy(parts.agent, agent);
+        memcpy(parts.agent, agent, strlen(agent) + 1);
     }
     if (fits && session) {
         parts.present |= PERSIST_ADDRESS_SESSION;
-        strcpy(parts.session, session);
+        memcpy(parts.session, session, strlen(session) + 1);
     }
     if (fits && session && index) {
         parts.present |= PERSIST_ADDRESS_INDEX;
@@ -122,6 +122,6 @@ void address_text(const char *agent, const char *session, const uint64_t *index,
     }
     if (!fits || persist_address_format(&parts, out, ADDRESS_TEXT_LEN, NULL) !=
                      PERSIST_OK)
-        strcpy(out, "?");
+        memcpy(out, "?", 2);
     encode_unsafe(out);
 }

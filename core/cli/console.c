@@ -37,7 +37,7 @@ void console_line(const char *text, size_t len)
 {
     struct buf line;
 
-    buf_init(&line, 64 * 1024);
+    buf_init(&line, CONSOLE_LINE_MAX);
     text_escape(&line, text, len);
     buf_putc(&line, '\n');
     pthread_mutex_lock(&mutex);

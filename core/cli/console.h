@@ -20,6 +20,9 @@ void console_bar(const char *text);
 /* Takes the bar away. */
 void console_clear(void);
 
+/* Bytes of one line at the most. */
+#define CONSOLE_LINE_MAX ((size_t)64 * 1024)
+
 bool console_is_terminal(void);
 /* Columns of the terminal, 80 where that is not known. */
 size_t console_width(void);

@@ -85,7 +85,7 @@ static void print_line(struct cli *cli, const struct persist_error *err,
 {
     struct buf line;
 
-    buf_init(&line, 64 * 1024);
+    buf_init(&line, CONSOLE_LINE_MAX);
     buf_puts(&line, "persist: ");
     if (cli->args.verb)
         buf_printf(&line, "%s: ", cli->args.verb->name);

@@ -8,6 +8,9 @@
 #include "cli/args.h"
 #include "util/buf.h"
 
+/* Bytes of a page at the most. */
+#define HELP_PAGE_MAX ((size_t)1024 * 1024)
+
 /* "usage: persist VERB [OPTION...] ADDRESS"; NULL: of the command. */
 void help_usage(struct buf *out, const struct verb *verb);
 /* The whole page of a verb. */

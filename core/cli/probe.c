@@ -47,7 +47,6 @@ json_t *probe_backend_json(const struct persist_backend_info *info)
 {
     json_t *o = json_object();
     json_t *list = json_array();
-    char abi[32] = "";
 
     json_object_set_new(o, "type", json_string("backend"));
     json_object_set_new(o, "name", output_text(info->name));
@@ -61,7 +60,7 @@ json_t *probe_backend_json(const struct persist_backend_info *info)
         return o;
     }
     struct buf text;
-    buf_init(&text, sizeof(abi));
+    buf_init(&text, 32);
     buf_printf(&text, "%u.%u", (unsigned)info->abi_major,
                (unsigned)info->abi_minor);
     json_object_set_new(o, "abi", output_text(text.data));
@@ -208,7 +207,7 @@ static enum ending read_answer(int fd, int64_t deadline, struct buf *out)
 static enum ending reap(pid_t pid, int64_t deadline, enum ending ending,
                         int *out_status)
 {
-    const struct timespec nap = {.tv_nsec = 2 * 1000 * 1000};
+    const struct timespec nap = {.tv_nsec = 2000000};
 
     while (ending == ENDED) {
         pid_t done = waitpid(pid, out_status, WNOHANG);

@@ -19,7 +19,7 @@ static void format_time(uint64_t ms, char out[16])
 {
     uint64_t s = ms / 1000;
 
-    if (s >= 100 * 3600)
+    if (s >= UINT64_C(360000)) /* a hundred hours */
         memcpy(out, "--:--", 6);
     else if (s >= 3600)
         snprintf(out, 16, "%u:%02u:%02u", (unsigned)(s / 3600),

@@ -154,7 +154,7 @@ void cli_note(const struct cli *cli, const char *format, ...)
     va_end(ap);
     if (len < 0)
         return;
-    buf_init(&line, 64 * 1024);
+    buf_init(&line, CONSOLE_LINE_MAX);
     buf_printf(&line, "persist: %s: %s",
                cli->args.verb ? cli->args.verb->name : "", text);
     free(text);

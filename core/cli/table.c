@@ -18,7 +18,7 @@ void table_begin(struct table *t, struct output *out,
     t->n_columns = n_columns;
     for (size_t i = 0; i < n_columns; i++)
         t->widths[i] = strlen(columns[i].header);
-    buf_init(&t->held, 8 * 1024 * 1024);
+    buf_init(&t->held, TABLE_BYTES_HELD);
 }
 
 size_t table_text_width(const char *text)
@@ -83,11 +83,11 @@ static void print_header(struct table *t)
 static const char *print_row(struct table *t, const char *text)
 {
     const char *cells[TABLE_COLUMNS_MAX] = {0};
-    size_t n = 1;
+    size_t n = 0;
 
     for (size_t c = 0; c < t->n_columns; c++) {
         cells[c] = text;
-        if (text[0])
+        if (c == 0 || text[0])
             n = c + 1;
         text += strlen(text) + 1;
     }
@@ -102,7 +102,7 @@ static void print_held(struct table *t)
 
     if (buf_failed(&t->held))
         output_note_failure(t->out, ENOMEM);
-    if (t->n_held == 0 || output_failed(t->out))
+    if (t->n_held == 0 || !text || output_failed(t->out))
         return;
     if (!t->header_printed)
         print_header(t);

@@ -21,6 +21,7 @@
 
 #define TABLE_COLUMNS_MAX 8
 #define TABLE_ROWS_HELD 256
+#define TABLE_BYTES_HELD ((size_t)8 * 1024 * 1024)
 
 struct table_column {
     const char *header;

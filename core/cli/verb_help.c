@@ -54,7 +54,7 @@ static void print_page(struct cli *cli, const struct verb *verb)
 {
     struct buf page;
 
-    buf_init(&page, 1024 * 1024);
+    buf_init(&page, HELP_PAGE_MAX);
     if (verb)
         help_verb(&page, verb);
     else

@@ -188,7 +188,7 @@ static int run(struct cli *cli)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
     struct persist_error err = {0};
-    struct persist_store *store;
+    struct persist_store *store = NULL;
     struct address address;
     const char *path = cli->args.n_operands > 1 ? cli->args.operands[1] : NULL;
 
@@ -221,8 +221,7 @@ static int run(struct cli *cli)
 static const char *const examples[] = {
     "persist save writer state.json",
     "producer | persist save writer/night -",
-    "persist save writer state.json --label run=42 --description \"before "
-    "upgrade\"",
+    "persist save writer state.json --label run=42 --schema notes/1",
     "persist save writer state.json --after 7      # nobody saved since 7",
     "persist save writer state.json --skip-unchanged --json",
     NULL};

@@ -616,6 +616,56 @@ static void claim__is_renewed_each_day(void **state)
     expect_noise(r, "a@0", 30);
 }
 
+struct renewal {
+    struct rig *r;
+    struct persist_store *other;
+};
+
+/* While a claim of 0 is renewed, others use up 1 and 2; weeks later 1 is
+ * forgotten. */
+static void use_and_clean(void *ctx)
+{
+    const struct renewal *renewal = ctx;
+    struct persist_error err = {0};
+    int i;
+
+    for (i = 0; i < 2; i++)
+        assert_ok(
+            persist_save_buffer(renewal->other, "a", "x", 1, NULL, NULL, &err),
+            &err);
+    assert_ok(persist_delete(renewal->other, "a@1", NULL, NULL, &err), &err);
+}
+
+static void clean_up(void *ctx)
+{
+    const struct renewal *renewal = ctx;
+    struct persist_error err = {0};
+
+    rig_pass_days(renewal->r, 4);
+    if (renewal->r->memory->count(renewal->r->id, "upload_part") >= 3)
+        assert_ok(persist_cleanup(renewal->other, "a", NULL, &err), &err);
+}
+
+static void claim__renewal_tells_nothing_of_indices_above(void **state)
+{
+    struct rig *r = *state;
+    struct renewal renewal = {r, rig_again(r, "other", small_puts)};
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_begin",
+                                    .then = use_and_clean,
+                                    .ctx = &renewal});
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .times = 3,
+                                    .then = clean_up,
+                                    .ctx = &renewal});
+    assert_ok(save_noise(r, 33, NULL, &err), &err);
+    assert_false(rig_has(r, 1, KEY_SNAP)); /* cleaned: below the highest */
+    rig_no_faults(r);
+    rig_save(r, "not 1 again", 3);
+    persist_close(renewal.other);
+}
+
 static void claim__that_aged_is_not_committed(void **state)
 {
     struct rig *r = *state;
@@ -675,6 +725,7 @@ int main(void)
         T(commit__under_someone_else_s_data_is_said),
         T(commit__that_lost_to_another_snapshot_says_so),
         T(claim__is_renewed_each_day),
+        T(claim__renewal_tells_nothing_of_indices_above),
         T(claim__that_aged_is_not_committed),
         T(claim__renewal_must_work),
     };

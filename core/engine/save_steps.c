@@ -216,7 +216,7 @@ static void make_marker(const struct saving *s, struct marker *out)
         out->host[0] = '\0';
 }
 
-/* What the put of a .snap left of the index for the next save. */
+/* What a put if absent left of the index for the next save. */
 static void remember(struct saving *s, uint64_t index, uint64_t sent_ns, int rc)
 {
     bool refused = rc && rc != PERSIST_E_EXISTS && rc != PERSIST_E_UNCERTAIN &&
@@ -226,7 +226,7 @@ static void remember(struct saving *s, uint64_t index, uint64_t sent_ns, int rc)
         !refused || rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
     if (!rc)
         session_memory_note(s->store->memory, s->target.prefix, index + 1,
-                            sent_ns);
+                            sent_ns, s->machine.known_ns);
 }
 
 static void step_put_snapshot(struct saving *s, uint64_t index,
@@ -271,9 +271,12 @@ static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
     put.data = claim;
     rc = put_bounded(s, &put,
                      if_absent ? s->machine.known_ns + OWNER_KNOWLEDGE_NS
-                               : s->machine.claim_ns + OWNER_COMMIT_NS,
+                               : s->machine.claim_ns + OWNER_COMMIT_NS +
+                                     OWNER_HOUR_NS,
                      &maybe, &err);
-    remember(s, index, sent_ns, rc);
+    /* That a renewal worked tells nothing about the indices above. */
+    if (if_absent)
+        remember(s, index, sent_ns, rc);
     answer_write(s, rc, maybe, &err, a);
 }
 
@@ -348,7 +351,7 @@ static void step_read(struct saving *s, uint64_t index, enum key_kind kind,
                       struct owner_answer *a)
 {
     struct persist_error err = {0};
-    struct identity identity;
+    struct identity identity = {0};
     char key[KEY_CAP];
     struct late late;
     int rc;

@@ -16,6 +16,7 @@ struct remembered {
     struct remembered *newer; /* towards the most recently used */
     struct remembered *older;
     uint64_t next;
+    uint64_t seen_ns;
     uint64_t known_ns;
     char session[];
 };
@@ -57,12 +58,12 @@ static void link_newest(struct session_memory *m, struct remembered *r)
 
 void session_memory_destroy(struct session_memory *m)
 {
-    struct remembered *r;
+    struct remembered *r, *newer;
 
     if (!m)
         return;
-    while ((r = m->oldest)) {
-        unlink_entry(m, r);
+    for (r = m->oldest; r; r = newer) {
+        newer = r->newer;
         free(r);
     }
     pthread_mutex_destroy(&m->mutex);
@@ -104,16 +105,22 @@ static struct remembered *add(struct session_memory *m, const char *session)
     return r;
 }
 
-/* Knowledge that a concurrent save brought after now_ns was read is fresh. */
-static bool fresh(const struct remembered *r, uint64_t now_ns)
+static bool within(uint64_t now_ns, uint64_t since_ns, uint64_t limit_ns)
 {
-    return now_ns <= r->known_ns || now_ns - r->known_ns <= SESSION_MEMORY_NS;
+    return now_ns <= since_ns || now_ns - since_ns <= limit_ns;
 }
 
-/* Raises what is remembered to at least next. */
+/* Seen within a minute; what a concurrent save saw after now_ns was read is. */
+static bool fresh(const struct remembered *r, uint64_t now_ns)
+{
+    return within(now_ns, r->seen_ns, SESSION_MEMORY_NS);
+}
+
+/* Raises what is remembered to at least next.  Of two true statements about a
+ * session the higher index and the later time together are one too. */
 static struct remembered *raise_to(struct session_memory *m,
                                    const char *session, uint64_t next,
-                                   uint64_t known_ns)
+                                   uint64_t seen_ns, uint64_t known_ns)
 {
     struct remembered *r = find(m, session);
 
@@ -123,18 +130,24 @@ static struct remembered *raise_to(struct session_memory *m,
         return NULL;
     /* What was handed out stays handed out while it is fresh: a save that has
      * not put its index yet is not seen by anybody's listing. */
-    if (next > r->next || !fresh(r, known_ns))
+    if (!fresh(r, seen_ns)) {
         r->next = next;
+        r->known_ns = known_ns;
+    }
+    if (next > r->next)
+        r->next = next;
+    if (seen_ns > r->seen_ns)
+        r->seen_ns = seen_ns;
     if (known_ns > r->known_ns)
         r->known_ns = known_ns;
     return r;
 }
 
 void session_memory_note(struct session_memory *m, const char *session,
-                         uint64_t next, uint64_t known_ns)
+                         uint64_t next, uint64_t seen_ns, uint64_t known_ns)
 {
     pthread_mutex_lock(&m->mutex);
-    raise_to(m, session, next, known_ns);
+    raise_to(m, session, next, seen_ns, known_ns);
     pthread_mutex_unlock(&m->mutex);
 }
 
@@ -147,7 +160,8 @@ bool session_memory_take(struct session_memory *m, const char *session,
 
     pthread_mutex_lock(&m->mutex);
     r = find(m, session);
-    found = r && fresh(r, now_ns);
+    found = r && fresh(r, now_ns) &&
+            within(now_ns, r->known_ns, SESSION_MEMORY_KNOWN_NS);
     if (found) {
         *out_index = r->next++;
         *out_known_ns = r->known_ns;
@@ -163,7 +177,7 @@ uint64_t session_memory_take_listed(struct session_memory *m,
     struct remembered *r;
 
     pthread_mutex_lock(&m->mutex);
-    r = raise_to(m, session, next, known_ns);
+    r = raise_to(m, session, next, known_ns, known_ns);
     if (r)
         next = r->next++;
     pthread_mutex_unlock(&m->mutex);

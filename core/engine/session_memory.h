@@ -8,9 +8,11 @@
  * Thread-safe.  Concurrent saves take consecutive indices: an index that was
  * handed out is not handed out again while it is remembered.
  *
- * Knowledge has an age (boot_ns of the moment before the request that brought
- * it); whoever acts on it must know that age (snapshot-format.md: nothing is
- * put on knowledge older than 24 hours).
+ * What is remembered is: every index from `next` on that anybody ever used was
+ * first used after known_ns.  A listing that began then tells so, and a put
+ * that succeeds moves `next` but not known_ns: that its index was free says
+ * nothing about those above it.  Whoever acts on it must know its age
+ * (snapshot-format.md: nothing is put on knowledge older than 24 hours).
  */
 #ifndef PERSIST_ENGINE_SESSION_MEMORY_H
 #define PERSIST_ENGINE_SESSION_MEMORY_H
@@ -20,18 +22,18 @@
 #include <stdint.h>
 
 #define SESSION_MEMORY_MAX 1024
-#define SESSION_MEMORY_NS (UINT64_C(60) * 1000000000)
+#define SESSION_MEMORY_NS (UINT64_C(60) * 1000000000) /* since last seen */
+#define SESSION_MEMORY_KNOWN_NS (UINT64_C(86400) * 1000000000)
 
 struct session_memory;
 
 struct session_memory *session_memory_create(size_t max); /* NULL: memory */
 void session_memory_destroy(struct session_memory *m);
 
-/* An index was seen taken (or its successor is known to be free): `next` is
- * the lowest index that may still be free, as known at known_ns. Without
- * memory it is not remembered. */
+/* The index below `next` was put at seen_ns, chosen by knowledge of known_ns.
+ * Without memory it is not remembered. */
 void session_memory_note(struct session_memory *m, const char *session,
-                         uint64_t next, uint64_t known_ns);
+                         uint64_t next, uint64_t seen_ns, uint64_t known_ns);
 /* Takes an index of the session: true with it and the age of the knowledge, or
  * false where nothing fresh is remembered. */
 bool session_memory_take(struct session_memory *m, const char *session,

@@ -35,7 +35,7 @@ static void take__hands_out_consecutive_indices(void **state)
 
     (void)state;
     assert_false(knows(m, "a/", 100));
-    session_memory_note(m, "a/", 5, 100 * SECOND);
+    session_memory_note(m, "a/", 5, 100 * SECOND, 100 * SECOND);
     expect(m, "a/", 101, 5, 100);
     expect(m, "a/", 101, 6, 100);
     assert_false(knows(m, "b/", 101));
@@ -47,10 +47,10 @@ static void take__forgets_after_a_minute(void **state)
     struct session_memory *m = session_memory_create(4);
 
     (void)state;
-    session_memory_note(m, "a/", 5, 100 * SECOND);
+    session_memory_note(m, "a/", 5, 100 * SECOND, 100 * SECOND);
     expect(m, "a/", 160, 5, 100);
     assert_false(knows(m, "a/", 161));
-    session_memory_note(m, "a/", 6, 161 * SECOND);
+    session_memory_note(m, "a/", 6, 161 * SECOND, 161 * SECOND);
     expect(m, "a/", 161, 6, 161);
     session_memory_destroy(m);
 }
@@ -60,14 +60,14 @@ static void note__never_hands_out_twice_while_fresh(void **state)
     struct session_memory *m = session_memory_create(4);
 
     (void)state;
-    session_memory_note(m, "a/", 5, 100 * SECOND);
+    session_memory_note(m, "a/", 5, 100 * SECOND, 100 * SECOND);
     expect(m, "a/", 100, 5, 100);
     expect(m, "a/", 100, 6, 100);
     /* The put of 5 has succeeded; 6 is still under way. */
-    session_memory_note(m, "a/", 6, 110 * SECOND);
+    session_memory_note(m, "a/", 6, 110 * SECOND, 110 * SECOND);
     expect(m, "a/", 110, 7, 110);
     /* Older knowledge changes nothing. */
-    session_memory_note(m, "a/", 2, 90 * SECOND);
+    session_memory_note(m, "a/", 2, 90 * SECOND, 90 * SECOND);
     expect(m, "a/", 110, 8, 110);
     session_memory_destroy(m);
 }
@@ -77,9 +77,28 @@ static void note__starts_anew_when_it_is_stale(void **state)
     struct session_memory *m = session_memory_create(4);
 
     (void)state;
-    session_memory_note(m, "a/", 50, 100 * SECOND);
-    session_memory_note(m, "a/", 7, 300 * SECOND);
+    session_memory_note(m, "a/", 50, 100 * SECOND, 100 * SECOND);
+    session_memory_note(m, "a/", 7, 300 * SECOND, 300 * SECOND);
     expect(m, "a/", 300, 7, 300);
+    session_memory_destroy(m);
+}
+
+static void note__of_a_put_does_not_renew_what_is_known(void **state)
+{
+    struct session_memory *m = session_memory_create(4);
+    uint64_t s;
+
+    (void)state;
+    session_memory_note(m, "a/", 5, 100 * SECOND, 100 * SECOND);
+    /* A save each half minute, for a day; the listing is still that of 100. */
+    for (s = 100; s <= 100 + 86400; s += 30) {
+        expect(m, "a/", s, 5 + (s - 100) / 30, 100);
+        session_memory_note(m, "a/", 6 + (s - 100) / 30, s * SECOND,
+                            100 * SECOND);
+    }
+    assert_false(knows(m, "a/", s));
+    assert_int_equal(session_memory_take_listed(m, "a/", 9000, s * SECOND),
+                     9000);
     session_memory_destroy(m);
 }
 
@@ -100,7 +119,7 @@ static void give_back__takes_only_the_last(void **state)
     struct session_memory *m = session_memory_create(4);
 
     (void)state;
-    session_memory_note(m, "a/", 5, 100 * SECOND);
+    session_memory_note(m, "a/", 5, 100 * SECOND, 100 * SECOND);
     expect(m, "a/", 100, 5, 100);
     session_memory_give_back(m, "a/", 5);
     expect(m, "a/", 100, 5, 100);
@@ -120,17 +139,17 @@ static void memory__forgets_the_least_recently_used(void **state)
     (void)state;
     for (i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "s%d/", i);
-        session_memory_note(m, name, 1, 100 * SECOND);
+        session_memory_note(m, name, 1, 100 * SECOND, 100 * SECOND);
     }
     expect(m, "s0/", 100, 1, 100); /* used: now the newest */
-    session_memory_note(m, "s3/", 1, 100 * SECOND);
+    session_memory_note(m, "s3/", 1, 100 * SECOND, 100 * SECOND);
     assert_false(knows(m, "s1/", 100));
     assert_true(knows(m, "s0/", 100));
     assert_true(knows(m, "s2/", 100));
     assert_true(knows(m, "s3/", 100));
     for (i = 4; i < 5000; i++) {
         snprintf(name, sizeof name, "s%d/", i);
-        session_memory_note(m, name, 1, 100 * SECOND);
+        session_memory_note(m, name, 1, 100 * SECOND, 100 * SECOND);
     }
     assert_false(knows(m, "s0/", 100));
     assert_true(knows(m, "s4997/", 100));
@@ -142,7 +161,7 @@ static void memory__of_no_size_remembers_nothing(void **state)
     struct session_memory *m = session_memory_create(0);
 
     (void)state;
-    session_memory_note(m, "a/", 1, 100 * SECOND);
+    session_memory_note(m, "a/", 1, 100 * SECOND, 100 * SECOND);
     assert_false(knows(m, "a/", 100));
     assert_int_equal(session_memory_take_listed(m, "a/", 3, 100 * SECOND), 3);
     session_memory_destroy(m);
@@ -156,6 +175,7 @@ int main(void)
         cmocka_unit_test(take__forgets_after_a_minute),
         cmocka_unit_test(note__never_hands_out_twice_while_fresh),
         cmocka_unit_test(note__starts_anew_when_it_is_stale),
+        cmocka_unit_test(note__of_a_put_does_not_renew_what_is_known),
         cmocka_unit_test(take_listed__goes_past_what_is_taken),
         cmocka_unit_test(give_back__takes_only_the_last),
         cmocka_unit_test(memory__forgets_the_least_recently_used),

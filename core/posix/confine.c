@@ -257,7 +257,7 @@ mode_t confine_obstacle(int root_fd, const char *path)
 {
     char name[NAME_MAX + 1];
     struct stat st;
-    int at = root_fd, next;
+    int at = root_fd, next = -1;
     mode_t found = 0;
 
     if (check_path(path) != 0)

@@ -530,7 +530,8 @@ int durable_remove_temp(int dir_fd, const char *name)
     struct stat st;
     int fd, rc = 0;
 
-    if (strncmp(name, DURABLE_TEMP_PREFIX, sizeof(DURABLE_TEMP_PREFIX) - 1) ||
+    if (strncmp(name, DURABLE_TEMP_PREFIX, sizeof(DURABLE_TEMP_PREFIX) - 1) !=
+            0 ||
         check_name(name) != 0)
         return -EINVAL;
     fd = open_leftover(dir_fd, name);

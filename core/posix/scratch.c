@@ -48,6 +48,8 @@ static void empty_dir(int fd)
     const struct dirent *e;
 
     require(dir != NULL, "fdopendir");
+    if (!dir)
+        return;
     while ((e = readdir(dir)) != NULL) {
         int sub;
 

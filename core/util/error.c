@@ -7,6 +7,7 @@
  * Text is formatted into a local buffer first, because callers pass parts of
  * err itself as arguments.
  */
+#define PERSIST_UTIL_ERROR_C
 #include "util/error.h"
 
 #include <errno.h>

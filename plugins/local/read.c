@@ -109,7 +109,7 @@ int32_t local_read(void *store, const struct persist_backend_call *call,
                    struct persist_backend_error *err)
 {
     struct local_store *s = store;
-    struct stat st;
+    struct stat st = {0};
     int fd = -1;
     int32_t rc;
 
@@ -139,7 +139,7 @@ int32_t local_head(void *store, const struct persist_backend_call *call,
                    struct persist_backend_head_result *result,
                    struct persist_backend_error *err)
 {
-    struct stat st;
+    struct stat st = {0};
     int fd = -1;
     int32_t rc = open_object(store, call, args->key, &fd, &st, err);
 

@@ -3,6 +3,7 @@
  * From errno values to codes and sentences.  One table of our own: strerror is
  * neither thread-safe nor free of the locale.
  */
+#define LOCAL_STATUS_C
 #include "local.h"
 
 #include <errno.h>

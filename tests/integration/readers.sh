@@ -12,6 +12,7 @@ if [ -z "${READERS_PYTHON:-}" ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/store"
 export PERSIST_BACKEND_DIR="$BACKENDS"
 export XDG_CONFIG_HOME="$work" PERSIST_STORE_LOCAL_ROOT="$work/store"
 
