@@ -29,7 +29,7 @@ int error_memory(struct persist_error *err);
 #if defined(__clang_analyzer__) && !defined(PERSIST_UTIL_ERROR_C)
 /* The analyzer does not see into error.c; without this it believes that a
  * setter may answer PERSIST_OK, and follows paths that cannot be. */
-static inline void analyzed_note(const void *err, const char *format, ...)
+static inline void analyzed_note(void *err, const char *format, ...)
 {
     (void)err;
     (void)format;
@@ -43,7 +43,8 @@ static inline int analyzed_status(int status)
 #define error_errno(err, errno_value, ...)                                     \
     (analyzed_note(err, __VA_ARGS__),                                          \
      analyzed_status((errno_value) ? PERSIST_E_IO : PERSIST_E_INTERNAL))
-#define error_memory(err) analyzed_status(PERSIST_E_MEMORY)
+#define error_memory(err)                                                      \
+    (analyzed_note(err, "memory"), analyzed_status(PERSIST_E_MEMORY))
 #endif
 
 /* Adds to what is set. */
