@@ -88,6 +88,7 @@ static int keep_open(struct cleaning *c, const char *key)
     return PERSIST_OK;
 }
 
+/* PRECONDITION: it is in use, however old it looks; then it is no leftover. */
 static int remove_leftover(struct cleaning *c, const struct backend_leftover *l)
 {
     struct persist_error err = {0};
@@ -97,7 +98,8 @@ static int remove_leftover(struct cleaning *c, const struct backend_leftover *l)
         return PERSIST_OK;
     rc = backend_remove_leftover(c->store->backend, c->op, l->key, l->upload_id,
                                  &err);
-    note(c, rc, &err);
+    if (rc != PERSIST_E_PRECONDITION)
+        note(c, rc, &err);
     return rc;
 }
 
@@ -120,6 +122,8 @@ static int each_leftover(void *ctx, const struct backend_leftover *l)
     rc = remove_leftover(c, l);
     if (rc && is_upload && keep_open(c, l->key))
         return PERSIST_E_MEMORY;
+    if (rc == PERSIST_E_PRECONDITION)
+        return PERSIST_OK;
     return report(c,
                   is_upload ? PERSIST_CLEANUP_UPLOAD : PERSIST_CLEANUP_LEFTOVER,
                   is_upload ? l->key : l->upload_id, l->size, age, rc);

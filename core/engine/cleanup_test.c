@@ -285,6 +285,23 @@ static void cleanup__takes_younger_uploads_when_told(void **state)
     assert_int_equal(rig_size(r, 0, KEY_SNAP), CLAIM_LEN);
 }
 
+static void cleanup__leaves_what_is_in_use(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    struct report report;
+
+    break_upload(r);
+    rig_save(r, "one", 1);
+    rig_pass_days(r, 8);
+    rig_fault(r, (struct rig_fault){.op = "upload_abort",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_PRECONDITION});
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 0);
+    assert_int_equal(rig_size(r, 0, KEY_SNAP), CLAIM_LEN);
+}
+
 static void cleanup__goes_on_behind_a_failure(void **state)
 {
     struct rig *r = *state;
@@ -456,6 +473,7 @@ int main(void)
         L(cleanup__removes_dead_uploads_with_their_claims),
         L(cleanup__keeps_the_claim_of_an_open_upload),
         L(cleanup__takes_younger_uploads_when_told),
+        L(cleanup__leaves_what_is_in_use),
         L(cleanup__goes_on_behind_a_failure),
         T(cleanup__keeps_a_snapshot_cut_to_a_marker_s_size),
         T(cleanup__keeps_to_its_scope),
