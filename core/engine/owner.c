@@ -155,10 +155,15 @@ static bool claim_needs_renewal(struct owner_save *m, uint64_t now_ns)
     if (!has(m->rules, OWNER_RULE_COMMIT_LIMIT) ||
         !has(m->rules, OWNER_RULE_CLAIM) || m->commit_sent)
         return false;
-    if (passed(now_ns, m->claim_ns, OWNER_COMMIT_NS)) {
+    /* A renewal that took so long may have come when others had seen the claim
+     * dead. */
+    if (passed(now_ns, m->renewed ? m->before_ns : m->claim_ns,
+               OWNER_COMMIT_NS)) {
         give_up(m, OWNER_EXPIRED);
         return false;
     }
+    m->renewed = false;
+    m->before_ns = 0;
     return passed(now_ns, m->claim_ns, OWNER_RENEW_NS);
 }
 
@@ -354,10 +359,13 @@ static void feed_block(struct owner_save *m, const struct owner_answer *a)
 
 static void feed_renewal(struct owner_save *m, const struct owner_answer *a)
 {
-    if (a->reply == OWNER_OK)
+    if (a->reply == OWNER_OK) {
+        m->before_ns = m->claim_ns;
+        m->renewed = true;
         m->claim_ns = m->sent_ns;
-    else
+    } else {
         give_up(m, OWNER_REFUSED);
+    }
 }
 
 static void feed_commit(struct owner_save *m, const struct owner_answer *a)

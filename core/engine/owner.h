@@ -34,6 +34,11 @@
  * OWNER_COMMIT_NS (the machine was suspended for days): so whoever finds a
  * claim of OWNER_AGE_US without its data knows that none will come.  The day
  * between the two is for the repeats of an uncertain commit.
+ *
+ * All this assumes that no request is under way for a day: networks and file
+ * systems do not hold one so long.  (A machine that is suspended between the
+ * look at the clock and the request could; a renewal is looked at again once it
+ * is answered, a put and a commit are not.)
  */
 #ifndef PERSIST_ENGINE_OWNER_H
 #define PERSIST_ENGINE_OWNER_H
@@ -163,6 +168,7 @@ struct owner_save {
     uint64_t floor;     /* an index below it was found taken; 0: none */
     uint64_t known_ns;  /* what the index was chosen by */
     uint64_t claim_ns;  /* before the claim, or its renewal, was sent */
+    uint64_t before_ns; /* claim_ns before the last renewal */
     uint64_t commit_ns; /* before the first commit was sent */
     uint64_t sent_ns;   /* when the request now under way was asked for */
     uint16_t rules;
@@ -178,6 +184,7 @@ struct owner_save {
     bool doubt;  /* ... and may still be */
     bool failed; /* settle, then REFUSED rather than another round */
     bool commit_sent;
+    bool renewed; /* and not yet known to have come in time */
     bool other_is_claim;
 };
 

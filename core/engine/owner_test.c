@@ -372,6 +372,10 @@ static void claim__is_renewed_after_a_day_and_dead_after_six(void **state)
     answer(&m, OWNER_NOT_DURABLE); /* not good enough */
     assert_int_equal(ask(&m, 7 * DAY), OWNER_PUT_TOMBSTONE);
     m = uploaded();
+    assert_int_equal(ask(&m, 5 * DAY), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_OK); /* which took three days: too late to count */
+    assert_int_equal(ask(&m, 8 * DAY), OWNER_PUT_TOMBSTONE);
+    m = uploaded();
     assert_int_equal(ask(&m, 7 * DAY + 1), OWNER_PUT_TOMBSTONE);
     answer(&m, OWNER_FAILED);
     assert_int_equal(m.result, OWNER_EXPIRED);

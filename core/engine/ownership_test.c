@@ -24,6 +24,7 @@
 #define N_SAVES (N_ACTORS * N_TURNS)
 #define N_INDICES 200
 #define TAG 16
+#define DAY_NS (UINT64_C(86400) * 1000000000)
 #define LONG_LEN 5000 /* more than one put takes */
 
 static const char *const settings[] = {"put_max", "2K", "part_max", "2K", NULL};
@@ -102,17 +103,22 @@ static bool is_write(const char *op)
 static int32_t step(void *ctx, const struct memory_event *event)
 {
     struct schedule *s = ctx;
+    uint64_t since_ns;
     int number;
 
     if (event->actor[0] < '0' || event->actor[0] > '9')
         return 0; /* the referee */
     number = event->actor[0] - '0';
+    since_ns = atomic_load(&s->rig.boot_ns);
     if (event->phase == MEMORY_BEFORE)
         await_turn(s, number);
     if (s->crashed[number])
         return event->phase == MEMORY_BEFORE ? PERSIST_BACKEND_INTERNAL : 0;
     if (event->phase == MEMORY_AFTER && event->status)
         return 0;
+    /* No request is under way for days (owner.h, "Time"). */
+    if (atomic_load(&s->rig.boot_ns) - since_ns > DAY_NS)
+        return PERSIST_BACKEND_TRANSIENT;
     if (is_write(event->op) && one_in(s, 12)) {
         s->n_lost++;
         return PERSIST_BACKEND_UNCERTAIN;
@@ -386,7 +392,7 @@ static void chance(struct schedule *s, int next)
         s->n_crashes++;
     }
     if (one_in(s, 25))
-        rig_pass_days(&s->rig, 1 + (int)draw(s, 4));
+        rig_pass_days(&s->rig, 1 + (int)draw(s, 5));
 }
 
 static void conduct(struct schedule *s)
