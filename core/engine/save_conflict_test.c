@@ -285,6 +285,28 @@ static void save__makes_sure_that_a_cancelled_put_does_not_arrive(void **state)
     rig_save(r, "x", 2);
 }
 
+/* What took the key must not be taken for the save, when its own answer is
+ * lost. */
+static void save__does_not_mistake_its_block_for_itself(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    assert_ok(persist_op_create(r->p, &o.op, &err), &err);
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .status = PERSIST_BACKEND_CANCELLED,
+                                    .then = cancel_main,
+                                    .ctx = o.op});
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .phase = MEMORY_AFTER,
+                                    .status = PERSIST_BACKEND_UNCERTAIN});
+    assert_status(persist_save_buffer(r->store, "a", "x", 1, &o, NULL, &err),
+                  PERSIST_E_CANCELLED, &err);
+    assert_int_equal(r->memory->count(r->id, "put"), 3);
+    persist_op_destroy(o.op);
+}
+
 static void save__makes_sure_that_an_uncertain_put_does_not_arrive(void **state)
 {
     struct rig *r = *state;
@@ -611,6 +633,7 @@ int main(void)
         T(save__settles_by_looking_where_repeating_fails),
         T(save__settles_a_put_it_was_cancelled_in),
         T(save__makes_sure_that_a_cancelled_put_does_not_arrive),
+        T(save__does_not_mistake_its_block_for_itself),
         T(save__makes_sure_that_an_uncertain_put_does_not_arrive),
         T(save__sends_nothing_on_knowledge_of_yesterday),
         T(save__repeats_nothing_on_knowledge_of_yesterday),
