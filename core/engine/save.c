@@ -219,18 +219,9 @@ static int find_latest(struct saving *s, struct persist_error *err)
         return PERSIST_OK;
     if (rc)
         return rc;
-    /* "Unchanged" must not hide that a fence or an index does not hold. */
-    if (s->o.flags & PERSIST_SAVE_AFTER && place.index > s->o.after)
-        rc = conflict_above(s, place.index, false, err);
-    if (!rc && s->o.flags & PERSIST_SAVE_INDEX && place.index >= s->o.index)
-        rc = error_set(err, PERSIST_E_CONFLICT,
-                       "index %" PRIu64 " is not next: %" PRIu64
-                       " is the latest",
-                       s->o.index, place.index);
-    if (!rc)
-        s->latest = download_take_metadata(d);
+    s->latest = download_take_metadata(d);
     download_close(d);
-    return rc;
+    return PERSIST_OK;
 }
 
 /* Where the payload can be read twice and has the latest's size, it is hashed
@@ -390,6 +381,17 @@ static int conclude(struct saving *s, struct persist_metadata **out,
     return fail_with_last(s, err);
 }
 
+/* Nothing is written; but "unchanged" must not hide that a fence or an index
+ * does not hold, which a listing tells. */
+static int conclude_unchanged(struct saving *s, struct persist_metadata **out,
+                              struct persist_error *err)
+{
+    if (!(s->o.flags & (PERSIST_SAVE_AFTER | PERSIST_SAVE_INDEX)))
+        return hand_over(s, out, err);
+    save_run(s, true);
+    return conclude(s, out, err);
+}
+
 /* -------------------------------------------------------------- one save */
 
 static int open_payload(struct saving *s, struct persist_error *err)
@@ -431,7 +433,7 @@ static int save_all(struct saving *s, struct persist_metadata **out,
     if (!rc)
         rc = compare_early(s, err);
     if (!rc && s->unchanged)
-        return hand_over(s, out, err);
+        return conclude_unchanged(s, out, err);
     if (!rc)
         rc = open_payload(s, err);
     if (!rc && !s->dry_run)
@@ -443,7 +445,7 @@ static int save_all(struct saving *s, struct persist_metadata **out,
     s->unchanged = whole && save_is_unchanged(s, upload_sha256(s->up),
                                               upload_payload_len(s->up));
     if (s->unchanged)
-        return hand_over(s, out, err);
+        return conclude_unchanged(s, out, err);
     save_run(s, whole);
     return conclude(s, out, err);
 }

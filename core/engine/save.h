@@ -49,7 +49,8 @@ struct saving {
 };
 
 /* Runs the machine to its result.  The payload is filled; whole: it goes in
- * one put. */
+ * one put.  With `unchanged` set nothing is written: OWNER_ABORTED, once a
+ * listing has shown that fence and index hold. */
 void save_run(struct saving *s, bool whole);
 
 /* True where the payload, now known, is the latest snapshot's. */

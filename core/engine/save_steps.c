@@ -584,11 +584,16 @@ static void finish_upload(struct saving *s)
 
 void save_run(struct saving *s, bool whole)
 {
+    bool looks_only = s->unchanged;
     struct owner_request r;
     struct owner_answer a;
 
     start_machine(s, whole);
     while (owner_save_next(&s->machine, boot_now(s), &r)) {
+        if (looks_only && r.verb != OWNER_LIST) {
+            owner_save_abort(&s->machine);
+            continue;
+        }
         if (s->dry_run && r.verb != OWNER_LIST) {
             dry_put(s, r.index);
             continue;

@@ -814,7 +814,20 @@ static void skip_unchanged__does_not_hide_conflicts(void **state)
     assert_status(SAVE(r, "one", &o, NULL, &err), PERSIST_E_CONFLICT, &err);
     o.index = 2;
     assert_ok(SAVE(r, "one", &o, NULL, &err), &err);
-    assert_int_equal(rig_objects(r), 2);
+    o.index = 3;
+    assert_status(SAVE(r, "one", &o, NULL, &err), PERSIST_E_CONFLICT, &err);
+    assert_contains(err.message, "2 is");
+    /* What is next, and who comes after, is not told by the latest alone. */
+    assert_ok(persist_delete(r->store, "a@1", NULL, NULL, &err), &err);
+    o.index = 1;
+    assert_status(SAVE(r, "zero", &o, NULL, &err), PERSIST_E_CONFLICT, &err);
+    o.index = 2;
+    assert_ok(SAVE(r, "zero", &o, NULL, &err), &err);
+    rig_put_claim(r, 2);
+    o.flags = PERSIST_SAVE_SKIP_UNCHANGED | PERSIST_SAVE_AFTER;
+    o.after = 0;
+    assert_status(SAVE(r, "zero", &o, NULL, &err), PERSIST_E_CONFLICT, &err);
+    assert_int_equal(rig_objects(r), 3);
 }
 
 static void skip_unchanged__saves_beside_a_damaged_latest(void **state)
