@@ -34,6 +34,7 @@ struct elf_file {
 
 /* The ELF header of the object this code stands in: what class and machine a
  * plugin must have, without a table of architectures. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl*): the linker's name */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 static int refuse(const struct elf_file *f, const char *why)

@@ -24,7 +24,7 @@
 #define PAGE 1000
 #define HOUR_US (INT64_C(3600) * 1000000)
 #define LEFTOVER_AGE_US HOUR_US
-#define UPLOAD_AGE_US (7 * 24 * HOUR_US)
+#define UPLOAD_AGE_US (HOUR_US * 24 * 7)
 
 struct cleaning {
     struct persist_store *store;

@@ -318,7 +318,7 @@ static void free_options(struct persist_option_info *options, size_t n)
 
     if (options)
         for (i = 0; i < n; i++)
-            free((char *)(uintptr_t)options[i].choices);
+            free((char *)options[i].choices);
     free(options);
 }
 

@@ -49,10 +49,10 @@
 #include "engine/target.h"
 
 #define OWNER_HOUR_NS (UINT64_C(3600) * 1000000000)
-#define OWNER_KNOWLEDGE_NS (24 * OWNER_HOUR_NS)
-#define OWNER_RENEW_NS (24 * OWNER_HOUR_NS)
-#define OWNER_COMMIT_NS (6 * 24 * OWNER_HOUR_NS)
-#define OWNER_REPEAT_NS (24 * OWNER_HOUR_NS) /* of an uncertain commit */
+#define OWNER_KNOWLEDGE_NS (OWNER_HOUR_NS * 24)
+#define OWNER_RENEW_NS (OWNER_HOUR_NS * 24)
+#define OWNER_COMMIT_NS (OWNER_HOUR_NS * 24 * 6)
+#define OWNER_REPEAT_NS (OWNER_HOUR_NS * 24) /* of an uncertain commit */
 #define OWNER_AGE_US (INT64_C(7) * 24 * 3600 * 1000000)
 /* How often an uncertain request is made again, on top of the retries of
  * backend/retry, before the store is only asked what is there. */
