@@ -26,6 +26,7 @@ import tempfile
 PERSIST = os.environ["PERSIST"]
 BACKENDS = os.environ["BACKENDS"]
 BUILD = os.environ["BUILD_DIR"]
+SOURCE = os.environ["SOURCE_DIR"]
 LONG = bool(os.environ.get("PERSIST_LONG"))
 OLD = b"old state\n" * 300
 NEW = b"new state\n" * 500
@@ -43,20 +44,27 @@ STORE_CALLS = {
 class Store:
     """One store in a folder of its own, and the command on it."""
 
-    def __init__(self, base):
+    def __init__(self, base, user=None):
         self.folder = tempfile.mkdtemp(dir=base)
         self.root = os.path.join(self.folder, "store")
         os.mkdir(self.root)
         os.chmod(self.folder, 0o755)
         self.env = {"PATH": os.environ["PATH"], "HOME": self.folder,
                     "PERSIST_BACKEND_DIR": BACKENDS}
+        self.program = PERSIST
+        if user is not None:
+            reachable = os.path.join(base, "reachable")
+            self.program = os.path.join(reachable, "bin", "persist")
+            self.env["LD_LIBRARY_PATH"] = os.path.join(reachable, "lib")
+            self.env["PERSIST_BACKEND_DIR"] = os.path.join(reachable,
+                                                           "backends")
         self.config = os.path.join(self.folder, "persist.conf")
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(f"[store main]\nbackend = local\nroot = {self.root}\n")
         os.chmod(self.config, 0o644)
 
     def command(self, *arguments):
-        return [PERSIST, "-c", self.config, *arguments]
+        return [self.program, "-c", self.config, *arguments]
 
     def run(self, *arguments, stdin=b"", before=(), extra=None, user=None):
         env = dict(self.env, **(extra or {}))
@@ -183,7 +191,7 @@ def calls_of(scenario, base):
 
 
 def inject(scenario, base, what, user=None):
-    store = Store(base)
+    store = Store(base, user)
     scenario.prepare(store)
     if user is not None:
         store.give_to(user)
@@ -255,6 +263,9 @@ def faults():
     runs = failures = 0
     with tempfile.TemporaryDirectory() as base:
         os.chmod(base, 0o755)
+        if user is not None:
+            subprocess.run([os.path.join(SOURCE, "tests/support/reachable.sh"),
+                            os.path.join(base, "reachable")], check=True)
         for kind in ("new", "append", "delete"):
             scenario = Scenario(kind)
             for name, total in sorted(calls_of(scenario, base).items()):

@@ -3,8 +3,8 @@
 # Drives the real command on a local store: every verb, every exit code that a
 # local store can give, hostile input, closed and broken descriptors, signals.
 #
-#   PERSIST=build/full/bin/persist BACKENDS=build/full/lib/persist/backend-1 \
-#       tests/integration/cli.sh
+#   BUILD_DIR=build/full PERSIST=build/full/bin/persist \
+#       BACKENDS=build/full/lib/persist/backend-1 tests/integration/cli.sh
 #
 # Prints TAP. What a machine cannot do (mounting as an ordinary user) is a
 # "# SKIP" with its reason.
@@ -13,6 +13,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 : "${PERSIST:?path of the command}"
 : "${BACKENDS:?directory of the backends}"
+: "${BUILD_DIR:?directory of the build}"
 work=$(mktemp -d)
 mounted=
 cleanup() {
@@ -168,16 +169,21 @@ exits 2 "--origin with check"
 # --- first contact, without any configuration -----------------------------
 # As root the default store is /var/lib/persist, which is no test's business.
 mkdir -p "$XDG_DATA_HOME"
-ordinary=
+ordinary=$PERSIST
+REACHABLE=$work/reachable
+export REACHABLE
 if [ "$(id -u)" -eq 0 ]; then
-    ordinary="setpriv --reuid=65534 --regid=65534 --clear-groups"
+    "$here/../support/reachable.sh" "$REACHABLE"
+    ordinary="setpriv --reuid=65534 --regid=65534 --clear-groups env
+        LD_LIBRARY_PATH=$REACHABLE/lib PERSIST_BACKEND_DIR=$REACHABLE/backends
+        $REACHABLE/bin/persist"
     chown -R 65534:65534 "$HOME"
 fi
 # user ARGUMENT...: the command as an ordinary user, without configuration.
 user() {
     code=0
     # shellcheck disable=SC2086 # words
-    $ordinary "$PERSIST" "$@" >out 2>err || code=$?
+    $ordinary "$@" >out 2>err || code=$?
 }
 if [ -e /etc/persist ]; then
     skip "first contact" "/etc/persist exists"
@@ -673,10 +679,7 @@ if [ "$(id -u)" -eq 0 ]; then
         skip "a full disk" "$(tail -1 err)"
     fi
     mkdir -m 755 theirs
-    code=0
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$PERSIST" \
-        --backend-dir "$BACKENDS" --set root="$work/theirs" save w \
-        state.json >out 2>err || code=$?
+    user --set root="$work/theirs" save w state.json
     exits 7 "a store one may not write"
 else
     skip "a full disk" "mounting needs root"

@@ -155,11 +155,15 @@ def test_progress():
 def test_dump():
     """The kernel gives /proc/PID of a process that may not be dumped to root,
     which shows only where somebody else owns the process."""
-    words = {}
+    words, program = {}, PERSIST
     if os.getuid() == 0:
-        words = {"user": 65534, "group": 65534, "extra_groups": []}
+        reachable = os.environ["REACHABLE"]
+        program = os.path.join(reachable, "bin", "persist")
+        words = {"user": 65534, "group": 65534, "extra_groups": [],
+                 "env": dict(os.environ,
+                             LD_LIBRARY_PATH=os.path.join(reachable, "lib"))}
     process = subprocess.Popen(
-        [PERSIST, "--set", "root=/nonexistent", "save", "x", "-"],
+        [program, "--set", "root=/nonexistent", "save", "x", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         **words)
     owner = None
