@@ -2,7 +2,9 @@
 # tree yet is refused rather than ignored.
 option(PERSIST_ASYNC "Threads: parallel compression and the asynchronous API" OFF)
 
-foreach(flag PERSIST_PLUGIN_S3 PERSIST_PLUGIN_GCS PERSIST_METRICS)
+option(PERSIST_PLUGIN_S3 "The backend for Amazon S3 and what speaks its protocol" OFF)
+
+foreach(flag PERSIST_PLUGIN_GCS PERSIST_METRICS)
   option(${flag} "Not in this source tree yet" OFF)
   if(${flag})
     message(FATAL_ERROR

@@ -4,7 +4,8 @@
 # Debian packages, by purpose, and how the scripts install them. Sourced.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libltdl-dev
- libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev"
+ libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev
+ libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev strace zstd gzip python3 python3-venv
  g++ clang make binutils e2fsprogs file util-linux"
 LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
