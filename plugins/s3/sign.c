@@ -24,9 +24,9 @@ static void hash_text(SHA256_CTX *sha, const char *s)
 
 static void to_hex(const uint8_t digest[32], char out[SIGN_SHA256_CAP])
 {
-    struct text t = text_over(out, SIGN_SHA256_CAP);
+    struct fixed t = fixed_over(out, SIGN_SHA256_CAP);
 
-    text_add_hex(&t, digest, 32);
+    fixed_add_hex(&t, digest, 32);
 }
 
 void sign_sha256(const void *data, size_t len, char out[SIGN_SHA256_CAP])
@@ -100,10 +100,10 @@ static void fingerprint_of(const struct sign_request *r, uint8_t out[32])
 static int derive_key(const struct sign_request *r, uint8_t out[32])
 {
     char start[1024], date[9];
-    struct text t = text_over(start, sizeof(start));
+    struct fixed t = fixed_over(start, sizeof(start));
 
-    text_add(&t, "AWS4");
-    text_add(&t, r->secret_access_key);
+    fixed_add(&t, "AWS4");
+    fixed_add(&t, r->secret_access_key);
     memcpy(date, r->date, 8);
     date[8] = '\0';
     hmac(start, t.len, date, out);
@@ -183,15 +183,15 @@ static void hash_headers(SHA256_CTX *sha, const struct sign_request *r)
     }
 }
 
-void sign_header_names(struct text *out, const struct sign_request *r)
+void sign_header_names(struct fixed *out, const struct sign_request *r)
 {
     const struct sign_header *sorted[SIGN_MAX_HEADERS];
     size_t n = sort_headers(r, sorted);
 
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
-            text_add(out, ";");
-        text_add(out, sorted[i]->name);
+            fixed_add(out, ";");
+        fixed_add(out, sorted[i]->name);
     }
 }
 
@@ -219,7 +219,7 @@ int sign_canonical_sha256(const struct sign_request *r,
                           char out[SIGN_SHA256_CAP])
 {
     char names[1024];
-    struct text t = text_over(names, sizeof(names));
+    struct fixed t = fixed_over(names, sizeof(names));
 
     sign_header_names(&t, r);
     return t.ok ? hash_canonical(r, names, out) : -1;
@@ -227,23 +227,23 @@ int sign_canonical_sha256(const struct sign_request *r,
 
 /* ---------------------------------------------------------------- signature */
 
-static void add_scope(struct text *t, const struct sign_request *r)
+static void add_scope(struct fixed *t, const struct sign_request *r)
 {
-    text_add_bytes(t, r->date, 8);
-    text_add(t, "/");
-    text_add(t, r->region);
-    text_add(t, "/");
-    text_add(t, r->service);
-    text_add(t, "/aws4_request");
+    fixed_add_bytes(t, r->date, 8);
+    fixed_add(t, "/");
+    fixed_add(t, r->region);
+    fixed_add(t, "/");
+    fixed_add(t, r->service);
+    fixed_add(t, "/aws4_request");
 }
 
 int sign_request(struct sign_signer *signer, const struct sign_request *r,
                  char out[SIGN_AUTHORIZATION_CAP])
 {
     char names[1024], canonical[SIGN_SHA256_CAP], to_sign[512];
-    struct text n = text_over(names, sizeof(names));
-    struct text s = text_over(to_sign, sizeof(to_sign));
-    struct text a = text_over(out, SIGN_AUTHORIZATION_CAP);
+    struct fixed n = fixed_over(names, sizeof(names));
+    struct fixed s = fixed_over(to_sign, sizeof(to_sign));
+    struct fixed a = fixed_over(out, SIGN_AUTHORIZATION_CAP);
     uint8_t key[32], signature[32];
 
     sign_header_names(&n, r);
@@ -251,23 +251,23 @@ int sign_request(struct sign_signer *signer, const struct sign_request *r,
         hash_canonical(r, names, canonical) != 0 ||
         signing_key(signer, r, key) != 0)
         return -1;
-    text_add(&s, "AWS4-HMAC-SHA256\n");
-    text_add(&s, r->date);
-    text_add(&s, "\n");
+    fixed_add(&s, "AWS4-HMAC-SHA256\n");
+    fixed_add(&s, r->date);
+    fixed_add(&s, "\n");
     add_scope(&s, r);
-    text_add(&s, "\n");
-    text_add(&s, canonical);
+    fixed_add(&s, "\n");
+    fixed_add(&s, canonical);
     hmac(key, sizeof(key), to_sign, signature);
     OPENSSL_cleanse(key, sizeof(key));
 
-    text_add(&a, "AWS4-HMAC-SHA256 Credential=");
-    text_add(&a, r->access_key_id);
-    text_add(&a, "/");
+    fixed_add(&a, "AWS4-HMAC-SHA256 Credential=");
+    fixed_add(&a, r->access_key_id);
+    fixed_add(&a, "/");
     add_scope(&a, r);
-    text_add(&a, ", SignedHeaders=");
-    text_add(&a, names);
-    text_add(&a, ", Signature=");
-    text_add_hex(&a, signature, sizeof(signature));
+    fixed_add(&a, ", SignedHeaders=");
+    fixed_add(&a, names);
+    fixed_add(&a, ", Signature=");
+    fixed_add_hex(&a, signature, sizeof(signature));
     return s.ok && a.ok ? 0 : -1;
 }
 
@@ -312,7 +312,7 @@ void sign_date(int64_t wall_us, char out[SIGN_DATE_CAP])
 /* Byte order of the encoded names; the pairs of one request have different
  * names, so values never decide. Encoded and plain names sort alike: they are
  * all made of unreserved characters. */
-void sign_query(struct text *out, const struct sign_pair *pairs, size_t n)
+void sign_query(struct fixed *out, const struct sign_pair *pairs, size_t n)
 {
     const struct sign_pair *sorted[SIGN_MAX_HEADERS] = {NULL};
 
@@ -329,9 +329,9 @@ void sign_query(struct text *out, const struct sign_pair *pairs, size_t n)
     }
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
-            text_add(out, "&");
-        text_encode(out, sorted[i]->name, TEXT_ENCODE_ALL);
-        text_add(out, "=");
-        text_encode(out, sorted[i]->value, TEXT_ENCODE_ALL);
+            fixed_add(out, "&");
+        fixed_encode(out, sorted[i]->name, FIXED_ENCODE_ALL);
+        fixed_add(out, "=");
+        fixed_encode(out, sorted[i]->value, FIXED_ENCODE_ALL);
     }
 }

@@ -9,9 +9,9 @@
  *     struct sign_request r = {.method = "GET", .path = "/a%20b", ...};
  *     rc = sign_request(&signer, &r, authorization);
  *
- * The caller encodes path and query (text_encode, sign_query) and sends exactly
- * those; headers are put in order here.  Only what is sent may be in `headers`,
- * and nothing a proxy may alter: user-agent, expect, connection,
+ * The caller encodes path and query (fixed_encode, sign_query) and sends
+ * exactly those; headers are put in order here.  Only what is sent may be in
+ * `headers`, and nothing a proxy may alter: user-agent, expect, connection,
  * accept-encoding, transfer-encoding stay outside.
  *
  * The key derived from the secret is the same for a day, a region and a
@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "text.h"
+#include "fixed.h"
 
 #define SIGN_UNSIGNED "UNSIGNED-PAYLOAD"
 #define SIGN_EMPTY_SHA256                                                      \
@@ -83,7 +83,7 @@ struct sign_pair {
 
 /* Adds the pairs, encoded and in the order SigV4 wants, as they stand both in
  * the URL and in the canonical request.  At most SIGN_MAX_HEADERS. */
-void sign_query(struct text *out, const struct sign_pair *pairs, size_t n);
+void sign_query(struct fixed *out, const struct sign_pair *pairs, size_t n);
 
 /*
  * Writes the value of the Authorization header.  0, or -1 where it does not fit
@@ -93,7 +93,7 @@ int sign_request(struct sign_signer *signer, const struct sign_request *r,
                  char out[SIGN_AUTHORIZATION_CAP]);
 
 /* Adds "name;name": the names of the headers that are signed, for tests. */
-void sign_header_names(struct text *out, const struct sign_request *r);
+void sign_header_names(struct fixed *out, const struct sign_request *r);
 /* SHA-256 of the canonical request, for tests against published vectors. */
 int sign_canonical_sha256(const struct sign_request *r,
                           char out[SIGN_SHA256_CAP]);

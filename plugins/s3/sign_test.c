@@ -53,7 +53,7 @@ static void check(const struct vector *v)
     struct sign_request r = request_of(v);
     struct sign_signer signer;
     char out[SIGN_AUTHORIZATION_CAP], sha[SIGN_SHA256_CAP], names[512];
-    struct text t = text_over(names, sizeof(names));
+    struct fixed t = fixed_over(names, sizeof(names));
 
     assert_int_equal(sign_init(&signer), 0);
     assert_int_equal(sign_request(&signer, &r, out), 0);
@@ -104,11 +104,11 @@ static void sign__matches_published_put(void **state)
 {
     struct vector v = published();
     char sha[SIGN_SHA256_CAP], path[64];
-    struct text t = text_over(path, sizeof(path));
+    struct fixed t = fixed_over(path, sizeof(path));
 
     (void)state;
     sign_sha256("Welcome to Amazon S3.", 21, sha);
-    text_encode(&t, "/test$file.text", TEXT_KEEP_SLASH);
+    fixed_encode(&t, "/test$file.text", FIXED_KEEP_SLASH);
     v.method = "PUT";
     v.path = path;
     v.payload_sha256 = sha;
@@ -129,7 +129,7 @@ static void sign__matches_published_subresource(void **state)
 {
     struct vector v = published();
     char query[64];
-    struct text t = text_over(query, sizeof(query));
+    struct fixed t = fixed_over(query, sizeof(query));
 
     (void)state;
     sign_query(&t, &(struct sign_pair){"lifecycle", ""}, 1);
@@ -148,7 +148,7 @@ static void sign__matches_published_list(void **state)
     const struct sign_pair pairs[] = {{"prefix", "J"}, {"max-keys", "2"}};
     struct vector v = published();
     char query[64];
-    struct text t = text_over(query, sizeof(query));
+    struct fixed t = fixed_over(query, sizeof(query));
 
     (void)state;
     sign_query(&t, pairs, 2);
@@ -180,11 +180,11 @@ static void sign__takes_every_odd_byte_of_a_key(void **state)
 {
     struct vector v = extra("PUT");
     char path[128];
-    struct text t = text_over(path, sizeof(path));
+    struct fixed t = fixed_over(path, sizeof(path));
 
     (void)state;
-    text_encode(&t, "/dir/a b+c~\xc3\xa9*'()!$&,;=:@#?%25.bin",
-                TEXT_KEEP_SLASH);
+    fixed_encode(&t, "/dir/a b+c~\xc3\xa9*'()!$&,;=:@#?%25.bin",
+                 FIXED_KEEP_SLASH);
     assert_string_equal(path,
                         "/dir/a%20b%2Bc~%C3%A9%2A%27%28%29%21%24%26%2C%3B%3D"
                         "%3A%40%23%3F%2525.bin");
@@ -209,7 +209,7 @@ static void sign__takes_a_port_and_an_encoded_query(void **state)
         {"delimiter", "/"},   {"continuation-token", "1/aB+c=="}};
     struct vector v = extra("GET");
     char query[256];
-    struct text t = text_over(query, sizeof(query));
+    struct fixed t = fixed_over(query, sizeof(query));
 
     (void)state;
     sign_query(&t, pairs, 6);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "fixed.h"
 
 struct reader {
     XML_Parser parser;
@@ -170,7 +170,7 @@ enum xml_result xml_read(const char *data, size_t len, xml_end_fn end,
 
 struct wanted {
     const char *path;
-    struct text out;
+    struct fixed out;
     bool found;
 };
 
@@ -180,7 +180,7 @@ static bool take_wanted(void *ctx, const char *path, const char *text)
 
     if (strcmp(path, w->path) != 0)
         return true;
-    text_add(&w->out, text);
+    fixed_add(&w->out, text);
     w->found = w->out.ok;
     return false;
 }
@@ -188,7 +188,7 @@ static bool take_wanted(void *ctx, const char *path, const char *text)
 bool xml_get(const char *data, size_t len, const char *path, char *out,
              size_t cap)
 {
-    struct wanted w = {.path = path, .out = text_over(out, cap)};
+    struct wanted w = {.path = path, .out = fixed_over(out, cap)};
 
     (void)xml_read(data, len, take_wanted, &w);
     return w.found;

@@ -3,24 +3,24 @@
  * Appending to bounded text.  What does not fit makes the text false as a
  * whole, so that callers check once, at the end.
  */
-#include "text.h"
+#include "fixed.h"
 
 #include <string.h>
 
-struct text text_over(char *memory, size_t cap)
+struct fixed fixed_over(char *memory, size_t cap)
 {
     memory[0] = '\0';
-    return (struct text){.at = memory, .cap = cap, .ok = true};
+    return (struct fixed){.at = memory, .cap = cap, .ok = true};
 }
 
-void text_clear(struct text *t)
+void fixed_clear(struct fixed *t)
 {
     t->len = 0;
     t->at[0] = '\0';
     t->ok = true;
 }
 
-void text_add_bytes(struct text *t, const char *s, size_t len)
+void fixed_add_bytes(struct fixed *t, const char *s, size_t len)
 {
     if (!t->ok || len >= t->cap - t->len) {
         t->ok = false;
@@ -31,12 +31,12 @@ void text_add_bytes(struct text *t, const char *s, size_t len)
     t->at[t->len] = '\0';
 }
 
-void text_add(struct text *t, const char *s)
+void fixed_add(struct fixed *t, const char *s)
 {
-    text_add_bytes(t, s, strlen(s));
+    fixed_add_bytes(t, s, strlen(s));
 }
 
-void text_add_number(struct text *t, uint64_t number)
+void fixed_add_number(struct fixed *t, uint64_t number)
 {
     char digits[20];
     size_t at = sizeof(digits);
@@ -45,7 +45,7 @@ void text_add_number(struct text *t, uint64_t number)
         digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    text_add_bytes(t, digits + at, sizeof(digits) - at);
+    fixed_add_bytes(t, digits + at, sizeof(digits) - at);
 }
 
 static bool unreserved(unsigned char c)
@@ -55,7 +55,7 @@ static bool unreserved(unsigned char c)
            c == '~';
 }
 
-void text_encode(struct text *t, const char *s, enum text_encode_mode mode)
+void fixed_encode(struct fixed *t, const char *s, enum fixed_encode_mode mode)
 {
     static const char hex[] = "0123456789ABCDEF";
 
@@ -63,25 +63,25 @@ void text_encode(struct text *t, const char *s, enum text_encode_mode mode)
         unsigned char c = (unsigned char)*s;
         const char escaped[3] = {'%', hex[c >> 4], hex[c & 15]};
 
-        if (unreserved(c) || (c == '/' && mode == TEXT_KEEP_SLASH))
-            text_add_bytes(t, s, 1);
+        if (unreserved(c) || (c == '/' && mode == FIXED_KEEP_SLASH))
+            fixed_add_bytes(t, s, 1);
         else
-            text_add_bytes(t, escaped, sizeof(escaped));
+            fixed_add_bytes(t, escaped, sizeof(escaped));
     }
 }
 
-void text_add_hex(struct text *t, const uint8_t *bytes, size_t len)
+void fixed_add_hex(struct fixed *t, const uint8_t *bytes, size_t len)
 {
     static const char hex[] = "0123456789abcdef";
 
     for (size_t i = 0; i < len; i++) {
         const char two[2] = {hex[bytes[i] >> 4], hex[bytes[i] & 15]};
 
-        text_add_bytes(t, two, 2);
+        fixed_add_bytes(t, two, 2);
     }
 }
 
-void text_add_xml(struct text *t, const char *s)
+void fixed_add_xml(struct fixed *t, const char *s)
 {
     static const struct {
         char c;
@@ -99,9 +99,9 @@ void text_add_xml(struct text *t, const char *s)
         while (i < n && special[i].c != *s)
             i++;
         if (i < n)
-            text_add(t, special[i].escaped);
+            fixed_add(t, special[i].escaped);
         else
-            text_add_bytes(t, s, 1);
+            fixed_add_bytes(t, s, 1);
     }
 }
 
@@ -112,7 +112,7 @@ static char lower(char c)
     return c;
 }
 
-bool text_same_word(const char *a, const char *b)
+bool fixed_same_word(const char *a, const char *b)
 {
     while (*a != '\0' && lower(*a) == lower(*b)) {
         a++;
@@ -121,7 +121,7 @@ bool text_same_word(const char *a, const char *b)
     return *a == '\0' && *b == '\0';
 }
 
-bool text_parse_number(const char *s, uint64_t *out)
+bool fixed_parse_number(const char *s, uint64_t *out)
 {
     uint64_t number = 0;
 
