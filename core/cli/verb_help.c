@@ -14,6 +14,15 @@ static const struct arg_option options[] = {
     {ARG_END, 0, false, NULL, NULL, NULL, NULL, 0},
 };
 
+static json_t *list_json(const char *const *texts)
+{
+    json_t *list = json_array();
+
+    for (; texts && *texts; texts++)
+        json_array_append_new(list, json_string(*texts));
+    return list;
+}
+
 static json_t *options_json(const struct arg_option *table)
 {
     json_t *list = json_array();
@@ -31,6 +40,7 @@ static json_t *options_json(const struct arg_option *table)
                             letter[0] ? json_string(letter) : json_null());
         json_object_set_new(o, "argument", output_text(table->argument));
         json_object_set_new(o, "repeatable", json_boolean(table->repeatable));
+        json_object_set_new(o, "choices", list_json(table->choices));
         json_object_set_new(o, "help", json_string(table->help));
         json_array_append_new(list, o);
     }
@@ -45,8 +55,10 @@ static void print_json(struct cli *cli, const struct verb *verb)
     json_object_set_new(o, "name", json_string(verb->name));
     json_object_set_new(o, "operands", json_string(verb->operands));
     json_object_set_new(o, "summary", json_string(verb->summary));
+    json_object_set_new(o, "about", json_string(verb->about));
     json_object_set_new(o, "options", options_json(verb->options));
     json_object_set_new(o, "global_options", options_json(args_global));
+    json_object_set_new(o, "examples", list_json(verb->examples));
     output_json(&cli->out, o);
 }
 
