@@ -7,7 +7,10 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libltdl-dev
  libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev
  libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev strace zstd gzip python3 python3-venv
- g++ clang make binutils e2fsprogs file util-linux"
+ g++ clang make binutils e2fsprogs file util-linux mandoc"
+# To build the Debian packages, and to try them in fresh chroots.
+DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
+PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
 LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
 
 # need PACKAGE...: installs those that are missing. Root only; anyone else is

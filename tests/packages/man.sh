@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every verb and every backend has a man page mandoc finds nothing wrong with,
+# every option of every verb stands in its page and in all three completions.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 "$SOURCE_DIR/packaging/man/generate.py" "$PERSIST" "$BACKENDS" "$work"
+
+for page in "$work"/man?/*; do
+    mandoc -Tlint -Wwarning "$page"
+done
+PERSIST_BACKEND_DIR=$BACKENDS "$PERSIST" help --json >"$work/verbs"
+python3 - "$work" <<'PY'
+import json, os, re, subprocess, sys
+
+work = sys.argv[1]
+shells = {s: open(f"{work}/completions/persist.{s}").read() for s in ("bash", "zsh", "fish")}
+n = 0
+for line in open(f"{work}/verbs"):
+    verb = json.loads(line)
+    page = subprocess.run(["mandoc", "-Tascii", "-Owidth=200", f"{work}/man1/persist-{verb['name']}.1"],
+                          check=True, capture_output=True, text=True).stdout
+    page = re.sub(".\b", "", page)
+    for o in verb["options"] + verb["global_options"]:
+        n += 1
+        flag = "--" + o["name"]
+        assert re.search(rf"^ +(-., )?{flag}\b", page, re.M), (verb["name"], flag)
+        # What is said of it, whatever the width of the lines.
+        assert " ".join(o["help"].split()) in " ".join(page.split()), (verb["name"], flag)
+        assert flag in shells["bash"] and flag in shells["zsh"], flag
+        assert re.search(rf"-l {o['name']}\b", shells["fish"]), flag
+for name in os.listdir(os.environ["BACKENDS"]):
+    assert os.path.exists(f"{work}/man7/persist-{name.removesuffix('.so')}.7"), name
+assert n > 100, n
+PY
+bash -n "$work/completions/persist.bash"
+shellcheck "$work/completions/persist.bash" 2>/dev/null ||
+    ! command -v shellcheck >/dev/null
+
+# Completion, as bash asks for it.
+complete_words() {
+    bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _persist; printf "%s\n" "${COMPREPLY[@]}"' \
+        - "$work/completions/persist.bash" "$@"
+}
+[ "$(complete_words persist sa)" = save ]
+[ "$(complete_words persist save --compr)" = --compression ]
+[ "$(complete_words persist save --compression g)" = gzip ]
