@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Folders for writing.  A folder is walked to anew for every write, because it
- * may have been moved or removed; what is remembered is only that its name is
- * on the medium.  An inode number alone would not do: ext4 gives the number of
- * a removed directory to the next one at once.  An open descriptor pins it.
+ * may have been moved or removed; what is remembered is that its name is on the
+ * medium, and the descriptor by which those who write into it share their syncs
+ * (dirsync.c).  An inode number alone would not do: ext4 gives the number of a
+ * removed directory to the next one at once.  An open descriptor pins it.
  */
 #include "local.h"
 
@@ -15,75 +16,167 @@
 #include "posix/confine.h"
 #include "posix/io.h"
 
-static bool is_known(struct local_store *s, const char *folder, int fd)
+/* ------------------------------------------------------------------- handles
+ */
+
+static void destroy(struct local_dir *d)
 {
-    struct stat st;
-    bool known = false;
+    if (d->fd >= 0)
+        posix_io->close(d->fd);
+    dirsync_finish(&d->sync);
+    free(d->path);
+    free(d);
+}
 
-    if (folder[0] == '\0') /* the root itself is root.c's */
-        return true;
-    if (posix_io->fstat(fd, &st) != 0)
-        return false;
+/* With one reference; fd stays the caller's where it fails. */
+static struct local_dir *create(const char *folder, int fd,
+                                const struct stat *st)
+{
+    struct local_dir *d = calloc(1, sizeof(*d));
+
+    if (d == NULL)
+        return NULL;
+    d->path = strdup(folder);
+    if (d->path == NULL || dirsync_init(&d->sync) != 0) {
+        free(d->path);
+        free(d);
+        return NULL;
+    }
+    d->fd = fd;
+    d->dev = st->st_dev;
+    d->ino = st->st_ino;
+    d->refs = 1;
+    return d;
+}
+
+void dirs_release(struct local_store *s, struct local_dir *d)
+{
+    bool last;
+
+    if (d == NULL)
+        return;
     pthread_mutex_lock(&s->dirs_lock);
-    for (int i = 0; i < LOCAL_KNOWN_DIRS && !known; i++) {
-        struct local_known_dir *k = &s->known[i];
+    last = --d->refs == 0;
+    pthread_mutex_unlock(&s->dirs_lock);
+    if (last)
+        destroy(d);
+}
 
-        known = k->path != NULL && k->ino == st.st_ino && k->dev == st.st_dev &&
-                strcmp(k->path, folder) == 0;
-        if (known)
-            k->used = ++s->dirs_clock;
+/* --------------------------------------------------------------------- table
+ */
+
+/* Under dirs_lock: the slot of this path, or NULL. */
+static struct local_dir **find_slot(struct local_store *s, const char *folder)
+{
+    for (int i = 0; i < LOCAL_KNOWN_DIRS; i++)
+        if (s->known[i] != NULL && strcmp(s->known[i]->path, folder) == 0)
+            return &s->known[i];
+    return NULL;
+}
+
+/* Under dirs_lock: a free one, or that of the folder used longest ago. */
+static struct local_dir **oldest_slot(struct local_store *s)
+{
+    struct local_dir **slot = &s->known[0];
+
+    for (int i = 0; i < LOCAL_KNOWN_DIRS && *slot != NULL; i++)
+        if (s->known[i] == NULL || s->known[i]->used < (*slot)->used)
+            slot = &s->known[i];
+    return slot;
+}
+
+/* Under dirs_lock: the known folder that fd is open on too, with a reference.
+ */
+static struct local_dir *find_known(struct local_store *s, const char *folder,
+                                    const struct stat *st)
+{
+    struct local_dir **slot = find_slot(s, folder);
+
+    if (slot == NULL || (*slot)->ino != st->st_ino ||
+        (*slot)->dev != st->st_dev)
+        return NULL;
+    (*slot)->used = ++s->dirs_clock;
+    (*slot)->refs++;
+    return *slot;
+}
+
+void dirs_forget(struct local_store *s, struct local_dir *d)
+{
+    struct local_dir **slot;
+
+    pthread_mutex_lock(&s->dirs_lock);
+    slot = find_slot(s, d->path);
+    if (slot == NULL || *slot != d)
+        slot = NULL;
+    else
+        *slot = NULL;
+    pthread_mutex_unlock(&s->dirs_lock);
+    if (slot != NULL)
+        dirs_release(s, d);
+}
+
+/* Its name is on the medium.  Takes fd over; who was faster is used instead.
+ * 0 or -errno. */
+static int remember(struct local_store *s, const char *folder, int fd,
+                    struct local_dir **out)
+{
+    struct local_dir *fresh = NULL, *old = NULL, *known, **slot;
+    struct stat st;
+    int rc = posix_io->fstat(fd, &st) == 0 ? 0 : -errno;
+
+    if (rc == 0 && (fresh = create(folder, fd, &st)) == NULL)
+        rc = -ENOMEM;
+    if (rc != 0) {
+        posix_io->close(fd);
+        return rc;
+    }
+    pthread_mutex_lock(&s->dirs_lock);
+    known = find_known(s, folder, &st);
+    if (known == NULL) {
+        slot = find_slot(s, folder);
+        if (slot == NULL)
+            slot = oldest_slot(s);
+        old = *slot;
+        *slot = fresh;
+        fresh->used = ++s->dirs_clock;
+        fresh->refs++;
     }
     pthread_mutex_unlock(&s->dirs_lock);
-    return known;
+    *out = known != NULL ? known : fresh;
+    if (known != NULL)
+        destroy(fresh);
+    dirs_release(s, old);
+    return 0;
 }
 
-static void forget(struct local_known_dir *k)
+/* The handle of what fd, which it takes over, is open on; -ENOENT where the
+ * folder's name is not known to be on the medium. */
+static int adopt(struct local_store *s, const char *folder, int fd,
+                 struct local_dir **out)
 {
-    if (k->path == NULL)
-        return;
-    posix_io->close(k->fd);
-    free(k->path);
-    k->path = NULL;
-}
-
-/* Best effort: what is not remembered is synced again. */
-static void remember(struct local_store *s, const char *folder, int fd)
-{
-    struct local_known_dir fresh = {.path = strdup(folder)};
-    struct local_known_dir *slot;
     struct stat st;
+    int rc;
 
-    fresh.fd = posix_io->openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fresh.path == NULL || fresh.fd < 0 ||
-        posix_io->fstat(fresh.fd, &st) != 0) {
-        if (fresh.fd >= 0)
-            posix_io->close(fresh.fd);
-        free(fresh.path);
-        return;
+    if (posix_io->fstat(fd, &st) != 0) {
+        rc = -errno;
+        posix_io->close(fd);
+        return rc;
     }
-    fresh.dev = st.st_dev;
-    fresh.ino = st.st_ino;
     pthread_mutex_lock(&s->dirs_lock);
-    slot = &s->known[0];
-    for (int i = 0; i < LOCAL_KNOWN_DIRS; i++) {
-        struct local_known_dir *k = &s->known[i];
-
-        if (k->path != NULL && strcmp(k->path, folder) == 0) {
-            slot = k;
-            break;
-        }
-        if (k->path == NULL || (slot->path != NULL && k->used < slot->used))
-            slot = k;
-    }
-    forget(slot);
-    fresh.used = ++s->dirs_clock;
-    *slot = fresh;
+    *out = find_known(s, folder, &st);
     pthread_mutex_unlock(&s->dirs_lock);
+    if (*out == NULL && folder[0] == '\0') /* the root's own is root.c's */
+        return remember(s, folder, fd, out);
+    posix_io->close(fd);
+    return *out != NULL ? 0 : -ENOENT;
 }
+
+/* ---------------------------------------------------------------------- walk
+ */
 
 /* Opens the deepest folder on the way that is known; *out_len of its path. */
 static int open_known(struct local_store *s, int root_fd, const char *folder,
-                      size_t *out_len, int *out_fd)
+                      size_t *out_len, struct local_dir **out)
 {
     char path[LOCAL_KEY_CAP];
     size_t len = strlen(folder);
@@ -96,69 +189,62 @@ static int open_known(struct local_store *s, int root_fd, const char *folder,
             len--;
         path[len] = '\0';
         rc = confine_open_dir(root_fd, path, &fd);
-        if (rc == 0 && is_known(s, path, fd)) {
-            *out_len = len;
-            *out_fd = fd;
-            return 0;
-        }
         if (rc == 0)
-            posix_io->close(fd);
-        if (len == 0)
-            return rc != 0 ? rc : -ENOENT;
-        if (rc != 0 && rc != -ENOENT)
+            rc = adopt(s, path, fd, out);
+        *out_len = len;
+        if (rc != -ENOENT || len == 0)
             return rc;
     }
 }
 
 /* From the deepest known folder down, one by one, remembering each. */
 static int make_below(struct local_store *s, int root_fd, const char *folder,
-                      int *out_fd)
+                      struct local_dir **out)
 {
     char path[LOCAL_KEY_CAP];
     size_t len = 0;
-    int at = -1, rc = open_known(s, root_fd, folder, &len, &at);
+    struct local_dir *at = NULL, *next = NULL;
+    int rc = open_known(s, root_fd, folder, &len, &at);
 
-    while (rc == 0 && folder[len] != '\0') {
+    while (at != NULL && folder[len] != '\0') {
         size_t start = folder[len] == '/' ? len + 1 : len;
-        int next = -1;
+        int fd = -1;
 
         len = start + strcspn(folder + start, "/");
         memcpy(path, folder, len);
         path[len] = '\0';
-        rc = confine_make_dir(at, path + start, s->dir_mode, &next);
-        posix_io->close(at);
-        at = next;
+        rc = confine_make_dir(at->fd, path + start, s->dir_mode, &fd);
         if (rc == 0)
-            remember(s, path, at);
+            rc = remember(s, path, fd, &next);
+        dirs_release(s, at);
+        at = rc == 0 ? next : NULL;
     }
-    if (rc == 0)
-        *out_fd = at;
-    return rc;
+    *out = at;
+    return rc == 0 && at == NULL ? -EIO : rc;
 }
 
-int dirs_make(struct local_store *s, int root_fd, const char *folder,
-              int *out_fd)
+int dirs_open(struct local_store *s, int root_fd, const char *folder,
+              struct local_dir **out)
 {
     int rc = -ENOENT;
 
+    *out = NULL;
     for (int i = 0; i < LOCAL_VANISH_TRIES && rc == -ENOENT; i++) {
         int fd = -1;
 
         rc = confine_open_dir(root_fd, folder, &fd);
-        if (rc == 0 && is_known(s, folder, fd)) {
-            *out_fd = fd;
-            return 0;
-        }
         if (rc == 0)
-            posix_io->close(fd);
-        if (rc == 0 || rc == -ENOENT)
-            rc = make_below(s, root_fd, folder, out_fd);
+            rc = adopt(s, folder, fd, out);
+        if (rc == -ENOENT)
+            rc = make_below(s, root_fd, folder, out);
     }
     return rc;
 }
 
 void dirs_finish(struct local_store *s)
 {
-    for (int i = 0; i < LOCAL_KNOWN_DIRS; i++)
-        forget(&s->known[i]);
+    for (int i = 0; i < LOCAL_KNOWN_DIRS; i++) {
+        dirs_release(s, s->known[i]);
+        s->known[i] = NULL;
+    }
 }

@@ -5,7 +5,8 @@
  *     local.c      descriptor and ops table; open, close, limits
  *     options.c    what a user may set
  *     root.c       the root directory's descriptor; makes it where asked to
- *     dirs.c       folders below it, and which of them are known to be synced
+ *     dirs.c       folders below it, and which of them are known to be synced;
+ *                  dirsync.c: one sync of a folder for many
  *     key.c        what a key may look like
  *     put.c, put_many.c      one buffer, many buffers
  *     upload.c     parts and commits; uploads.c: the table of those under way;
@@ -45,16 +46,51 @@
 /* Long reads and writes look up from work this often. */
 #define LOCAL_SLICE ((size_t)4 << 20)
 
-#define LOCAL_KNOWN_DIRS 32
+/* Sessions that are written in turn, each with a folder, and each of which
+ * costs a descriptor; a folder that is forgotten costs its parents' syncs
+ * again. */
+#define LOCAL_KNOWN_DIRS 128
 
-/* A folder whose name, and those of all above it, are on the medium. The open
- * descriptor keeps its inode number from being given to another. */
-struct local_known_dir {
-    char *path; /* NULL: free slot */
-    int fd;
+/*
+ * The syncs of one folder.  A name is on the medium after any sync that began
+ * behind its link, so that many writers need few:
+ *
+ *      A  link ─ sync 1 ═════════╗ acknowledge
+ *      B     link ─ wait ────────╟─ sync 2 ═══════╗ acknowledge
+ *      C         link ─ wait ────╫────────────────╢ acknowledge
+ *      D              link ─ wait╫────────────────╢ acknowledge
+ *
+ * B, C and D came while sync 1 was under way, which may have looked at the
+ * folder before their names were there: they wait for sync 2, and one of them
+ * makes it.  Nobody waits but behind a sync.
+ *
+ * All syncs of a group go through one descriptor, opened before any of its
+ * members linked: the kernel tells a lost write to every descriptor that was
+ * open then, once, and to none that was opened later.  A sync that failed is
+ * never repeated on it: whoever waits, or has linked by it and comes later, is
+ * told that his name is not durable; who comes anew opens another.
+ */
+struct dirsync {
+    pthread_mutex_t lock;
+    pthread_cond_t ended[2]; /* of rounds with an even, an odd number */
+    uint64_t begun;          /* lock; syncs so far, numbered from 1 */
+    uint64_t done;           /* lock; the last that went well */
+    int failed;              /* lock; -errno of the one that did not */
+    bool syncing;            /* lock */
+    unsigned n_waiting;      /* lock; for tests: how many are in dirs_sync */
+};
+
+/* A folder whose name, and those of all above it, are on the medium, shared by
+ * all who write into it.  The open descriptor keeps its inode number from being
+ * given to another. */
+struct local_dir {
+    char *path;
+    int fd; /* can be linked into and synced; borrowed by those with a ref */
     dev_t dev;
     ino_t ino;
-    uint64_t used; /* by local_store.dirs_clock */
+    unsigned refs; /* dirs_lock; one is the table's */
+    uint64_t used; /* dirs_lock; by local_store.dirs_clock */
+    struct dirsync sync;
 };
 
 struct local_upload;
@@ -72,8 +108,8 @@ struct local_store {
     bool root_settled; /* root_lock; its own name is on the medium */
 
     pthread_mutex_t dirs_lock;
-    uint64_t dirs_clock;                            /* dirs_lock */
-    struct local_known_dir known[LOCAL_KNOWN_DIRS]; /* dirs_lock */
+    uint64_t dirs_clock;                       /* dirs_lock */
+    struct local_dir *known[LOCAL_KNOWN_DIRS]; /* dirs_lock; NULL: free */
 
     pthread_mutex_t uploads_lock;
     struct local_upload *uploads; /* uploads_lock */
@@ -148,13 +184,25 @@ int32_t root_get(struct local_store *s, bool for_write, int *out_fd,
 bool root_is_gone(struct local_store *s);
 void root_close(struct local_store *s);
 
-/* ---------------------------------------------------------------- dirs.c */
+/* ---------------------------------------------------- dirs.c, dirsync.c */
 
 /* The folder for writing, made where it is missing, every name on the way to it
- * synced. 0 or -errno. Steady state: openat2, fstat. */
-int dirs_make(struct local_store *s, int root_fd, const char *folder,
-              int *out_fd);
+ * synced; *out is given back with dirs_release. 0 or -errno. Steady state:
+ * openat2, fstat, close. */
+int dirs_open(struct local_store *s, int root_fd, const char *folder,
+              struct local_dir **out);
+void dirs_release(struct local_store *s, struct local_dir *d); /* NULL: fine */
 void dirs_finish(struct local_store *s);
+/* Who opens the folder from now on gets another handle. */
+void dirs_forget(struct local_store *s, struct local_dir *d);
+
+/* Every name linked into the folder by this handle before the call is on the
+ * medium: by a sync of our own or one that we shared.  0, or -errno: not known
+ * to be.  The call of one link, once. */
+int dirs_sync(struct local_store *s, struct local_dir *d);
+
+int dirsync_init(struct dirsync *d); /* 0 or -errno */
+void dirsync_finish(struct dirsync *d);
 
 /* ----------------------------------------------------------------- key.c */
 
@@ -177,18 +225,26 @@ int32_t object_check(int dir_fd, const char *name, const char *key,
 int32_t data_check(const struct local_store *s, const void *data, uint64_t len,
                    bool has_crc, uint32_t crc,
                    struct persist_backend_error *err);
+/* What written bytes are to become. */
+struct local_object {
+    const char *key;
+    struct local_dir *dir; /* that of the write */
+    uint64_t size;         /* bytes */
+    uint32_t flags;        /* PERSIST_BACKEND_IF_ABSENT */
+};
 /*
  * From written bytes to an object: sync, look whether the call is to stop,
  * publish, sync the folder.  *out_vanished: the folder was removed meanwhile.
  */
 int32_t object_commit(struct local_store *s,
                       const struct persist_backend_call *call,
-                      struct durable_write *w, const char *key, uint32_t flags,
-                      uint64_t size, bool *out_vanished,
+                      struct durable_write *w,
+                      const struct local_object *object, bool *out_vanished,
                       struct persist_backend_error *err);
-/* The key's folder for writing, made where it is missing. */
-int32_t folder_for(struct local_store *s, const char *key, int *out_fd,
-                   struct persist_backend_error *err);
+/* The key's folder for writing, made where it is missing; given back with
+ * dirs_release. */
+int32_t folder_for(struct local_store *s, const char *key,
+                   struct local_dir **out, struct persist_backend_error *err);
 /* One whole put; etag may be NULL. */
 int32_t put_object(struct local_store *s,
                    const struct persist_backend_call *call,
@@ -285,7 +341,7 @@ struct local_upload {
     bool listed;               /* uploads_lock: in the table */
     uint64_t number;
     char *key;
-    int dir_fd;
+    struct local_dir *dir; /* with a reference */
     struct durable_write w;
     struct writeback writeback;
 };
@@ -302,7 +358,7 @@ void uploads_release(struct local_store *s, struct local_upload *u);
 void uploads_remove(struct local_store *s, struct local_upload *u);
 void uploads_finish(struct local_store *s);
 /* One that is in no table. */
-void uploads_destroy(struct local_upload *u);
+void uploads_destroy(struct local_store *s, struct local_upload *u);
 
 /* "Written by this upload: len bytes at offset, of this checksum." */
 #define RECEIPT_LEN 40

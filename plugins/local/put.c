@@ -3,6 +3,7 @@
  * One buffer becomes one object.  The steady path is what a bare program would
  * do (O_TMPFILE, write, fsync, linkat, fsync of the folder) and four calls that
  * touch no disk: openat2 and fstat of the folder, fstat of the file, close.
+ * Writers into one folder share its sync.
  */
 #include "local.h"
 
@@ -60,17 +61,35 @@ static int32_t not_durable(const struct durable_write *w, const char *key,
     return PERSIST_BACKEND_NOT_DURABLE;
 }
 
+/* As durable_publish of what is synced, with a sync that others share. */
+static int publish(struct local_store *s, struct durable_write *w,
+                   const struct local_object *object, const char *name)
+{
+    bool if_absent = (object->flags & PERSIST_BACKEND_IF_ABSENT) != 0;
+    int rc =
+        durable_link(w, name, if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
+    int sync_rc;
+
+    if (rc < 0)
+        return rc;
+    sync_rc = dirs_sync(s, object->dir);
+    if (sync_rc == 0)
+        return rc;
+    w->dir_errno = -sync_rc;
+    return DURABLE_NOT_SYNCED;
+}
+
 int32_t object_commit(struct local_store *s,
                       const struct persist_backend_call *call,
-                      struct durable_write *w, const char *key, uint32_t flags,
-                      uint64_t size, bool *out_vanished,
+                      struct durable_write *w,
+                      const struct local_object *object, bool *out_vanished,
                       struct persist_backend_error *err)
 {
-    bool if_absent = (flags & PERSIST_BACKEND_IF_ABSENT) != 0;
+    const char *key = object->key;
     char folder[LOCAL_KEY_CAP];
     const char *name = key_split(key, folder);
-    int rc = w->synced ? 0 : durable_settle(w, size);
-    int32_t status;
+    int rc = w->synced ? 0 : durable_settle(w, object->size);
+    int32_t status = PERSIST_BACKEND_OK;
 
     *out_vanished = false;
     if (rc == 0 && !w->synced)
@@ -78,14 +97,13 @@ int32_t object_commit(struct local_store *s,
     if (rc != 0)
         return status_errno(err, -rc, "write", key);
     /* A replacement takes the place of an object, of nothing else. */
-    status = if_absent ? PERSIST_BACKEND_OK
-                       : object_check(w->dir_fd, name, key, err);
+    if ((object->flags & PERSIST_BACKEND_IF_ABSENT) == 0)
+        status = object_check(w->dir_fd, name, key, err);
     if (status == PERSIST_BACKEND_OK || status == PERSIST_BACKEND_NOT_FOUND)
         status = status_check(s, call, err); /* the last moment to stop */
     if (status != PERSIST_BACKEND_OK)
         return status;
-    rc = durable_publish(w, name,
-                         if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE, size);
+    rc = publish(s, w, object, name);
     if (rc == DURABLE_NOT_SYNCED)
         return not_durable(w, key, err);
     if (rc == -EEXIST)
@@ -107,8 +125,8 @@ static int32_t folder_trouble(struct local_store *s, int error,
                        PERSIST_BACKEND_INVALID);
 }
 
-int32_t folder_for(struct local_store *s, const char *key, int *out_fd,
-                   struct persist_backend_error *err)
+int32_t folder_for(struct local_store *s, const char *key,
+                   struct local_dir **out, struct persist_backend_error *err)
 {
     char folder[LOCAL_KEY_CAP];
     int root_fd = -1, rc;
@@ -117,7 +135,7 @@ int32_t folder_for(struct local_store *s, const char *key, int *out_fd,
     if (status != PERSIST_BACKEND_OK)
         return status;
     (void)key_split(key, folder);
-    rc = dirs_make(s, root_fd, folder, out_fd);
+    rc = dirs_open(s, root_fd, folder, out);
     return rc == 0 ? PERSIST_BACKEND_OK : folder_trouble(s, -rc, folder, err);
 }
 
@@ -127,19 +145,20 @@ static int32_t put_once(struct local_store *s,
                         bool *out_vanished, struct persist_backend_error *err)
 {
     bool replace = (args->flags & PERSIST_BACKEND_IF_ABSENT) == 0;
+    struct local_object object = {
+        .key = args->key, .size = args->len, .flags = args->flags};
     struct durable_write w;
-    int dir_fd = -1, rc;
-    int32_t status = folder_for(s, args->key, &dir_fd, err);
+    int32_t status = folder_for(s, args->key, &object.dir, err);
+    int rc;
 
     *out_vanished = false;
     if (status != PERSIST_BACKEND_OK)
         return status;
-    rc = durable_begin(&w, dir_fd, s->file_mode, replace);
+    rc = durable_begin(&w, object.dir->fd, s->file_mode, replace);
     if (rc == 0)
         rc = durable_write_at(&w, args->data, (size_t)args->len, 0);
     if (rc == 0)
-        status = object_commit(s, call, &w, args->key, args->flags, args->len,
-                               out_vanished, err);
+        status = object_commit(s, call, &w, &object, out_vanished, err);
     else
         status = status_errno(err, -rc, "write", args->key);
     if (rc == -ENOENT)
@@ -147,7 +166,7 @@ static int32_t put_once(struct local_store *s,
     if (status == PERSIST_BACKEND_OK && etag != NULL)
         etag_format(&w.st, etag);
     durable_discard(&w);
-    posix_io->close(dir_fd);
+    dirs_release(s, object.dir);
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include "local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +29,8 @@ struct item {
     bool linked;
     bool again;    /* its folder vanished: by itself, later */
     size_t leader; /* the item that owns the folder */
-    int dir_fd;
-    dev_t dev;
+    struct local_dir *dir;
+    int sync_fd; /* of the first item on its device; else -1 */
 };
 
 struct batch {
@@ -61,30 +62,41 @@ static bool same_folder(const char *a, const char *b)
     return len == folder_len(b) && memcmp(a, b, len) == 0;
 }
 
+/* syncfs tells what was lost since its descriptor was opened, and once: it
+ * needs one of its own, opened before the first byte of the batch. */
+static int32_t open_device(struct batch *b, size_t i)
+{
+    struct item *item = &b->items[i];
+
+    for (size_t j = 0; j < i; j++)
+        if (b->items[j].sync_fd >= 0 && b->items[j].dir->dev == item->dir->dev)
+            return PERSIST_BACKEND_OK;
+    item->sync_fd = posix_io->openat(item->dir->fd, ".",
+                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    return item->sync_fd >= 0
+               ? PERSIST_BACKEND_OK
+               : status_errno(b->err, errno, "open the folder of",
+                              item->args->key);
+}
+
 static int32_t open_folder(struct batch *b, size_t i)
 {
     struct item *item = &b->items[i];
-    struct stat st;
     int32_t rc;
 
     for (size_t j = 0; j < i; j++)
         if (b->items[j].owns_dir &&
             same_folder(b->items[j].args->key, item->args->key)) {
             item->leader = j;
-            item->dir_fd = b->items[j].dir_fd;
-            item->dev = b->items[j].dev;
-            return PERSIST_BACKEND_OK;
+            item->dir = b->items[j].dir;
+            return open_device(b, i);
         }
-    rc = folder_for(b->s, item->args->key, &item->dir_fd, b->err);
+    rc = folder_for(b->s, item->args->key, &item->dir, b->err);
     if (rc != PERSIST_BACKEND_OK)
         return rc;
     item->leader = i;
     item->owns_dir = true;
-    if (posix_io->fstat(item->dir_fd, &st) != 0)
-        return status_errno(b->err, errno, "look at the folder of",
-                            item->args->key);
-    item->dev = st.st_dev;
-    return PERSIST_BACKEND_OK;
+    return open_device(b, i);
 }
 
 static int32_t check_item(const struct batch *b, const struct item *item)
@@ -115,7 +127,7 @@ static int32_t write_item(struct batch *b, size_t i)
         status = open_folder(b, i);
     if (status != PERSIST_BACKEND_OK)
         return status;
-    rc = durable_begin(&item->w, item->dir_fd, b->s->file_mode, replace);
+    rc = durable_begin(&item->w, item->dir->fd, b->s->file_mode, replace);
     item->begun = rc == 0;
     if (rc == 0)
         rc = durable_write_at(&item->w, a->data, (size_t)a->len, 0);
@@ -131,17 +143,25 @@ static bool is_live(const struct item *item)
     return item->begun && *item->status == PERSIST_BACKEND_OK;
 }
 
-/* syncfs reports what was lost since the descriptor was opened; the folder's
- * was opened before the first byte. */
+/* Whoever is live has opened it, or found it open. */
+static int device_fd(const struct batch *b, dev_t dev)
+{
+    size_t i = 0;
+
+    while (b->items[i].sync_fd < 0 || b->items[i].dir->dev != dev)
+        i++;
+    return b->items[i].sync_fd;
+}
+
 static void sync_device(struct batch *b, size_t first)
 {
-    dev_t dev = b->items[first].dev;
-    int rc = posix_io->syncfs(b->items[first].dir_fd) == 0 ? 0 : errno;
+    dev_t dev = b->items[first].dir->dev;
+    int rc = posix_io->syncfs(device_fd(b, dev)) == 0 ? 0 : errno;
 
     for (size_t i = first; i < b->n; i++) {
         struct item *item = &b->items[i];
 
-        if (!is_live(item) || item->dev != dev || item->w.synced)
+        if (!is_live(item) || item->dir->dev != dev || item->w.synced)
             continue;
         if (rc == 0)
             durable_mark_synced(&item->w);
@@ -187,7 +207,7 @@ static void link_item(struct batch *b, struct item *item)
     int rc = -EEXIST;
 
     if (!if_absent)
-        found = object_check(item->dir_fd, name, key, b->err);
+        found = object_check(item->dir->fd, name, key, b->err);
     if (found == PERSIST_BACKEND_OK || found == PERSIST_BACKEND_NOT_FOUND)
         rc = durable_link(&item->w, name,
                           if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
@@ -198,7 +218,7 @@ static void link_item(struct batch *b, struct item *item)
     if (rc == DURABLE_NOT_SYNCED)
         *item->status = PERSIST_BACKEND_NOT_DURABLE;
     if (rc == -EEXIST && if_absent) {
-        found = object_check(item->dir_fd, name, key, b->err);
+        found = object_check(item->dir->fd, name, key, b->err);
         *item->status =
             found == PERSIST_BACKEND_OK || found == PERSIST_BACKEND_NOT_FOUND
                 ? PERSIST_BACKEND_EXISTS
@@ -216,7 +236,7 @@ static void sync_folder(struct batch *b, size_t leader)
 
     for (size_t i = leader; i < b->n; i++)
         any |= b->items[i].linked && b->items[i].leader == leader;
-    if (!any || durable_sync_dir(b->items[leader].dir_fd) == 0)
+    if (!any || dirs_sync(b->s, b->items[leader].dir) == 0)
         return;
     for (size_t i = leader; i < b->n; i++)
         if (b->items[i].linked && b->items[i].leader == leader)
@@ -231,9 +251,12 @@ static void close_batch(struct batch *b)
         if (item->begun)
             durable_discard(&item->w);
     }
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->items[i].sync_fd >= 0)
+            posix_io->close(b->items[i].sync_fd);
         if (b->items[i].owns_dir)
-            posix_io->close(b->items[i].dir_fd);
+            dirs_release(b->s, b->items[i].dir);
+    }
 }
 
 static void put_batch(struct batch *b)
@@ -286,6 +309,7 @@ int32_t local_put_many(void *store, const struct persist_backend_call *call,
         for (uint32_t i = 0; i < b.n; i++) {
             b.items[i].args = args_of(args, done + i);
             b.items[i].status = &result->statuses[done + i];
+            b.items[i].sync_fd = -1;
         }
         put_batch(&b);
         done += (uint32_t)b.n;

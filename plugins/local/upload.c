@@ -18,7 +18,6 @@ static struct local_upload *new_upload(const char *key)
 
     if (u == NULL)
         return NULL;
-    u->dir_fd = -1;
     u->w.fd = -1;
     u->key = strdup(key);
     if (u->key != NULL && writeback_init(&u->writeback) == 0)
@@ -35,21 +34,21 @@ static int32_t begin_file(struct local_store *s, struct local_upload *u,
 {
     bool replace = (args->flags & PERSIST_BACKEND_IF_ABSENT) == 0;
     bool sized = (args->present & PERSIST_BACKEND_HAS_SIZE) != 0;
-    int32_t status = folder_for(s, args->key, &u->dir_fd, err);
+    int32_t status = folder_for(s, args->key, &u->dir, err);
     int rc;
 
     *out_vanished = false;
     if (status != PERSIST_BACKEND_OK)
         return status;
-    rc = durable_begin(&u->w, u->dir_fd, s->file_mode, replace);
+    rc = durable_begin(&u->w, u->dir->fd, s->file_mode, replace);
     *out_vanished = rc == -ENOENT;
     if (rc == 0 && sized)
         rc = durable_reserve(&u->w, args->size);
     if (rc == 0)
         return PERSIST_BACKEND_OK;
     durable_discard(&u->w);
-    posix_io->close(u->dir_fd);
-    u->dir_fd = -1;
+    dirs_release(s, u->dir);
+    u->dir = NULL;
     return status_errno(err, -rc, "write", args->key);
 }
 
@@ -73,7 +72,7 @@ int32_t local_upload_begin(void *store, const struct persist_backend_call *call,
     for (int i = 0; i < LOCAL_VANISH_TRIES && vanished; i++)
         rc = begin_file(s, u, args, &vanished, err);
     if (rc != PERSIST_BACKEND_OK) {
-        uploads_destroy(u);
+        uploads_destroy(s, u);
         return vanished ? PERSIST_BACKEND_TRANSIENT : rc;
     }
     uploads_add(s, u, result->upload_id);
@@ -191,17 +190,30 @@ static int32_t commit_again(struct local_store *s,
 static int32_t renew_folder(struct local_store *s, struct local_upload *u,
                             struct persist_backend_error *err)
 {
-    int dir_fd = -1;
+    struct local_dir *dir = NULL;
     int32_t rc;
 
     if (!u->w.unnamed)
         return PERSIST_BACKEND_OK;
-    rc = folder_for(s, u->key, &dir_fd, err);
+    rc = folder_for(s, u->key, &dir, err);
     if (rc != PERSIST_BACKEND_OK)
         return rc;
-    posix_io->close(u->dir_fd);
-    u->dir_fd = u->w.dir_fd = dir_fd;
+    dirs_release(s, u->dir);
+    u->dir = dir;
+    u->w.dir_fd = dir->fd;
     return PERSIST_BACKEND_OK;
+}
+
+static int32_t commit_file(struct local_store *s,
+                           const struct persist_backend_call *call,
+                           struct local_upload *u, uint32_t flags,
+                           uint64_t size, bool *out_vanished,
+                           struct persist_backend_error *err)
+{
+    const struct local_object object = {
+        .key = u->key, .dir = u->dir, .size = size, .flags = flags};
+
+    return object_commit(s, call, &u->w, &object, out_vanished, err);
 }
 
 static int32_t commit_upload(struct local_store *s,
@@ -222,8 +234,7 @@ static int32_t commit_upload(struct local_store *s,
         vanished = false;
         rc = renew_folder(s, u, err);
         if (rc == PERSIST_BACKEND_OK)
-            rc = object_commit(s, call, &u->w, u->key, args->flags, size,
-                               &vanished, err);
+            rc = commit_file(s, call, u, args->flags, size, &vanished, err);
     }
     return vanished ? PERSIST_BACKEND_TRANSIENT : rc;
 }

@@ -78,11 +78,10 @@ struct local_upload *uploads_find(struct local_store *s, const char *id)
     return u;
 }
 
-void uploads_destroy(struct local_upload *u)
+void uploads_destroy(struct local_store *s, struct local_upload *u)
 {
     durable_discard(&u->w);
-    if (u->dir_fd >= 0)
-        posix_io->close(u->dir_fd);
+    dirs_release(s, u->dir);
     writeback_finish(&u->writeback);
     free(u->key);
     free(u);
@@ -96,7 +95,7 @@ void uploads_release(struct local_store *s, struct local_upload *u)
     last = --u->refs == 0;
     pthread_mutex_unlock(&s->uploads_lock);
     if (last)
-        uploads_destroy(u);
+        uploads_destroy(s, u);
 }
 
 void uploads_remove(struct local_store *s, struct local_upload *u)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared syncs of a folder: how many there are, who is covered by which, and
+ * what a failing one means to whom.  Threads are brought into position by a
+ * sync that is held until they wait, never by time.
+ */
+#include "testkit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix/io_fault.h"
+#include "posix/scratch.h"
+
+#define FOLLOWERS 7
+
+static struct local_dir *open_dir(struct kit *k)
+{
+    struct local_dir *dir = NULL;
+
+    assert_int_equal(folder_for(k->store, "a/b/key", &dir, &k->error), OK);
+    return dir;
+}
+
+static unsigned waiting(struct local_dir *dir)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&dir->sync.lock);
+    n = dir->sync.n_waiting;
+    pthread_mutex_unlock(&dir->sync.lock);
+    return n;
+}
+
+/* Holds the first sync until `until` threads are in dirs_sync. */
+struct hold {
+    struct local_dir *dir;
+    unsigned until;
+    atomic_bool reached; /* the sync is under way */
+    atomic_bool over;
+};
+
+static void hold_first(void *ctx)
+{
+    struct hold *h = ctx;
+
+    if (atomic_exchange(&h->over, true))
+        return;
+    atomic_store(&h->reached, true);
+    while (waiting(h->dir) < h->until)
+        sched_yield();
+}
+
+struct member {
+    pthread_t thread;
+    struct kit *k;
+    struct local_dir *dir;
+    int rc;
+};
+
+static void *sync_one(void *ctx)
+{
+    struct member *m = ctx;
+
+    m->rc = dirs_sync(m->k->store, m->dir);
+    return NULL;
+}
+
+/* A leader in its sync, and FOLLOWERS who came meanwhile; what each was told
+ * in members, the leader's first. */
+static void run_group(struct kit *k, struct local_dir *dir,
+                      struct member members[1 + FOLLOWERS])
+{
+    struct hold hold = {.dir = dir, .until = 1 + FOLLOWERS};
+
+    io_fault_before(IO_FSYNC, hold_first, &hold);
+    for (int i = 0; i < 1 + FOLLOWERS; i++) {
+        members[i] = (struct member){.k = k, .dir = dir, .rc = 1};
+        assert_int_equal(
+            pthread_create(&members[i].thread, NULL, sync_one, &members[i]), 0);
+        while (!atomic_load(&hold.reached))
+            sched_yield();
+    }
+    for (int i = 0; i < 1 + FOLLOWERS; i++)
+        pthread_join(members[i].thread, NULL);
+    io_fault_before(IO_FSYNC, NULL, NULL);
+}
+
+static void sync__of_one_alone_is_one_sync(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    unsigned before = io_fault_calls(IO_FSYNC);
+
+    assert_int_equal(dirs_sync(k->store, dir), 0);
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 1);
+    /* A link after it needs another. */
+    assert_int_equal(dirs_sync(k->store, dir), 0);
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 2);
+    assert_int_equal(waiting(dir), 0);
+    dirs_release(k->store, dir);
+}
+
+static void sync__of_many_is_one_that_began_after_all_came(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    unsigned before = io_fault_calls(IO_FSYNC);
+    struct member members[1 + FOLLOWERS];
+
+    run_group(k, dir, members);
+
+    /* Not the one they found under way. */
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 2);
+    for (int i = 0; i < 1 + FOLLOWERS; i++)
+        assert_int_equal(members[i].rc, 0);
+    dirs_release(k->store, dir);
+}
+
+static void expect_abandoned(struct kit *k, struct local_dir *dir)
+{
+    unsigned before = io_fault_calls(IO_FSYNC);
+    struct local_dir *next;
+
+    /* Whoever linked by it and comes later must not believe a second sync. */
+    assert_int_equal(dirs_sync(k->store, dir), -EIO);
+    assert_int_equal(io_fault_calls(IO_FSYNC), before);
+    /* Who comes anew has nothing to do with it. */
+    next = open_dir(k);
+    assert_ptr_not_equal(next, dir);
+    assert_int_not_equal(next->fd, dir->fd);
+    assert_int_equal(dirs_sync(k->store, next), 0);
+    dirs_release(k->store, next);
+    dirs_release(k->store, dir);
+    assert_int_equal(io_fault_resynced(), 0);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), OK);
+}
+
+static void sync__that_fails_is_told_to_all_who_shared_it(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    unsigned before = io_fault_calls(IO_FSYNC);
+    struct member members[1 + FOLLOWERS];
+
+    io_fault_set(IO_FSYNC, 2, 1, EIO); /* the followers' */
+    run_group(k, dir, members);
+
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 2);
+    assert_int_equal(members[0].rc, 0);
+    for (int i = 1; i < 1 + FOLLOWERS; i++)
+        assert_int_equal(members[i].rc, -EIO);
+    expect_abandoned(k, dir);
+}
+
+static void sync__that_fails_is_not_repeated_by_those_who_wait(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    unsigned before = io_fault_calls(IO_FSYNC);
+    struct member members[1 + FOLLOWERS];
+
+    io_fault_set(IO_FSYNC, 1, 1, EIO); /* the leader's */
+    run_group(k, dir, members);
+
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 1);
+    for (int i = 0; i < 1 + FOLLOWERS; i++)
+        assert_int_equal(members[i].rc, -EIO);
+    expect_abandoned(k, dir);
+}
+
+/* ------------------------------------------------------------ through puts */
+
+#define PUTTERS 8
+#define PUTS 25
+
+struct putter {
+    pthread_t thread;
+    struct kit *k;
+    int number;
+    int32_t answers[PUTS];
+};
+
+static void key_of(int putter, int n, char out[40])
+{
+    (void)snprintf(out, 40, "a/b/%d-%d", putter, n);
+}
+
+static void *put_many_times(void *ctx)
+{
+    struct putter *p = ctx;
+    struct kit own = *p->k; /* errors are the kit's */
+    char key[40];
+
+    for (int i = 0; i < PUTS; i++) {
+        key_of(p->number, i, key);
+        p->answers[i] = kit_put(&own, key, key, IF_ABSENT);
+    }
+    return NULL;
+}
+
+static void put_in_parallel(struct kit *k, struct putter *putters)
+{
+    for (int i = 0; i < PUTTERS; i++) {
+        putters[i] = (struct putter){.k = k, .number = i};
+        assert_int_equal(pthread_create(&putters[i].thread, NULL,
+                                        put_many_times, &putters[i]),
+                         0);
+    }
+    for (int i = 0; i < PUTTERS; i++)
+        pthread_join(putters[i].thread, NULL);
+}
+
+static void puts__into_one_folder_are_all_there(void **state)
+{
+    struct kit *k = *state;
+    struct putter putters[PUTTERS];
+    unsigned before;
+    char key[40];
+
+    assert_int_equal(kit_put(k, "a/b/first", "x", IF_ABSENT), OK);
+    before = io_fault_calls(IO_FSYNC);
+    put_in_parallel(k, putters);
+
+    assert_in_range(io_fault_calls(IO_FSYNC) - before, PUTTERS * PUTS + 1,
+                    2 * PUTTERS * PUTS);
+    for (int i = 0; i < PUTTERS; i++)
+        for (int n = 0; n < PUTS; n++) {
+            assert_int_equal(putters[i].answers[n], OK);
+            key_of(i, n, key);
+            kit_holds(k, key, key);
+        }
+}
+
+/* Whatever sync fails, a file's or the folder's: what is there was not refused,
+ * what is not there was not acknowledged, and nothing is synced twice. */
+static void puts__tell_the_truth_when_a_sync_fails(void **state)
+{
+    struct kit *k = *state;
+    struct putter putters[PUTTERS];
+    char key[40];
+
+    assert_int_equal(kit_put(k, "a/b/first", "x", IF_ABSENT), OK);
+    io_fault_set(IO_FSYNC, 101, 2, EIO);
+    put_in_parallel(k, putters);
+
+    unsigned failed = 0;
+    for (int i = 0; i < PUTTERS; i++)
+        for (int n = 0; n < PUTS; n++) {
+            int32_t answer = putters[i].answers[n];
+
+            failed += answer != OK;
+            key_of(i, n, key);
+            if (answer == OK || answer == PERSIST_BACKEND_NOT_DURABLE)
+                kit_holds(k, key, key);
+            else
+                assert_int_equal(kit_head(k, key, NULL),
+                                 PERSIST_BACKEND_NOT_FOUND);
+        }
+    assert_in_range(failed, 1, 2 * PUTTERS);
+    assert_int_equal(io_fault_resynced(), 0);
+    assert_int_equal(scratch_count_temps(k->root), 0);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, kit_setup, kit_teardown)
+    const struct CMUnitTest tests[] = {
+        T(sync__of_one_alone_is_one_sync),
+        T(sync__of_many_is_one_that_began_after_all_came),
+        T(sync__that_fails_is_told_to_all_who_shared_it),
+        T(sync__that_fails_is_not_repeated_by_those_who_wait),
+        T(puts__into_one_folder_are_all_there),
+        T(puts__tell_the_truth_when_a_sync_fails),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
