@@ -217,8 +217,10 @@ void fake_setup(struct fake *f)
     f->log = log_create(LOG_DEBUG, LOG_LOGFMT, keep_line, f);
     assert_non_null(f->budget);
     assert_non_null(f->log);
-    f->env =
-        (struct backend_env){&f->clock.clock, f->log, f->budget, &f->instance};
+    f->env = (struct backend_env){.clock = &f->clock.clock,
+                                  .log = f->log,
+                                  .budget = f->budget,
+                                  .cancel = &f->instance};
 }
 
 void fake_teardown(struct fake *f)

@@ -14,10 +14,66 @@
 #define WINDOW_NS (30000 * MS)
 #define MAX_ATTEMPTS 8
 
-void retry_init(struct retry *r, const struct clock *clock)
+#define COST 14
+#define COST_THROTTLED 5
+
+/* ------------------------------------------------------------------ tokens
+ */
+
+void retry_tokens_init(struct retry_tokens *t)
+{
+    atomic_init(&t->left, RETRY_TOKENS);
+}
+
+/* A doubt is settled whatever it costs: what is left open there is worse than
+ * one more request, and the window bounds it. */
+static bool take_tokens(struct retry *r, int status)
+{
+    uint32_t cost = status == PERSIST_E_THROTTLED ? COST_THROTTLED : COST;
+    unsigned left;
+
+    if (!r->tokens)
+        return true;
+    left = atomic_load(&r->tokens->left);
+    do {
+        if (left >= cost)
+            continue;
+        if (status == PERSIST_E_UNCERTAIN)
+            return true;
+        r->starved = true;
+        return false;
+    } while (
+        !atomic_compare_exchange_weak(&r->tokens->left, &left, left - cost));
+    r->taken += cost;
+    return true;
+}
+
+void retry_end(struct retry *r, int status)
+{
+    bool answered = status == PERSIST_OK || status == PERSIST_E_EXISTS ||
+                    status == PERSIST_E_NOT_FOUND ||
+                    status == PERSIST_E_PRECONDITION;
+    unsigned back = r->taken ? r->taken : 1;
+    unsigned left, now;
+
+    if (!r->tokens || !answered)
+        return;
+    left = atomic_load(&r->tokens->left);
+    do
+        now = left + back < RETRY_TOKENS ? left + back : RETRY_TOKENS;
+    while (now != left &&
+           !atomic_compare_exchange_weak(&r->tokens->left, &left, now));
+}
+
+/* ----------------------------------------------------------------- decision
+ */
+
+void retry_init(struct retry *r, const struct clock *clock,
+                struct retry_tokens *tokens)
 {
     *r = (struct retry){
         .clock = clock,
+        .tokens = tokens,
         .started_ns = clock_boot_ns(clock),
         .max_attempts = MAX_ATTEMPTS,
         .window_ns = WINDOW_NS,
@@ -90,14 +146,18 @@ bool retry_plan(struct retry *r, int status, const uint64_t *retry_after_ms,
         return false;
 
     r->wait_ns = jitter(r, min_u64(backoff(r, status), left));
-    if (!retry_after_ms)
-        return true;
     /* Coming back earlier than asked is pointless, later not allowed. */
-    if (*retry_after_ms > left / MS)
+    if (retry_after_ms && *retry_after_ms > left / MS)
         return false;
-    if (*retry_after_ms * MS > r->wait_ns)
+    if (retry_after_ms && *retry_after_ms * MS > r->wait_ns)
         r->wait_ns = *retry_after_ms * MS;
-    return true;
+    return take_tokens(r, status);
+}
+
+void retry_excuse(struct retry *r, uint64_t ns)
+{
+    if (r->attempts)
+        r->failed_ns += ns;
 }
 
 bool retry_wait(struct retry *r, const struct persist_op *op)

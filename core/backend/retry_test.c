@@ -26,7 +26,7 @@ static int setup(void **state)
     /* No randomness: every wait is its ceiling. */
     t.clock.random_rc = -1;
     assert_int_equal(op_init_with_fd(&t.op, NULL), 0);
-    retry_init(&t.retry, &t.clock.clock);
+    retry_init(&t.retry, &t.clock.clock, NULL);
     return 0;
 }
 
@@ -142,9 +142,9 @@ again__gives_up_at_once_when_retry_after_exceeds_the_window(void **state)
 {
     (void)state;
     assert_true(again_after(PERSIST_E_THROTTLED, 30000));
-    retry_init(&t.retry, &t.clock.clock);
+    retry_init(&t.retry, &t.clock.clock, NULL);
     assert_false(again_after(PERSIST_E_THROTTLED, 30001));
-    retry_init(&t.retry, &t.clock.clock);
+    retry_init(&t.retry, &t.clock.clock, NULL);
     assert_false(again_after(PERSIST_E_THROTTLED, UINT64_MAX));
 
     ASSERT_SLEEPS(30000);
@@ -156,7 +156,7 @@ static void again__no_attempt_starts_behind_the_deadline(void **state)
     t.op.deadline_ns = t.clock.now_ns + 1200 * MS;
 
     assert_false(again_after(PERSIST_E_THROTTLED, 1500));
-    retry_init(&t.retry, &t.clock.clock);
+    retry_init(&t.retry, &t.clock.clock, NULL);
     assert_true(again_after(PERSIST_E_THROTTLED, 1100));
     assert_int_equal(t.clock.n_sleeps, 1);
     t.clock.now_ns += 100 * MS;
@@ -173,7 +173,7 @@ static void again__repeats_four_codes_and_no_other(void **state)
             status == PERSIST_E_TIMEOUT || status == PERSIST_E_UNCERTAIN;
         bool maybe = repeated ? status != PERSIST_E_THROTTLED
                               : status == PERSIST_E_CANCELLED;
-        retry_init(&t.retry, &t.clock.clock);
+        retry_init(&t.retry, &t.clock.clock, NULL);
         assert_int_equal(again(status), repeated);
         assert_int_equal(retry_repeats(status), repeated);
         assert_int_equal(t.retry.maybe_applied, maybe);
@@ -208,6 +208,73 @@ static void again__stops_when_cancelled_during_the_wait(void **state)
     assert_int_equal(t.clock.n_sleeps, 1);
 }
 
+/* ------------------------------------------------------------------ tokens
+ */
+
+static struct retry_tokens tokens;
+
+/* One request that fails n times and then ends so. */
+static void request(int n, int failure, int end)
+{
+    retry_init(&t.retry, &t.clock.clock, &tokens);
+    t.retry.max_attempts = UINT32_MAX;
+    t.retry.window_ns = UINT64_MAX / 4;
+    t.clock.n_sleeps = 0;
+    while (n-- > 0 && again(failure))
+        ;
+    retry_end(&t.retry, end);
+}
+
+static void tokens__a_repetition_costs_and_success_gives_back(void **state)
+{
+    (void)state;
+    retry_tokens_init(&tokens);
+    request(2, PERSIST_E_TRANSIENT, PERSIST_E_IO);
+    assert_int_equal(atomic_load(&tokens.left), 500 - 2 * 14);
+    request(3, PERSIST_E_THROTTLED, PERSIST_E_DENIED);
+    assert_int_equal(atomic_load(&tokens.left), 472 - 3 * 5);
+
+    request(4, PERSIST_E_TIMEOUT, PERSIST_OK);
+    assert_int_equal(atomic_load(&tokens.left), 457);
+    for (int i = 0; i < 60; i++)
+        request(0, 0, PERSIST_OK);
+    assert_int_equal(atomic_load(&tokens.left), 500);
+}
+
+static void tokens__nothing_is_repeated_without_them(void **state)
+{
+    (void)state;
+    retry_tokens_init(&tokens);
+    request(100, PERSIST_E_TRANSIENT, PERSIST_E_TRANSIENT);
+    assert_int_equal(t.retry.attempts, 36); /* 35 repetitions of 14 */
+    assert_true(t.retry.starved);
+    assert_int_equal(atomic_load(&tokens.left), 10);
+
+    request(1, PERSIST_E_TRANSIENT, PERSIST_E_TRANSIENT);
+    assert_true(t.retry.starved);
+    assert_int_equal(t.clock.n_sleeps, 0);
+    request(2, PERSIST_E_THROTTLED, PERSIST_E_THROTTLED);
+    assert_int_equal(t.clock.n_sleeps, 2);
+    /* But a doubt is settled. */
+    request(3, PERSIST_E_UNCERTAIN, PERSIST_E_UNCERTAIN);
+    assert_int_equal(t.clock.n_sleeps, 3);
+    assert_false(t.retry.starved);
+}
+
+static void excuse__stretches_the_window_and_not_the_deadline(void **state)
+{
+    (void)state;
+    assert_true(again(PERSIST_E_TIMEOUT));
+    t.clock.now_ns += 60000 * MS;
+    retry_excuse(&t.retry, 60000 * MS);
+    assert_true(again(PERSIST_E_TIMEOUT));
+
+    t.op.deadline_ns = t.clock.now_ns + 10 * MS;
+    t.clock.now_ns += 20 * MS;
+    retry_excuse(&t.retry, 20 * MS);
+    assert_false(again(PERSIST_E_TIMEOUT));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -225,6 +292,9 @@ int main(void)
         TEST(again__remembers_that_an_attempt_may_have_happened),
         TEST(again__stops_when_cancelled_before_the_wait),
         TEST(again__stops_when_cancelled_during_the_wait),
+        TEST(tokens__a_repetition_costs_and_success_gives_back),
+        TEST(tokens__nothing_is_repeated_without_them),
+        TEST(excuse__stretches_the_window_and_not_the_deadline),
     };
     return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }

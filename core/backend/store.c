@@ -156,6 +156,19 @@ static uint32_t max_running(const struct plugin *plugin,
     return values->max_io;
 }
 
+/* 0 or -errno. */
+static int init_locks(struct backend_store *s, uint32_t running)
+{
+    int rc = gate_init(&s->gate, running);
+
+    if (rc)
+        return rc;
+    rc = pace_init(&s->pace);
+    if (rc)
+        gate_finish(&s->gate);
+    return rc;
+}
+
 /* Everything but the plugin's part.  Takes over the values. */
 static struct backend_store *create(const struct backend_env *env,
                                     const struct plugin *plugin,
@@ -166,13 +179,14 @@ static struct backend_store *create(const struct backend_env *env,
 
     if (s)
         s->name = text_dup(name);
-    if (!s || !s->name || gate_init(&s->gate, max_running(plugin, values))) {
+    if (!s || !s->name || init_locks(s, max_running(plugin, values))) {
         if (s)
             free(s->name);
         free(s);
         option_values_finish(values);
         return NULL;
     }
+    retry_tokens_init(&s->tokens);
     s->env = *env;
     s->plugin = plugin;
     s->values = *values;
@@ -183,6 +197,7 @@ static struct backend_store *create(const struct backend_env *env,
 
 static void destroy(struct backend_store *s)
 {
+    pace_finish(&s->pace);
     gate_finish(&s->gate);
     option_values_finish(&s->values);
     free(s->name);

@@ -17,10 +17,12 @@
 #include <stdint.h>
 
 #include "backend/options.h"
+#include "backend/rate.h"
 #include "backend/registry.h"
 #include "runtime/budget.h"
 #include "runtime/op.h"
 #include "services/log.h"
+#include "util/buf.h"
 #include "util/clock.h"
 
 struct backend_store;
@@ -31,6 +33,9 @@ struct backend_env {
     struct log *log; /* may be NULL */
     struct budget *budget;
     const struct cancel *cancel; /* the instance's */
+    struct rate *upload;         /* limit of what is sent; NULL: none */
+    struct rate *download;       /* of what is received; NULL: none */
+    const char *state_dir;       /* services/state; NULL: none */
 };
 
 /* Takes over values (also on failure). */
@@ -46,9 +51,17 @@ backend_store_limits(const struct backend_store *s); /* checked, completed */
 const char *backend_store_name(const struct backend_store *s);
 const struct plugin *backend_store_plugin(const struct backend_store *s);
 const struct backend_env *backend_store_env(const struct backend_store *s);
+/* Appends what a store is, for the names of state files: its backend and every
+ * option but the secret ones.  Not for people. */
+void backend_store_identity(const struct backend_store *s, struct buf *out);
+/* FNV-1a, 64 bits, for such names.  Not against anyone who wants two alike. */
+#define BACKEND_HASH_START UINT64_C(0xcbf29ce484222325)
+uint64_t backend_hash(uint64_t hash, const void *data, size_t len);
+
 /* Reads, and refuses writing, where create-if-absent is not honoured
- * (.persist-probe, plugin-abi.md "Limits").  Once per store; OK where nothing
- * is to be checked.  The engine calls it before a store's first write. */
+ * (.persist-probe, plugin-abi.md "Limits").  Once per store, and once in 30
+ * days where there is a state_dir; OK where nothing is to be checked.  The
+ * engine calls it before a store's first write. */
 int backend_store_check_writable(struct backend_store *s, struct persist_op *op,
                                  struct persist_error *err);
 

@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/retry.h"
-
 /* One attempt's outcome. */
 struct outcome {
     int status;
@@ -135,24 +133,52 @@ static void leave_gates(const struct store_call *c)
         gate_leave(c->gate);
 }
 
+/* The store's slow-down and the upload limit.  Outside the gates: who waits
+ * here takes nobody's place. */
+static int wait_turn(const struct store_call *c, struct retry *r)
+{
+    const struct cancel *also = instance_cancel(c);
+    const struct clock *clock = c->store->env.clock;
+    uint64_t began = clock_boot_ns(clock);
+    int rc = pace_wait(&c->store->pace, c->op, also, clock);
+
+    if (rc == PERSIST_OK)
+        rc = rate_pay(c->store->env.upload, c->sends, c->op, also, clock);
+    retry_excuse(r, clock_boot_ns(clock) - began);
+    return rc;
+}
+
+/* What came is there whether or not there was time to pay for it; the next
+ * request finds out. */
+static void pay_received(const struct store_call *c)
+{
+    if (c->receives)
+        rate_pay(c->store->env.download, *c->receives, c->op,
+                 instance_cancel(c), c->store->env.clock);
+}
+
 /* Every attempt of every op passes here, and nothing else calls one. */
-static void attempt_once(const struct store_call *c, uint32_t attempt,
+static void attempt_once(const struct store_call *c, struct retry *retry,
                          struct outcome *o)
 {
     struct host_call host;
     struct persist_backend_call call;
 
     memset(o, 0, sizeof(*o));
-    o->status = enter_gates(c);
+    o->status = wait_turn(c, retry);
+    if (o->status == PERSIST_OK)
+        o->status = enter_gates(c);
     if (o->status != PERSIST_OK)
         return;
     o->sent = true;
     o->error.struct_size = sizeof(o->error);
-    fill_call(c, attempt, &host, &call);
+    fill_call(c, retry->attempts + 1, &host, &call);
     int32_t status = c->attempt(c->ctx, &call, &o->error);
     leave_gates(c);
     store_error_clean(&o->error);
     check_status(c, status, o);
+    if (o->status == PERSIST_E_THROTTLED)
+        pace_throttled(&c->store->pace, c->store->env.clock);
     if (o->status != PERSIST_OK || !c->check)
         return;
     struct store_verdict verdict = c->check(c->ctx);
@@ -191,7 +217,7 @@ static bool attempt_and_wait(struct store_call *c, struct run *run)
     struct outcome *o = &run->outcome;
     const uint64_t *after = NULL;
 
-    attempt_once(c, run->retry.attempts + 1, o);
+    attempt_once(c, &run->retry, o);
     if (!o->sent || o->status == PERSIST_OK)
         return false;
     run->doubt = run->doubt || o->status == PERSIST_E_UNCERTAIN;
@@ -247,8 +273,11 @@ static int finish(struct store_call *c, struct run *run, int stopped,
     else if (!o->sent && o->status == PERSIST_E_TIMEOUT)
         reason = "the deadline passed before it was sent";
     settle(c, run);
-    if (o->status == PERSIST_OK)
+    retry_end(&run->retry, o->status);
+    if (o->status == PERSIST_OK) {
+        pay_received(c);
         return PERSIST_OK;
+    }
     struct store_failure failure = {
         .what = c->what,
         .key = c->key,
@@ -257,6 +286,7 @@ static int finish(struct store_call *c, struct run *run, int stopped,
         .elapsed_ns =
             clock_boot_ns(c->store->env.clock) - run->retry.started_ns,
         .reason = reason,
+        .starved = run->retry.starved,
         .error = &o->error,
     };
     return store_error_fill(c->store, &failure, err);
@@ -267,7 +297,7 @@ int store_call(struct store_call *call, struct persist_error *err)
     struct run run = {0};
     int stopped;
 
-    retry_init(&run.retry, call->store->env.clock);
+    retry_init(&run.retry, call->store->env.clock, &call->store->tokens);
     call->maybe = false;
     do {
         stopped = may_go_on(call);

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 #include "backend/gate.h"
+#include "backend/pace.h"
+#include "backend/retry.h"
 #include "backend/store.h"
 
 enum store_writable {
@@ -27,7 +29,9 @@ struct backend_store {
     struct option_values values;
     void *handle; /* the plugin's store */
     struct persist_backend_limits limits;
-    struct gate gate;    /* serial, max_io */
+    struct gate gate; /* serial, max_io */
+    struct pace pace; /* after "slow down" */
+    struct retry_tokens tokens;
     atomic_int writable; /* enum store_writable */
 };
 
@@ -67,7 +71,10 @@ struct store_call {
     const char *what; /* "put" */
     const char *key;  /* for errors and the log; "" where there is none */
     unsigned flags;
-    struct gate *gate; /* one more to pass; NULL: none */
+    struct gate *gate;        /* one more to pass; NULL: none */
+    uint64_t sends;           /* bytes of payload, for the upload limit */
+    const uint64_t *receives; /* where a good answer says how many came; NULL:
+                                 none */
     void *ctx;
     /* Calls the plugin's op once, with results zeroed and sized anew. */
     int32_t (*attempt)(void *ctx, const struct persist_backend_call *call,
@@ -94,6 +101,7 @@ struct store_failure {
     uint32_t attempts;
     uint64_t elapsed_ns;
     const char *reason; /* wins over error->message; NULL: that one */
+    bool starved;       /* not repeated for want of retry tokens */
     const struct persist_backend_error *error;
 };
 int store_error_fill(const struct backend_store *s,

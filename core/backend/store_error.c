@@ -111,6 +111,9 @@ int store_error_fill(const struct backend_store *s,
         reason =
             e && e->message[0] ? e->message : default_reason(failure->status);
     put_message(failure, reason, err);
+    if (failure->starved)
+        error_hint(err, "so many requests to this store failed lately that "
+                        "they are not repeated for now; try again later");
     if (failure->key && failure->key[0])
         error_object(err, "%s", failure->key);
     err->attempts = failure->attempts;

@@ -79,6 +79,7 @@ int backend_put(struct backend_store *s, struct persist_op *op,
         .crc32c = crc32c(0, put->data, put->len),
         .content_type = CONTENT_TYPE,
     };
+    call.sends = put->len;
     if (put->if_absent)
         call.flags |= STORE_CALL_IF_ABSENT;
     if (put->past_cancel)
@@ -161,6 +162,7 @@ int backend_read(struct backend_store *s, struct persist_op *op,
                               .op = op,
                               .what = "read",
                               .key = read->key,
+                              .receives = &r.result.len,
                               .ctx = &r,
                               .attempt = attempt_read,
                               .check = check_read};

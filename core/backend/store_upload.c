@@ -268,6 +268,7 @@ int backend_upload_part(struct backend_upload *u, struct persist_op *op,
                               .key = u->key,
                               .flags = STORE_CALL_WRITE,
                               .gate = &u->gate,
+                              .sends = part->len,
                               .ctx = &p,
                               .attempt = attempt_part,
                               .check = check_receipt};

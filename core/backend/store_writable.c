@@ -6,12 +6,23 @@
  * a second put must say "exists".  The object stays, so that the next process
  * pays one request.
  *
- * The answer is remembered for the life of the store.  Threads that ask at
- * once all try: the test is as good in the company of others.
+ * That it does is remembered for the life of the store, and for 30 days in the
+ * user's state directory, under the backend and every option that is no secret:
+ * a place is where its options point, and which of them decide that only the
+ * plugin knows.  That it does not is found out anew each time.  Threads that
+ * ask at once all try: the test is as good in the company of others.
  */
-#include "backend/store_call.h"
-#include "util/error.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "backend/store_call.h"
+#include "services/state.h"
+#include "util/error.h"
+#include "util/le.h"
+
+#define REMEMBER_US (INT64_C(30) * 86400 * 1000000)
+#define IDENTITY_MAX ((size_t)64 << 10)
 #define PROBE_KEY ".persist-probe"
 #define PROBE_TEXT                                                             \
     "Persist tests with this object that the store creates objects only "      \
@@ -42,6 +53,109 @@ static int put_probe(struct backend_store *s, struct persist_op *op,
     return backend_put(s, op, &put, NULL, err);
 }
 
+/* ------------------------------------------------------------------ memory
+ */
+
+static void add_text(struct buf *out, const char *text)
+{
+    buf_printf(out, "%zu:", strlen(text));
+    buf_puts(out, text);
+}
+
+static void add_value(struct buf *out, const struct persist_backend_value *v)
+{
+    add_text(out, v->key);
+    if (v->text)
+        add_text(out, v->text);
+    for (uint32_t i = 0; i < v->n_items; i++)
+        add_text(out, v->items[i]);
+    buf_printf(out, "=%" PRId64 ";", v->number);
+}
+
+void backend_store_identity(const struct backend_store *s, struct buf *out)
+{
+    add_text(out, s->plugin->descriptor.name);
+    for (size_t i = 0; i < s->values.n; i++)
+        if (s->plugin->options[i].type != PERSIST_BACKEND_SECRET)
+            add_value(out, &s->values.values[i]);
+}
+
+uint64_t backend_hash(uint64_t hash, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* The file holds the whole identity, so that two that hash alike only make each
+ * other ask. */
+static void probe_name(const struct buf *identity, char out[32])
+{
+    snprintf(out, 32, "probe/%016" PRIx64,
+             backend_hash(BACKEND_HASH_START, identity->data, identity->len));
+}
+
+/* A file of the future is one from before a clock was set back. */
+static bool is_fresh(const struct backend_store *s, const struct buf *file)
+{
+    int64_t now_us = clock_wall_us(s->env.clock);
+    int64_t then_us = (int64_t)le_get64(file->data);
+
+    return then_us <= now_us && then_us > now_us - REMEMBER_US;
+}
+
+static bool is_remembered(const struct backend_store *s)
+{
+    struct buf identity, file;
+    char name[32];
+    bool yes = false;
+
+    buf_init(&identity, IDENTITY_MAX);
+    buf_init(&file, IDENTITY_MAX + 8);
+    backend_store_identity(s, &identity);
+    if (!buf_failed(&identity)) {
+        probe_name(&identity, name);
+        yes = state_read(s->env.state_dir, name, &file, NULL) == PERSIST_OK &&
+              file.len == identity.len + 8 &&
+              memcmp(file.data + 8, identity.data, identity.len) == 0 &&
+              is_fresh(s, &file);
+    }
+    buf_finish(&identity);
+    buf_finish(&file);
+    return yes;
+}
+
+/* What cannot be written down is asked again. */
+static void remember(const struct backend_store *s)
+{
+    struct persist_error err = {0};
+    struct buf identity, file;
+    char name[32];
+    uint8_t now[8];
+
+    if (!s->env.state_dir)
+        return;
+    le_put64(now, (uint64_t)clock_wall_us(s->env.clock));
+    buf_init(&identity, IDENTITY_MAX);
+    buf_init(&file, IDENTITY_MAX + 8);
+    backend_store_identity(s, &identity);
+    buf_append(&file, now, sizeof now);
+    buf_append(&file, identity.data, identity.len);
+    if (!buf_failed(&identity) && !buf_failed(&file)) {
+        probe_name(&identity, name);
+        if (state_write(s->env.state_dir, name, file.data, file.len, &err) &&
+            s->env.log)
+            log_line(s->env.log, LOG_DEBUG,
+                     "that the store may be written to is not remembered",
+                     log_text("store", s->name), log_text("error", err.message),
+                     LOG_END);
+    }
+    buf_finish(&identity);
+    buf_finish(&file);
+}
+
 int backend_store_check_writable(struct backend_store *s, struct persist_op *op,
                                  struct persist_error *err)
 {
@@ -54,10 +168,15 @@ int backend_store_check_writable(struct backend_store *s, struct persist_op *op,
         return PERSIST_OK;
     if (known == STORE_WRITABLE_NO)
         return refuse(s, err);
+    if (is_remembered(s)) {
+        atomic_store(&s->writable, STORE_WRITABLE_YES);
+        return PERSIST_OK;
+    }
     for (int i = 0; i < 2 && rc == PERSIST_OK; i++)
         rc = put_probe(s, op, &own);
     if (rc == PERSIST_E_EXISTS) {
         atomic_store(&s->writable, STORE_WRITABLE_YES);
+        remember(s);
         return PERSIST_OK;
     }
     if (rc == PERSIST_OK) {

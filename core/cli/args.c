@@ -44,10 +44,12 @@ const struct arg_option args_global[N_GLOBAL + 1] = {
                      "show what a verb does and its options", NULL, 0},
     [GLOBAL_VERSION] = {ARG_FLAG, 0, true, "version", NULL, "show the version",
                         NULL, 0},
-    [GLOBAL_LIMIT_UPLOAD] = {ARG_RESERVED, 0, false, "limit-upload", NULL, NULL,
+    [GLOBAL_LIMIT_UPLOAD] = {ARG_RATE, 0, false, "limit-upload", "RATE",
+                             "send at most RATE a second (500K, 2M/s; 0: no "
+                             "limit)",
                              NULL, 0},
-    [GLOBAL_LIMIT_DOWNLOAD] = {ARG_RESERVED, 0, false, "limit-download", NULL,
-                               NULL, NULL, 0},
+    [GLOBAL_LIMIT_DOWNLOAD] = {ARG_RATE, 0, false, "limit-download", "RATE",
+                               "receive at most RATE a second", NULL, 0},
     [N_GLOBAL] = {ARG_END, 0, false, NULL, NULL, NULL, NULL, 0},
 };
 
@@ -94,6 +96,15 @@ static int read_size(const struct arg_option *option, struct arg_value *value,
     if (!text_to_size(value->text, &value->number))
         return bad_value(err, option, value->text,
                          "a size (like 4096, 64K or 2G)");
+    return PERSIST_OK;
+}
+
+static int read_rate(const struct arg_option *option, struct arg_value *value,
+                     struct persist_error *err)
+{
+    if (!text_to_rate(value->text, &value->number))
+        return bad_value(err, option, value->text,
+                         "a rate (like 500K or 2M/s; 0 is no limit)");
     return PERSIST_OK;
 }
 
@@ -174,10 +185,11 @@ typedef int (*read_fn)(const struct arg_option *, struct arg_value *,
                        struct persist_error *);
 
 static const read_fn readers[] = {
-    [ARG_TEXT] = read_text,     [ARG_U64] = read_u64,
-    [ARG_SIZE] = read_size,     [ARG_DURATION] = read_duration,
-    [ARG_RANGE] = read_range,   [ARG_PAIR] = read_pair,
-    [ARG_CHOICE] = read_choice, [ARG_RESERVED] = NULL,
+    [ARG_TEXT] = read_text,         [ARG_U64] = read_u64,
+    [ARG_SIZE] = read_size,         [ARG_RATE] = read_rate,
+    [ARG_DURATION] = read_duration, [ARG_RANGE] = read_range,
+    [ARG_PAIR] = read_pair,         [ARG_CHOICE] = read_choice,
+    [ARG_RESERVED] = NULL,
 };
 
 /* ----------------------------------------------------------------- options */

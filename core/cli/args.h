@@ -27,6 +27,7 @@ enum arg_kind {
     ARG_TEXT,     /* any text but "" */
     ARG_U64,      /* decimal */
     ARG_SIZE,     /* bytes with a unit */
+    ARG_RATE,     /* bytes per second with a unit */
     ARG_DURATION, /* milliseconds with a unit */
     ARG_RANGE,    /* SIZE+SIZE */
     ARG_PAIR,     /* KEY=VALUE, the key not empty */

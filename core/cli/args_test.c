@@ -222,6 +222,8 @@ static void parse__refuses_what_does_not_fit_together(void **state)
     (void)state;
 
     REFUSED("more than once", "paint", "w", "-o", "a", "-o", "b");
+    REFUSED("is not a rate", "paint", "w", "--limit-upload=5M/h");
+    REFUSED("is not a rate", "paint", "w", "--limit-download", "fast");
     REFUSED("more than once", "--json", "paint", "w", "--json");
     REFUSED("takes no argument", "paint", "w", "--flag=yes");
     REFUSED("--output needs FILE", "paint", "w", "--output");
@@ -236,8 +238,6 @@ static void parse__says_later_for_reserved_words(void **state)
     (void)state;
 
     REFUSED("--resume arrives with a later release", "paint", "w", "--resume");
-    REFUSED("--limit-upload arrives with a later release", "paint", "w",
-            "--limit-upload=5M");
     REFUSED("persist prune arrives with a later release", "prune", "w");
 }
 

@@ -41,7 +41,7 @@ static void verb__lists_every_option_it_takes(void **state)
                              o->kind != ARG_RESERVED);
         }
         assert_non_null(strstr(page.data, "--memory-limit SIZE"));
-        assert_null(strstr(page.data, "--limit-upload"));
+        assert_non_null(strstr(page.data, "--limit-upload RATE"));
         assert_non_null(strstr(page.data, "\nexamples:\n  persist "));
         buf_finish(&page);
     }

@@ -36,6 +36,12 @@ static int log_level(const struct cli *cli)
     }
 }
 
+/* A typed 0 lifts a configured limit. */
+static uint64_t limit(const struct arg_value *rate)
+{
+    return rate->count && rate->number == 0 ? UINT64_MAX : rate->number;
+}
+
 /* The library wants absolute directories; people type what is near. */
 static int resolve_dirs(const struct arg_value *dirs, char **out,
                         struct persist_error *err)
@@ -72,6 +78,8 @@ int cli_open_instance(struct cli *cli, struct persist_error *err)
     options.backend_dirs = (const char *const *)paths;
     options.n_backend_dirs = dirs->count;
     options.memory_limit = global[GLOBAL_MEMORY_LIMIT].number;
+    options.limit_upload = limit(&global[GLOBAL_LIMIT_UPLOAD]);
+    options.limit_download = limit(&global[GLOBAL_LIMIT_DOWNLOAD]);
     options.log = log_to_console;
     options.log_level = log_level(cli);
     rc = persist_create(&options, &cli->p, err);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "services/state.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -120,6 +121,36 @@ static int create_budget(struct persist *p, const struct persist_options *o,
     }
     p->budget = budget_create(limit);
     return p->budget ? PERSIST_OK : error_memory(err);
+}
+
+/* The caller's word, else the configuration's; checked when it was read. */
+static int create_limit(struct persist *p, struct rate *rate, uint64_t limit,
+                        const char *key, struct persist_error *err)
+{
+    struct config_value v;
+    int rc = get_key(p, key, &v, err);
+
+    if (rc)
+        return rc;
+    if (!limit && v.text)
+        text_to_rate(v.text, &limit);
+    rate->bytes_per_s = limit == UINT64_MAX ? 0 : limit;
+    return PERSIST_OK;
+}
+
+static int find_state_dir(struct persist *p, const struct persist_options *o,
+                          struct persist_error *err)
+{
+    if (!o->state_dir)
+        return state_default_dir(&p->state_dir, err);
+    if (!*o->state_dir)
+        return PERSIST_OK;
+    if (*o->state_dir != '/')
+        return error_set(err, PERSIST_E_INVALID,
+                         "state_dir must be an absolute path, not \"%s\"",
+                         o->state_dir);
+    p->state_dir = text_dup(o->state_dir);
+    return p->state_dir ? PERSIST_OK : error_memory(err);
 }
 
 static int add_backend_dir(struct persist *p, const char *dir, size_t len,
@@ -249,6 +280,9 @@ static void free_instance(struct persist *p)
     executor_destroy(p->cpu);
     free_texts(p->settings, p->n_settings);
     free_texts(p->backend_dirs, p->n_backend_dirs);
+    free(p->state_dir);
+    rate_finish(&p->upload);
+    rate_finish(&p->download);
     budget_destroy(p->budget);
     log_destroy(p->log);
     config_destroy(p->config);
@@ -278,6 +312,13 @@ static int configure(struct persist *p, const struct persist_options *o,
         rc = create_log(p, o, err);
     if (!rc)
         rc = create_budget(p, o, err);
+    if (!rc)
+        rc = create_limit(p, &p->upload, o->limit_upload, "limit_upload", err);
+    if (!rc)
+        rc = create_limit(p, &p->download, o->limit_download, "limit_download",
+                          err);
+    if (!rc)
+        rc = find_state_dir(p, o, err);
     if (!rc)
         rc = create_executors(p, err);
     if (!rc)
@@ -310,8 +351,12 @@ int engine_create_with(const struct persist_options *options,
     p->clock = clock;
     p->pid = getpid();
     pthread_mutex_init(&p->mutex, NULL);
+    rate_init(&p->upload, 0);
+    rate_init(&p->download, 0);
     rc = cancel_init(&p->cancel, NULL, true);
     if (rc) {
+        rate_finish(&p->upload);
+        rate_finish(&p->download);
         pthread_mutex_destroy(&p->mutex);
         free(p);
         return error_errno(err, -rc, "cannot create an instance");

@@ -26,6 +26,9 @@ struct persist {
     struct config *config;
     struct log *log;
     struct budget *budget;
+    struct rate upload;   /* limit_upload */
+    struct rate download; /* limit_download */
+    char *state_dir;      /* services/state; NULL: none */
     struct cancel cancel; /* persist_interrupt */
     struct executor *cpu; /* encodes and decodes; threads on demand */
     struct executor *io;  /* runs asynchronous calls; the same */

@@ -60,6 +60,35 @@ static void create__reads_settings(void **state)
     persist_destroy(p);
 }
 
+static void create__takes_limits_of_the_caller_first(void **state)
+{
+    static const char *const settings[] = {"limit_upload=2M/s",
+                                           "limit_download=500"};
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct persist *p = NULL;
+
+    (void)state;
+    o.flags = BARE;
+    o.settings = settings;
+    o.n_settings = 2;
+    o.state_dir = "/somewhere";
+    o.limit_download = UINT64_MAX;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    assert_int_equal(p->upload.bytes_per_s, 2 << 20);
+    assert_int_equal(p->download.bytes_per_s, 0);
+    assert_string_equal(p->state_dir, "/somewhere");
+    persist_destroy(p);
+    o.limit_upload = 7;
+    o.state_dir = "";
+    assert_ok(persist_create(&o, &p, &err), &err);
+    assert_int_equal(p->upload.bytes_per_s, 7);
+    assert_null(p->state_dir);
+    persist_destroy(p);
+    o.state_dir = "here";
+    assert_status(persist_create(&o, &p, &err), PERSIST_E_INVALID, &err);
+}
+
 static void keep_level(void *ctx, int level, const char *line, size_t len)
 {
     (void)line;
@@ -297,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create__takes_defaults),
         cmocka_unit_test(create__reads_settings),
+        cmocka_unit_test(create__takes_limits_of_the_caller_first),
         cmocka_unit_test(create__logs_as_told),
         cmocka_unit_test(create__refuses_bad_options),
         cmocka_unit_test(options__of_other_sizes_are_read),

@@ -8,6 +8,8 @@
 
 #include "format/metadata.h"
 
+const char *rig_state_dir;
+
 /* ------------------------------------------------------------------- clock
  */
 
@@ -180,6 +182,7 @@ void rig_open(struct rig *r, uint64_t memory_limit, const char *const *settings)
     o.memory_limit = memory_limit;
     o.log = keep_line;
     o.log_ctx = r;
+    o.state_dir = rig_state_dir ? rig_state_dir : "";
     assert_ok(engine_create_with(&o, &r->clock, &r->p, &err), &err);
     r->store = rig_again(r, "main", settings);
     r->memory = backend_store_plugin(r->store->backend)

@@ -56,6 +56,8 @@ struct rig {
     size_t n_faults;
 };
 
+/* The state directory of rigs opened from now on; NULL: none. */
+extern const char *rig_state_dir;
 /* settings: name, value, name, value, ..., NULL; or NULL. */
 void rig_open(struct rig *r, uint64_t memory_limit,
               const char *const *settings);

@@ -198,8 +198,13 @@ int engine_store_plugin(const struct persist *p, const struct config *config,
 static int open_backend(struct persist_store *s, const struct config *config,
                         struct persist_error *err)
 {
-    struct backend_env env = {s->p->clock, s->p->log, s->p->budget,
-                              &s->p->cancel};
+    struct backend_env env = {.clock = s->p->clock,
+                              .log = s->p->log,
+                              .budget = s->p->budget,
+                              .cancel = &s->p->cancel,
+                              .upload = &s->p->upload,
+                              .download = &s->p->download,
+                              .state_dir = s->p->state_dir};
     struct option_values values = {0};
     const struct plugin *plugin;
     int rc;

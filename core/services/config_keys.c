@@ -44,6 +44,14 @@ static const char *check_memory_limit(const char *text)
                : "a size of at least 8M, such as 256M or 1G";
 }
 
+static const char *check_limit(const char *text)
+{
+    uint64_t bytes;
+    return text_to_rate(text, &bytes)
+               ? NULL
+               : "bytes per second, such as 500K or 2M/s, or 0 for no limit";
+}
+
 static const char *check_backend_dir(const char *text)
 {
     for (const char *dir = text; dir; dir = strchr(dir, ':')) {
@@ -60,11 +68,14 @@ static const struct config_key keys[] = {
     {"log_format", "logfmt", check_log_format},
     {"memory_limit", "256M", check_memory_limit},
     {"backend_dir", NULL, check_backend_dir},
+    {"limit_upload", "0", check_limit},
+    {"limit_download", "0", check_limit},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
 static const char *const key_names[N_KEYS + 1] = {
-    "store", "log_level", "log_format", "memory_limit", "backend_dir", NULL};
+    "store",       "log_level",    "log_format",     "memory_limit",
+    "backend_dir", "limit_upload", "limit_download", NULL};
 
 /* Documented, and of no effect in this version: refused rather than ignored. */
 static const char *const later_keys[] = {"metrics_textfile", "max_io", NULL};

@@ -23,10 +23,11 @@
 #include "util/le.h"
 #include "util/text.h"
 
-#define MAGIC "PRSTSTA1"
 #define HEAD_LEN 16
 #define PATH_CAP 4096
 #define LOCK_SUFFIX ".lock"
+
+static const char magic[8] = {'P', 'R', 'S', 'T', 'S', 'T', 'A', '1'};
 
 int state_default_dir(char **out, struct persist_error *err)
 {
@@ -125,7 +126,8 @@ static int read_checked(int fd, const char *path, struct buf *out,
     if (rc)
         return error_errno(err, -rc, "cannot read \"%s\"", path);
     size_t len = le_get32(head + 8);
-    if (memcmp(head, MAGIC, 8) != 0 || len + HEAD_LEN != (size_t)st.st_size)
+    if (memcmp(head, magic, sizeof magic) != 0 ||
+        len + HEAD_LEN != (size_t)st.st_size)
         return not_ours(path, "is none or is cut off", err);
     buf_zero(out, len);
     if (buf_failed(out))
@@ -186,7 +188,7 @@ static int fill(int fd, const void *data, size_t len)
     uint8_t head[HEAD_LEN];
     int rc;
 
-    memcpy(head, MAGIC, 8);
+    memcpy(head, magic, sizeof magic);
     le_put32(head + 8, (uint32_t)len);
     le_put32(head + 12, crc32c(0, data, len));
     rc = fchmod(fd, 0600) ? -errno : 0;

@@ -52,7 +52,7 @@ static void rig_open(struct rig *r, uint64_t limit, const char *const *options,
     struct option_values values = {0};
     const struct plugin *plugin;
     struct persist_error err = {0};
-    struct backend_env env = {&clock_system, NULL, NULL, NULL};
+    struct backend_env env = {.clock = &clock_system};
     struct config *config = NULL;
 
     memset(r, 0, sizeof *r);

@@ -110,6 +110,20 @@ bool text_to_size(const char *text, uint64_t *out_bytes)
     return multiply(value, UINT64_C(1) << (10 * (unit - units + 1)), out_bytes);
 }
 
+bool text_to_rate(const char *text, uint64_t *out_bytes_per_s)
+{
+    char size[32];
+    size_t len = strlen(text);
+
+    if (len > 2 && strcmp(text + len - 2, "/s") == 0)
+        len -= 2;
+    if (len >= sizeof(size))
+        return false;
+    memcpy(size, text, len);
+    size[len] = '\0';
+    return text_to_size(size, out_bytes_per_s);
+}
+
 bool text_to_duration_ms(const char *text, uint64_t *out_ms)
 {
     static const struct {

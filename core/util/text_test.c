@@ -111,6 +111,30 @@ static void size__refuses_what_is_ambiguous_or_too_large(void **state)
     }
 }
 
+static void rate__is_a_size_per_second(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"0", 0},           {"500K", 512000},
+                {"500K/s", 512000}, {"2MiB/s", 2 << 20},
+                {"100/s", 100},     {"1b/s", 1}};
+    static const char *const bad[] = {"",     "/s",    "1M/",    "1M/S",
+                                      "1M/m", "1M/s ", "1M/s/s", "1KB/s"};
+
+    for (size_t i = 0; i < COUNT(good); i++) {
+        uint64_t v = UNTOUCHED;
+        assert_true(text_to_rate(good[i].text, &v));
+        assert_true(v == good[i].bytes);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        uint64_t v = UNTOUCHED;
+        assert_false(text_to_rate(bad[i], &v));
+        assert_true(v == UNTOUCHED);
+    }
+}
+
 static void duration__knows_its_units(void **state)
 {
     (void)state;
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test(i64__reaches_both_ends),
         cmocka_unit_test(size__knows_binary_units),
         cmocka_unit_test(size__refuses_what_is_ambiguous_or_too_large),
+        cmocka_unit_test(rate__is_a_size_per_second),
         cmocka_unit_test(duration__knows_its_units),
         cmocka_unit_test(bool__knows_eight_words),
         cmocka_unit_test(size_text__is_short_and_rounds),

@@ -127,11 +127,8 @@ for word in prune copy doctor metrics; do
     exits 2 "$word is reserved"
     check "$word says so" says "persist $word arrives with a later release"
 done
-for word in --limit-upload --limit-download; do
-    p list $word 5M
-    exits 2 "$word is reserved"
-    check "$word says so" says "arrives with a later release"
-done
+p list --limit-upload fast
+exits 2 "a bad rate"
 p save writer state.json --resume
 exits 2 "--resume is reserved"
 p list --jsno
@@ -687,6 +684,30 @@ else
     p --set root="$work/theirs" save w state.json
     exits 7 "a store one may not write"
 fi
+
+# --- limits ----------------------------------------------------------------
+head -c 3000000 /dev/urandom >random
+now_ms() { date +%s%3N; }
+# takes MS COMMAND...: it takes at least that long.
+takes() {
+    least=$1
+    shift
+    began=$(now_ms)
+    "$@"
+    [ $(($(now_ms) - began)) -ge "$least" ]
+}
+# 3,000,000 bytes at 2M a second are 1,430 ms; 250 of them are saved up.
+check "--limit-upload holds" takes 1100 \
+    p save limited random --limit-upload 2M/s
+check "--limit-download holds" takes 1100 \
+    p restore limited -o limited.out --limit-download 2M
+check "and nothing is lost" cmp -s random limited.out
+PERSIST_LIMIT_UPLOAD=2M; export PERSIST_LIMIT_UPLOAD
+check "limit_upload holds" takes 1100 p save limited random
+unset PERSIST_LIMIT_UPLOAD
+check "and --timeout counts the waiting" takes 300 \
+    p save limited random --limit-upload 100K --timeout 300ms
+exits 8 "a limit that is too low for the time"
 
 # --- signals, terminals, the process --------------------------------------
 code=0

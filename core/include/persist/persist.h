@@ -112,6 +112,14 @@ struct persist_options {
     /* enum persist_log_level; 0: as configured (warn). */
     int32_t log_level;
     uint32_t reserved;
+    /* Bytes per second that all stores of this instance together send and
+     * receive; 0: as configured (no limit), UINT64_MAX: no limit. */
+    uint64_t limit_upload;
+    uint64_t limit_download;
+    /* Where small private files are kept between runs: what was found out about
+     * a store, uploads to resume.  Absolute; NULL: $XDG_STATE_HOME/persist or
+     * $HOME/.local/state/persist; "": nowhere. */
+    const char *state_dir;
 };
 #define PERSIST_OPTIONS_INIT                                                   \
     {                                                                          \
