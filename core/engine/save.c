@@ -404,6 +404,7 @@ static int open_payload(struct saving *s, struct persist_error *err)
         .level = s->m.compression_level,
         .frame_size = (uint32_t)s->o.frame_size,
         .cpu = s->store->p->cpu,
+        .io = s->store->p->io,
         .size_estimate =
             s->o.flags & PERSIST_SAVE_SIZE_HINT ? s->o.size_hint : 0,
     };
@@ -418,7 +419,10 @@ static int open_payload(struct saving *s, struct persist_error *err)
     buf_finish(&header);
     if (rc)
         return rc;
-    return upload_open(&what, &s->source->up, &s->up, err);
+    rc = upload_open(&what, &s->source->up, &s->up, err);
+    if (!rc)
+        s->source->op = upload_op(s->up);
+    return rc;
 }
 
 static int save_all(struct saving *s, struct persist_metadata **out,

@@ -189,7 +189,8 @@ static void long_save__says_what_a_store_cannot_take(void **state)
         {"put_max", "64K", "part_max", "64K", "parts_max", "2", NULL},
         {"put_max", "64K", "object_max", "100000", NULL},
     };
-    static const char *const says[] = {"a part number", "larger than"};
+    static const char *const says[] = {"takes at most 128.0 KiB",
+                                       "takes at most 97.7 KiB"};
     size_t i;
 
     (void)state;
@@ -200,7 +201,7 @@ static void long_save__says_what_a_store_cannot_take(void **state)
         rig_open(&r, 0, rows[i]);
         assert_status(save_noise(&r, 4, NULL, &err), PERSIST_E_INVALID, &err);
         assert_contains(err.message, says[i]);
-        expect_given_up(&r, 0);
+        assert_int_equal(rig_objects(&r), 0); /* not even a claim */
         rig_close(&r);
     }
 }
@@ -606,6 +607,7 @@ static void claim__is_renewed_each_day(void **state)
     struct rig *r = *state;
     struct persist_error err = {0};
 
+    rig_one_by_one(r);
     rig_fault(r, (struct rig_fault){.op = "upload_part",
                                     .times = UINT32_MAX,
                                     .then = pass_two_days,
@@ -652,6 +654,7 @@ static void claim__renewal_tells_nothing_of_indices_above(void **state)
     struct renewal renewal = {r, rig_again(r, "other", small_puts)};
     struct persist_error err = {0};
 
+    rig_one_by_one(r);
     rig_fault(r, (struct rig_fault){.op = "upload_begin",
                                     .then = use_and_clean,
                                     .ctx = &renewal});
@@ -671,6 +674,7 @@ static void claim__that_aged_is_not_committed(void **state)
     struct rig *r = *state;
     struct persist_error err = {0};
 
+    rig_one_by_one(r);
     rig_fault(r, (struct rig_fault){.op = "upload_part",
                                     .at = 2,
                                     .then = pass_seven_days,
@@ -686,6 +690,7 @@ static void claim__renewal_must_work(void **state)
     struct rig *r = *state;
     struct persist_error err = {0};
 
+    rig_one_by_one(r);
     rig_fault(r, (struct rig_fault){
                      .op = "upload_part", .then = pass_two_days, .ctx = r});
     rig_fault(r, (struct rig_fault){

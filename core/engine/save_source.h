@@ -12,11 +12,12 @@
 struct save_source {
     struct upload_source up; /* ctx is this struct: it must not move */
     struct persist_source user;
-    int fd;                /* -1: none */
-    bool owns_fd;          /* closed by finish */
-    bool is_regular;       /* never blocks, and can be read twice */
-    uint64_t start;        /* is_regular: where the payload starts */
-    struct persist_op *op; /* set when the save begins */
+    int fd;                      /* -1: none */
+    bool owns_fd;                /* closed by finish */
+    bool is_regular;             /* never blocks, and can be read twice */
+    uint64_t start;              /* is_regular: where the payload starts */
+    const struct persist_op *op; /* what it waits under; set when the save
+                                  begins */
     const struct clock *clock;
 };
 

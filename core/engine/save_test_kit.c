@@ -56,6 +56,12 @@ void rig_set_store_time(struct rig *r)
     r->memory->set_now(r->id, atomic_load(&r->wall_us));
 }
 
+void rig_one_by_one(struct rig *r)
+{
+    executor_destroy(r->p->io);
+    r->p->io = NULL;
+}
+
 void rig_pass_days(struct rig *r, int days)
 {
     atomic_fetch_add(&r->boot_ns,

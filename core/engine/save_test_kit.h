@@ -72,6 +72,9 @@ struct persist_store *rig_again(struct rig *r, const char *actor,
 
 void rig_fault(struct rig *r, struct rig_fault fault);
 void rig_no_faults(struct rig *r);
+/* Parts one after the other, on the thread of the save: what a fault does at
+ * one of them then happens between it and the next. */
+void rig_one_by_one(struct rig *r);
 /* Both clocks, and the store's with them. */
 void rig_pass_days(struct rig *r, int days);
 void rig_set_store_time(struct rig *r);

@@ -131,6 +131,11 @@ static bool take_at_once(struct budget *b, uint64_t bytes)
     return held;
 }
 
+int budget_reserve_now(struct budget *b, uint64_t bytes)
+{
+    return take_at_once(b, bytes) ? PERSIST_OK : PERSIST_E_MEMORY;
+}
+
 /* True where the bytes are held after all; otherwise w stands in the queue. */
 static bool take_or_queue(struct budget *b, struct waiter *w)
 {

@@ -29,7 +29,11 @@ uint64_t budget_peak(struct budget *b);
 int budget_reserve(struct budget *b, uint64_t bytes,
                    const struct cancel *cancel, const struct clock *clock,
                    uint64_t deadline_ns);
-/* The same without waiting: PERSIST_E_MEMORY where they do not fit now. */
+/* The same without waiting: PERSIST_E_MEMORY where they do not fit now, or
+ * somebody waits already. */
+int budget_reserve_now(struct budget *b, uint64_t bytes);
+/* For what must not wait and may go before those who do: PERSIST_E_MEMORY where
+ * the bytes do not fit now. */
 int budget_try(struct budget *b, uint64_t bytes);
 void budget_release(struct budget *b, uint64_t bytes);
 

@@ -25,7 +25,7 @@ struct executor {
     pthread_cond_t work; /* a task was queued, or stopping */
     pthread_cond_t gone; /* a thread has left */
     struct task *head;   /* under mutex, as all below */
-    struct task **tail;
+    struct task *tail;
     size_t n_queued;
     unsigned n_threads;
     unsigned n_idle; /* waiting, and not yet promised a task */
@@ -39,15 +39,44 @@ struct executor {
 
 static _Thread_local bool own_thread;
 
+/* Under the mutex, as the two below: task goes behind `before` (NULL: first).
+ */
+static void insert(struct executor *ex, struct task *task, struct task *before)
+{
+    task->prev = before;
+    task->next = before ? before->next : ex->head;
+    if (task->next)
+        task->next->prev = task;
+    else
+        ex->tail = task;
+    if (before)
+        before->next = task;
+    else
+        ex->head = task;
+    task->queued = true;
+    ex->n_queued++;
+}
+
+static void unlink_task(struct executor *ex, struct task *task)
+{
+    if (task->prev)
+        task->prev->next = task->next;
+    else
+        ex->head = task->next;
+    if (task->next)
+        task->next->prev = task->prev;
+    else
+        ex->tail = task->prev;
+    task->next = task->prev = NULL;
+    task->queued = false;
+    ex->n_queued--;
+}
+
 static struct task *take(struct executor *ex)
 {
     struct task *t = ex->head;
 
-    ex->head = t->next;
-    if (!ex->head)
-        ex->tail = &ex->head;
-    ex->n_queued--;
-    t->next = NULL;
+    unlink_task(ex, t);
     return t;
 }
 
@@ -139,14 +168,13 @@ struct executor *executor_create(const char *name, unsigned max_threads,
     pthread_cond_init(&ex->work, &attr);
     pthread_cond_init(&ex->gone, &attr);
     pthread_condattr_destroy(&attr);
-    ex->tail = &ex->head;
     ex->max_threads = max_threads;
     ex->idle_ms = idle_ms;
     snprintf(ex->name, sizeof(ex->name), "persist-%s", name);
     return ex;
 }
 
-int executor_submit(struct executor *ex, struct task *task)
+static int submit(struct executor *ex, struct task *task, bool first)
 {
     int rc = PERSIST_OK;
 
@@ -155,14 +183,33 @@ int executor_submit(struct executor *ex, struct task *task)
         rc = start_thread(ex);
     if (rc == PERSIST_OK || ex->n_threads > 0) {
         rc = PERSIST_OK; /* a thread that is there gets to it */
-        task->next = NULL;
-        *ex->tail = task;
-        ex->tail = &task->next;
-        ex->n_queued++;
+        insert(ex, task, first ? NULL : ex->tail);
         pthread_cond_signal(&ex->work);
     }
     pthread_mutex_unlock(&ex->mutex);
     return rc;
+}
+
+int executor_submit(struct executor *ex, struct task *task)
+{
+    return submit(ex, task, false);
+}
+
+int executor_submit_first(struct executor *ex, struct task *task)
+{
+    return submit(ex, task, true);
+}
+
+bool executor_take_back(struct executor *ex, struct task *task)
+{
+    bool taken;
+
+    pthread_mutex_lock(&ex->mutex);
+    taken = task->queued;
+    if (taken)
+        unlink_task(ex, task);
+    pthread_mutex_unlock(&ex->mutex);
+    return taken;
 }
 
 void executor_destroy(struct executor *ex)
@@ -238,6 +285,18 @@ int executor_submit(struct executor *ex, struct task *task)
     (void)ex;
     (void)task;
     return PERSIST_E_UNSUPPORTED;
+}
+
+int executor_submit_first(struct executor *ex, struct task *task)
+{
+    return executor_submit(ex, task);
+}
+
+bool executor_take_back(struct executor *ex, struct task *task)
+{
+    (void)ex;
+    (void)task;
+    return false;
 }
 
 unsigned executor_limit(const struct executor *ex)

@@ -13,7 +13,8 @@
  *     executor_submit(ex, &t);         run(&t) on some thread, once
  *
  * A task may submit further tasks and must not wait for a task of its own
- * executor.  executor_destroy runs what is queued, then joins.
+ * executor, but for one it takes back where no thread has begun it (work.h).
+ * executor_destroy runs what is queued, then joins.
  *
  * Built without PERSIST_ASYNC there are no threads: executor_submit always
  * refuses.
@@ -25,14 +26,15 @@
 #include <stddef.h>
 
 struct task {
-    struct task *next;
+    struct task *next; /* the executor's, as all but run */
+    struct task *prev;
+    bool queued;
     void (*run)(struct task *task);
 };
 
 static inline void task_init(struct task *t, void (*run)(struct task *task))
 {
-    t->next = NULL;
-    t->run = run;
+    *t = (struct task){.run = run};
 }
 
 struct executor;
@@ -48,6 +50,13 @@ void executor_destroy(struct executor *ex);
  * no thread could be started and none is there.  Never blocks but for a short
  * lock. */
 int executor_submit(struct executor *ex, struct task *task);
+/* The same, before all that is queued: a piece of an operation under way, which
+ * holds memory, goes before operations that have not begun. */
+int executor_submit_first(struct executor *ex, struct task *task);
+
+/* Takes a submitted task back: true where no thread had begun it, and then none
+ * will.  The task is one of ex, or never submitted, or over. */
+bool executor_take_back(struct executor *ex, struct task *task);
 
 /* The most threads there may be; 0 in a build without threads. */
 unsigned executor_limit(const struct executor *ex);

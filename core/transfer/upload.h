@@ -9,33 +9,46 @@
  *     else:   upload_send(u, m, up, ...)     the same bytes as parts
  *     upload_close(u)
  *
- * Whose bytes are whose, at each step:
+ * Where a byte is, whose it is, and who moves it:
  *
- *      source ──read──▶ frame ──────encode──────▶ out ──────part──────▶ store
- *      caller's         one frame  ╲              [room|frames...|tail]
- *      thread           of payload  ╲SHA-256       CRC-32C of each frame
- *                       (a payload   in order      while hot; of each part
- *                       in memory                  before it is sent
- *                       is used in place)
+ *   source
+ *     │ read, one frame at a time            the save's thread, ahead of all
+ * else ▼ lane.in      our memory, a frame each ──▶ SHA-256, in order   CPU
+ * executor │          (a payload in memory is │          used where it is) │
+ * encode, CRC-32C while it is hot       CPU executor, frames in any order ▼
+ *   lane.out     a frame as it is stored
+ *     │ append                                the save's thread, in order
+ *     ▼
+ *   buffer       [room|frames...|tail]        one is filled, the others fly
+ *     │ cut into parts, the CRC-32C of each
+ *     ▼ store: put, or upload_part            I/O executor, parts in any order
+ *   landed       progress, CRC-32C of all     the save's thread, in order
  *
- *      frame   ours; filled by the source, free again once it is encoded
- *      out     ours; a frame is encoded straight behind the one before it; what
- *              was sent is overwritten, what was not moves to the front
+ * A frame belongs to its lane until it is appended, its bytes to their buffer
+ * until the last part out of it has landed; then each is used again.  Nothing
+ * else copies.  (The append is a copy because a frame's place is known only
+ * when the one before it is done; it moves stored bytes, and costs 2 % of a
+ * save of random ones: docs/performance.md.)  Where there is memory for one
+ * lane only, or no executor, the save's thread encodes straight into the
+ * buffer; where there is memory for one buffer only, it fills when nothing
+ * flies.  Every buffer has its size from the start, so a sink that is slow or
+ * stands still makes the source wait and nothing grow.
  *
- * A payload of more than one frame goes through lanes (lanes.h) where there is
- * an executor: each lane has a frame buffer and its own encoded frame, several
- * are encoded at once while the caller's thread reads on and a third hashes,
- * and encoded frames are appended to out in order.  That append is the one
- * copy; a frame's place in out is known only when the one before it is done.
+ *      room      head-room before the first frame: the header goes there last,
+ *                right-aligned, because the index it names is known last, and
+ *                may be put again with another one while the frames stay
  *
- *      room    head-room before the first frame: the header goes there last,
- *              right-aligned, because the index it names is known last, and may
- *              be put again with another one while the frames stay
+ * How it ends early: a part that fails cancels upload_op, which the other parts
+ * and the source run under; the save's thread waits for what is under way and
+ * answers with that part's failure.  Cancellation and deadlines come the same
+ * way from above.
  *
- * Memory: frame + out + the encoder's own, reserved from the budget in one go
- * before anything is read; MEMORY with the least that would do where that is
- * over the limit.  The tail (8 bytes per frame) is not counted.  A payload of
- * known small size reserves little.
+ * Memory: buffers, lanes, the encoders' own, reserved from the budget in one go
+ * before anything is read; where that does not fit now a smaller plan, and
+ * where not even the smallest fits it waits holding nothing (upload_plan.c).
+ * MEMORY with the least that would do where that is over the limit.  The tail
+ * (8 bytes per frame) is not counted.  A payload of known small size reserves
+ * little.
  *
  * An upload belongs to one thread at a time; a pool may be shared.
  */
@@ -80,6 +93,7 @@ struct upload_what {
     uint32_t frame_size;
     size_t header_max;      /* bytes the header may take */
     struct executor *cpu;   /* several frames at once; NULL: one by one */
+    struct executor *io;    /* several parts at once; NULL: one by one */
     uint64_t size_estimate; /* 0: none; used where the size is not known */
 };
 
@@ -103,16 +117,24 @@ int upload_object(struct upload *u, struct persist_metadata *m,
 /* An upper bound of the object's length, where the payload's size is known. */
 bool upload_expected(const struct upload *u, uint64_t *out);
 
-/* The longest object that upload_send can make: parts of the chosen size, as
- * many as the store takes. */
+/* The longest object that upload_send can make: parts of the chosen sizes, as
+ * many as the store takes.  upload_open refuses with INVALID what is known to
+ * be longer. */
 uint64_t upload_ceiling(const struct upload *u);
 
-/* Called between parts; a negative return ends the upload with that code. */
+/* What a source that waits should wait under: a child of the save's op that is
+ * cancelled, too, when a part has failed. */
+const struct persist_op *upload_op(const struct upload *u);
+
+/* Called on the save's thread each time a part was handed over, while others
+ * may be under way; a negative return
+ * ends the upload with that code. */
 typedef int (*upload_between_fn)(void *ctx, struct persist_error *err);
 /*
  * Sends everything: header, what is filled, the rest of the payload, tail.
  * `to` NULL: sends nothing (a dry run).  Fills m's trailer; *out_size and
- * *out_crc32c are the object's, for the commit.
+ * *out_crc32c are the object's, for the commit.  No part is under way when it
+ * returns.
  */
 int upload_send(struct upload *u, struct persist_metadata *m,
                 struct backend_upload *to, upload_between_fn between, void *ctx,

@@ -29,6 +29,8 @@ struct rig {
     struct backend_store *store;
     struct upload_pool *pool;
     const struct memory_control *memory;
+    struct executor *cpu; /* NULL: everything on the test's thread */
+    struct executor *io;
 };
 
 #define assert_ok(rc, err)                                                     \
@@ -78,8 +80,18 @@ static void rig_open(struct rig *r, uint64_t limit, const char *const *options,
     config_destroy(config);
 }
 
+static void rig_threads(struct rig *r)
+{
+    r->cpu = executor_create("cpu", 4, 0);
+    r->io = executor_create("io", 8, 0);
+    assert_non_null(r->cpu);
+    assert_non_null(r->io);
+}
+
 static void rig_close(struct rig *r)
 {
+    executor_destroy(r->io);
+    executor_destroy(r->cpu);
     assert_int_equal(budget_used(r->budget), 0);
     upload_pool_destroy(r->pool);
     backend_store_close(r->store);
@@ -98,6 +110,8 @@ static struct upload_what what(const struct rig *r, uint32_t frame_size)
         .level = 3,
         .frame_size = frame_size,
         .header_max = 1024,
+        .cpu = r->cpu,
+        .io = r->io,
     };
 
     return w;
@@ -301,8 +315,8 @@ static int count(void *ctx, struct persist_error *err)
 }
 
 /* Sends a payload through an upload; the object must be right. */
-static unsigned send_sized(const char *const *options, size_t n, size_t len,
-                           bool known, uint64_t *out_size)
+static unsigned send_with(bool threads, const char *const *options, size_t n,
+                          size_t len, bool known, uint64_t *out_size)
 {
     const uint8_t *payload = noise(len);
     struct reader reader = {payload, len, 0};
@@ -324,6 +338,8 @@ static unsigned send_sized(const char *const *options, size_t n, size_t len,
 
     assert_non_null(object);
     rig_open(&r, 64 << 20, options, n);
+    if (threads)
+        rig_threads(&r);
     w = what(&r, 65536);
     assert_ok(upload_open(&w, &source, &u, &err), &err);
     assert_ok(upload_fill(u, &whole, &err), &err);
@@ -343,6 +359,16 @@ static unsigned send_sized(const char *const *options, size_t n, size_t len,
     free((void *)(uintptr_t)payload);
     *out_size = size;
     return n_parts;
+}
+
+/* The same parts with threads and without. */
+static unsigned send_sized(const char *const *options, size_t n, size_t len,
+                           bool known, uint64_t *out_size)
+{
+    unsigned alone = send_with(false, options, n, len, known, out_size);
+
+    assert_int_equal(send_with(true, options, n, len, known, out_size), alone);
+    return alone;
 }
 
 static unsigned send(const char *const *options, size_t n, size_t len,
@@ -462,11 +488,17 @@ static void parts__have_the_size_that_fits(void **state)
     assert_int_equal(part_size(4096 * MIB, NULL, 0, 100 * MIB), 64 * MIB);
     assert_int_equal(part_size(256 * MIB, "parallel_max=1", 0, 100 * MIB),
                      64 * MIB);
-    /* As large as the object needs, known or estimated; and of unknown size as
-     * large as memory lets it be. */
+    assert_int_equal(part_size(256 * MIB, "parallel_max=2", 0, 100 * MIB),
+                     64 * MIB);
+    assert_int_equal(part_size(256 * MIB, "parallel_max=8", 0, 100 * MIB),
+                     16 * MIB);
+    assert_int_equal(part_size(256 * MIB, "parallel_max=99", 0, 100 * MIB),
+                     16 * MIB);
+    /* As large as the object needs, known or estimated; and of unknown size, if
+     * they must be equal, as large as memory lets them be. */
     assert_true(part_size(256 * MIB, NULL, 0, 5 * gib) > 51 * MIB);
     assert_true(part_size(256 * MIB, NULL, 5 * gib, 0) > 51 * MIB);
-    assert_int_equal(part_size(256 * MIB, NULL, 0, 0), 64 * MIB);
+    assert_int_equal(part_size(256 * MIB, "equal_parts=true", 0, 0), 64 * MIB);
     /* And never what the store does not take. */
     assert_int_equal(part_size(256 * MIB, "part_max=5M", 0, 100 * MIB),
                      5 * MIB);
@@ -474,6 +506,66 @@ static void parts__have_the_size_that_fits(void **state)
                      40 * MIB);
     assert_int_equal(part_size(256 * MIB, "part_align=33M", 0, 100 * MIB),
                      33 * MIB);
+}
+
+static uint64_t ceiling_of(const char *const *options, size_t n)
+{
+    struct upload_source source = {.read = read_some};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    uint64_t ceiling;
+    struct rig r;
+
+    rig_open(&r, 256 << 20, options, n);
+    w = what(&r, 4 << 20);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    ceiling = upload_ceiling(u);
+    upload_close(u);
+    rig_close(&r);
+    return ceiling;
+}
+
+/* Of unknown size: they double with every tenth of the parts there may be, as
+ * long as they fit in a quarter of the memory and in the store's limits. */
+static void parts__grow_for_a_stream(void **state)
+{
+    static const char *const eight[] = {"parts_max=100", "parallel_max=16"};
+    static const char *const small[] = {"parts_max=100", "parallel_max=16",
+                                        "part_max=40M"};
+    static const char *const largest[] = {"parts_max=100", "object_max=5M"};
+    static const char *const twenty[] = {"parts_max=20", "put_max=64K"};
+
+    (void)state;
+    assert_int_equal(ceiling_of(eight, 2), (10 * 16 + 10 * 32 + 80 * 64) * MIB);
+    assert_int_equal(ceiling_of(small, 3), (10 * 16 + 90 * 32) * MIB);
+    assert_int_equal(ceiling_of(largest, 2), 5 * MIB);
+    /* 8, 8, 16 and what is left, with 64 MiB of memory. */
+    assert_int_equal(send(twenty, 2, 40 * MIB, false), 4);
+    assert_int_equal(send(twenty, 2, 40 * MIB, true), 6);
+}
+
+static void open__refuses_what_the_parts_cannot_hold(void **state)
+{
+    static const char *const tiny[] = {"parts_max=2", "part_max=64K",
+                                       "put_max=64K"};
+    struct upload_source source = {
+        .read = read_some, .has_size = true, .size = 200000};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, tiny, 3);
+    w = what(&r, 65536);
+    assert_int_equal(upload_open(&w, &source, &u, &err), PERSIST_E_INVALID);
+    assert_non_null(strstr(err.message, "takes at most 128.0 KiB"));
+    assert_null(u);
+    source.size = 100000;
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    upload_close(u);
+    rig_close(&r);
 }
 
 static void open__says_how_much_memory_it_needs(void **state)
@@ -507,6 +599,8 @@ int main(void)
         cmocka_unit_test(send__ends_with_a_full_part),
         cmocka_unit_test(send__stops_when_told_between_parts),
         cmocka_unit_test(parts__have_the_size_that_fits),
+        cmocka_unit_test(parts__grow_for_a_stream),
+        cmocka_unit_test(open__refuses_what_the_parts_cannot_hold),
         cmocka_unit_test(open__says_how_much_memory_it_needs),
     };
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an upload holds; for the upload_*.c files alone.
+ *
+ *     upload.c          life, whole objects
+ *     upload_plan.c     sizes: of parts, buffers and lanes, within the budget
+ *     upload_frames.c   source to frames, at the end of the current buffer
+ *     upload_parts.c    buffers to parts under way
+ */
+#ifndef PERSIST_TRANSFER_UPLOAD_IMPL_H
+#define PERSIST_TRANSFER_UPLOAD_IMPL_H
+
+#include "format/snapshot.h"
+#include "runtime/work.h"
+#include "transfer/lanes.h"
+#include "transfer/upload.h"
+#include "transfer/upload_pool.h"
+
+#define UPLOAD_PARALLEL_MAX 8 /* parts under way, whatever a store takes */
+#define UPLOAD_TIERS_MAX 16
+
+/* Stored bytes on their way out of memory.  Those in [start, end) are in no
+ * part yet; parts under way are somewhere before start. */
+struct part_buffer {
+    uint8_t *data;
+    size_t cap;
+    size_t start;
+    size_t end;
+    unsigned n_flying; /* parts under way out of it */
+};
+
+/* One part under way. */
+struct flight {
+    struct work work;
+    struct upload *u;
+    struct part_buffer *from;
+    struct backend_part part;
+    int rc; /* after work_wait */
+    struct persist_error err;
+};
+
+/* Parts from number `first` on have this size. */
+struct part_tier {
+    uint32_t first;
+    uint64_t size;
+};
+
+struct upload {
+    struct upload_what what;
+    struct upload_source source;
+    struct budget *budget;
+    const struct clock *clock;
+    const struct persist_backend_limits *limits;
+    /* Child of the caller's: cancelled too once a part has failed. */
+    struct persist_op op;
+
+    /* The plan. */
+    uint64_t reserved;
+    uint64_t whole_max; /* bytes of an object that is put whole */
+    size_t frame_need;  /* bytes of kit->frame in use */
+    size_t first_need;  /* bytes of the first buffer */
+    size_t slack;       /* bytes a buffer has beside those of one part */
+    uint64_t buffers_memory;
+    unsigned n_lanes;
+    unsigned n_buffers;
+    unsigned n_flights;
+    struct part_tier tiers[UPLOAD_TIERS_MAX];
+    unsigned n_tiers;
+
+    /* The payload. */
+    struct kit *kit;
+    struct lanes *lanes; /* NULL: one frame after the other */
+    uint64_t taken;      /* bytes of the source so far */
+    bool ended;
+    uint8_t sha256[32];
+
+    /* The object. */
+    struct snapshot_tail tail;
+    struct buf header;
+    struct buf tail_bytes;
+    struct part_buffer buffers[UPLOAD_PARALLEL_MAX];
+    struct part_buffer *now; /* the one that is filled */
+
+    /* The parts, while they are sent. */
+    bool sending;
+    struct backend_upload *to; /* NULL: a dry run */
+    upload_between_fn between;
+    void *between_ctx;
+    struct flight flights[UPLOAD_PARALLEL_MAX];
+    unsigned n_usable; /* flights with a work that is initialised */
+    uint32_t n_started;
+    uint32_t n_landed;   /* in order: all before it have arrived */
+    uint64_t sent;       /* bytes handed over */
+    uint64_t landed;     /* bytes of the n_landed parts, */
+    uint32_t landed_crc; /* and their CRC-32C */
+    unsigned tier;       /* the one the buffers are made for */
+};
+
+/* upload_plan.c.  Makes the plan and reserves what it takes; see upload.h,
+ * "Memory". */
+int upload_reserve(struct upload *u, struct persist_error *err);
+struct lanes_what upload_lanes_wanted(const struct upload *u);
+/* The tier of part `number`; an index of tiers. */
+unsigned upload_tier_of(const struct upload *u, uint32_t number);
+
+/* upload_frames.c.  PERSIST_OK, or the reason to stop. */
+int upload_stopped(const struct upload *u, struct persist_error *err);
+/* The next frame of the payload, encoded, behind the bytes of the current
+ * buffer; *out_any false: the payload has ended. */
+int upload_add_frame(struct upload *u, bool *out_any,
+                     struct persist_error *err);
+/* Gives every idle lane something to do.  The answer comes with the next frame.
+ */
+int upload_read_ahead(struct upload *u, struct persist_error *err);
+/* After the last frame. */
+int upload_finish_hash(struct upload *u, struct persist_error *err);
+
+/* upload_parts.c.  The same bytes go on as parts from now on. */
+int parts_begin(struct upload *u, struct backend_upload *to,
+                upload_between_fn between, void *ctx,
+                struct persist_error *err);
+/* Room for `need` more bytes behind those of the current buffer, where parts
+ * that are full go on their way; something comes behind them. */
+int parts_make_room(struct upload *u, size_t need, struct persist_error *err);
+int parts_append(struct upload *u, const void *data, size_t len,
+                 struct persist_error *err);
+/* The rest, as the last part; every part has arrived after that. */
+int parts_end(struct upload *u, struct persist_error *err);
+/* Waits for all that is under way.  Where a part failed, rc and err become its
+ * failure: what came after it was its consequence. */
+int parts_abandon(struct upload *u, int rc, struct persist_error *err);
+void parts_finish(struct upload *u);
+
+#endif
