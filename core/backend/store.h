@@ -186,4 +186,19 @@ int backend_remove_leftover(struct backend_store *s, struct persist_op *op,
                             const char *key, const char *upload_id,
                             struct persist_error *err);
 
+/* What a backend finds out about a store (persist/backend.h, probe); texts are
+ * printable. */
+struct backend_finding {
+    uint32_t verdict; /* PERSIST_BACKEND_FINDING_* */
+    char name[64];
+    char value[1024];
+    char hint[1024]; /* or "" */
+};
+typedef int (*backend_finding_fn)(void *ctx, const struct backend_finding *f);
+/* UNSUPPORTED where the backend has no such op.  Calls each also for what was
+ * found before a failure; stops at an answer that is not 0 and returns it. */
+int backend_probe(struct backend_store *s, struct persist_op *op,
+                  backend_finding_fn each, void *ctx,
+                  struct persist_error *err);
+
 #endif

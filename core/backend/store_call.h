@@ -93,6 +93,8 @@ int store_check_key(const struct backend_store *s, const char *key,
 
 /* store_error.c.  Makes every text of a plugin's error safe to read. */
 void store_error_clean(struct persist_backend_error *e);
+/* One line of printable UTF-8, ended within len. */
+void store_text_clean(char *text, size_t len);
 /* Names the attempts and the time where there was more than one. */
 struct store_failure {
     const char *what;

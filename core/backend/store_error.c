@@ -27,7 +27,7 @@ struct store_verdict store_check_etag(char etag[PERSIST_BACKEND_ETAG_MAX])
 }
 
 /* One line of printable UTF-8: a log and a terminal get it. */
-static void clean_text(char *text, size_t len)
+void store_text_clean(char *text, size_t len)
 {
     store_text_ended(text, len);
     bool utf8 = text_is_utf8(text, strlen(text));
@@ -42,9 +42,9 @@ static void clean_text(char *text, size_t len)
 
 void store_error_clean(struct persist_backend_error *e)
 {
-    clean_text(e->message, sizeof(e->message));
-    clean_text(e->provider_code, sizeof(e->provider_code));
-    clean_text(e->request_id, sizeof(e->request_id));
+    store_text_clean(e->message, sizeof(e->message));
+    store_text_clean(e->provider_code, sizeof(e->provider_code));
+    store_text_clean(e->request_id, sizeof(e->request_id));
 }
 
 /* What is said where a backend fails without a word. */

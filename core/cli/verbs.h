@@ -16,6 +16,7 @@ extern const struct verb verb_delete;
 extern const struct verb verb_import;
 extern const struct verb verb_cleanup;
 extern const struct verb verb_backends;
+extern const struct verb verb_doctor;
 extern const struct verb verb_config;
 extern const struct verb verb_version;
 extern const struct verb verb_help;

@@ -2,11 +2,12 @@
 /*
  * Cleaning up: what no reader can ever need.
  *
- * Three kinds of rubbish: leftovers and unfinished uploads, which the backend
- * knows; and by walking sessions, claims that came to nothing, tombstones, and
- * data behind tombstones.  What of an index may go is owner.c's decision, how
- * old it is store_time.c's.  Before anything of a marker's size is removed it
- * is read: a snapshot cut to that size is damage, and evidence.
+ * Kinds of rubbish: leftovers and unfinished uploads, which the backend
+ * knows; an object of a doctor that was killed; and by walking sessions, claims
+ * that came to nothing, tombstones, and data behind tombstones.  What of an
+ * index may go is owner.c's decision, how old it is store_time.c's.  Before
+ * anything of a marker's size is removed it is read: a snapshot cut to that
+ * size is damage, and evidence.
  *
  * A removal that fails is reported, and the rest goes on.
  */
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/doctor_key.h"
 #include "engine/identity.h"
 #include "engine/owner.h"
 #include "engine/store_time.h"
@@ -103,6 +105,35 @@ static int remove_leftover(struct cleaning *c, const struct backend_leftover *l)
     return rc;
 }
 
+/* Names of ours, a place of an index, or a doctor's.  A bucket may be shared:
+ * the uploads of others are none of our business. */
+static bool is_our_upload(const char *key)
+{
+    const char *agent_end = strchr(key, '/');
+    const char *end = agent_end ? strchr(agent_end + 1, '/') : NULL;
+    char prefix[KEY_CAP], doctor[DOCTOR_KEY_CAP], name[KEY_NAME_CAP];
+    enum key_kind kind;
+    uint64_t index;
+    size_t len = strlen(key);
+
+    if (!agent_end) {
+        if (len <= 3 || len >= sizeof doctor ||
+            strcmp(key + len - 3, "-up") != 0)
+            return false;
+        memcpy(doctor, key, len - 3);
+        doctor[len - 3] = '\0';
+        return doctor_is_key(doctor);
+    }
+    if (!end || len >= sizeof prefix)
+        return false;
+    memcpy(prefix, key, (size_t)(end - key) + 1);
+    prefix[end - key + 1] = '\0';
+    return key_name_decode(key, (size_t)(agent_end - key), name) &&
+           key_name_decode(agent_end + 1, (size_t)(end - agent_end) - 1,
+                           name) &&
+           key_parse(prefix, key, &index, &kind);
+}
+
 static int each_leftover(void *ctx, const struct backend_leftover *l)
 {
     bool is_upload = l->key[0] != '\0';
@@ -112,6 +143,8 @@ static int each_leftover(void *ctx, const struct backend_leftover *l)
     bool remove;
     int rc;
 
+    if (is_upload && !is_our_upload(l->key))
+        return PERSIST_OK;
     if (c->has_limit)
         limit = c->limit_us;
     now_us = store_time_now(&c->time, l->modified_us + limit);
@@ -323,6 +356,26 @@ static int clean_session(struct cleaning *c, const char *prefix)
     return goes_on(c, rc, &err);
 }
 
+/* A doctor that was killed has left its object. */
+static int clean_doctors(struct cleaning *c, const struct backend_entry *e)
+{
+    int64_t limit = c->has_limit ? c->limit_us : LEFTOVER_AGE_US;
+    int64_t age =
+        store_time_now(&c->time, e->modified_us + limit) - e->modified_us;
+    struct persist_error err = {0};
+    char key[DOCTOR_KEY_CAP];
+    int rc = PERSIST_OK;
+
+    if (!e->has_modified || age < limit)
+        return PERSIST_OK;
+    memcpy(key, e->key, strlen(e->key) + 1);
+    uint64_t size = e->size;
+    if (!c->dry_run)
+        rc = backend_delete(c->store->backend, c->op, key, NULL, &err);
+    note(c, rc, &err);
+    return report(c, PERSIST_CLEANUP_LEFTOVER, key, size, age, rc);
+}
+
 /* Is this folder below prefix one that a name of ours gives? */
 static bool is_our_folder(const char *prefix, const struct backend_entry *e)
 {
@@ -343,6 +396,11 @@ static int each_folder(struct cleaning *c, const char *prefix, int depth,
     int rc;
 
     while ((rc = backend_list_next(list, &e, err)) == 1) {
+        if (!*prefix && !e->is_folder && doctor_is_key(e->key)) {
+            rc = clean_doctors(c, e);
+            if (rc)
+                return rc;
+        }
         if (!is_our_folder(prefix, e))
             continue;
         memcpy(folder, e->key, strlen(e->key) + 1);

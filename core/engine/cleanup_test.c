@@ -322,6 +322,87 @@ static void cleanup__goes_on_behind_a_failure(void **state)
     litter(r);
 }
 
+static void begin_upload(struct rig *r, const char *key)
+{
+    struct backend_upload *u = NULL;
+    struct persist_error err = {0};
+    struct persist_op op;
+
+    assert_int_equal(op_init(&op, NULL), 0);
+    assert_ok(backend_upload_begin(r->store->backend, &op, key, NULL, &u, &err),
+              &err);
+    backend_upload_destroy(u);
+    op_finish(&op);
+}
+
+/* A bucket may be shared; only keys that Persist makes are its own. */
+static void cleanup__leaves_the_uploads_of_others(void **state)
+{
+    static const char *const foreign[] = {
+        "backup.tar",
+        "a/backup.tar",
+        "a/default/backup.tar",
+        "a/default/999999999999999/998-1.txt",
+        "a/default/999999999999999/997-1.data",
+        "a/default/x/999999999999999/998-1.data",
+        "a%61/default/999999999999999/998-1.data",
+        "persist-doctor-up",
+        "persist-doctor-0123456789abcdef",
+        "persist-doctor-0123456789abcdeg-up",
+    };
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    struct report report;
+    size_t n = sizeof foreign / sizeof *foreign;
+
+    for (size_t i = 0; i < n; i++)
+        begin_upload(r, foreign[i]);
+    begin_upload(r, "a/default/999999999999999/998-1.data");
+    begin_upload(r, "persist-doctor-0123456789abcdef-up");
+    rig_pass_days(r, 30);
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n[PERSIST_CLEANUP_UPLOAD], 2);
+    assert_int_equal(report.n_items, 2);
+    assert_int_equal(r->memory->n_uploads(r->id), n);
+}
+
+static void cleanup__keeps_uploads_to_its_scope(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    struct report report;
+
+    begin_upload(r, "a/default/999999999999999/998-1.data");
+    begin_upload(r, "a/other/999999999999999/998-1.data");
+    begin_upload(r, "ab/default/999999999999999/998-1.data");
+    rig_pass_days(r, 30);
+    assert_ok(clean(r, "a/other", 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 1);
+    assert_ok(clean(r, "a", 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 1);
+    assert_int_equal(r->memory->n_uploads(r->id), 1);
+}
+
+static void cleanup__removes_what_a_killed_doctor_left(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    struct report report;
+
+    assert_int_equal(
+        r->memory->set(r->id, "persist-doctor-0123456789abcdef", "x", 1), 0);
+    assert_int_equal(r->memory->set(r->id, "persist-doctor-notes", "x", 1), 0);
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 0);
+    rig_pass_days(r, 1);
+    assert_ok(clean(r, NULL, PERSIST_CLEANUP_DRY_RUN, &report, &err), &err);
+    assert_int_equal(report.n[PERSIST_CLEANUP_LEFTOVER], 1);
+    assert_int_equal(rig_objects(r), 2);
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n[PERSIST_CLEANUP_LEFTOVER], 1);
+    assert_int_equal(rig_objects(r), 1);
+}
+
 /* ------------------------------------------------------------------- damage
  */
 
@@ -475,6 +556,9 @@ int main(void)
         L(cleanup__takes_younger_uploads_when_told),
         L(cleanup__leaves_what_is_in_use),
         L(cleanup__goes_on_behind_a_failure),
+        T(cleanup__leaves_the_uploads_of_others),
+        T(cleanup__keeps_uploads_to_its_scope),
+        T(cleanup__removes_what_a_killed_doctor_left),
         T(cleanup__keeps_a_snapshot_cut_to_a_marker_s_size),
         T(cleanup__keeps_to_its_scope),
         T(cleanup__skips_foreign_names),

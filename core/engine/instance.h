@@ -85,6 +85,10 @@ int engine_options(void *dst, size_t size, const void *src,
 /* INVALID where flags has a bit that is not in known. */
 int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err);
 
+/* The store that persist_open means by `name`; *out_name lives as long as name
+ * or the configuration. */
+int engine_choose_store(struct persist *p, const char *name,
+                        const char **out_name, struct persist_error *err);
 /* Opens the store `name` of `config` (the instance's, or a builder's). */
 int engine_store_open(struct persist *p, const struct config *config,
                       const char *name, struct persist_store **out,

@@ -132,7 +132,7 @@ static int ambiguous_store(const struct config *config,
     return PERSIST_E_CONFIG;
 }
 
-static int choose_store(struct persist *p, const char *name,
+int engine_choose_store(struct persist *p, const char *name,
                         const char **out_name, struct persist_error *err)
 {
     struct config_value v = {0};
@@ -283,7 +283,7 @@ int persist_open(struct persist *p, const char *name,
     if (!out)
         return error_set(err, PERSIST_E_MISUSE, "out is NULL");
     *out = NULL;
-    rc = choose_store(p, name, &chosen, err);
+    rc = engine_choose_store(p, name, &chosen, err);
     if (rc)
         return rc;
     return engine_store_open(p, p->config, chosen, out, err);

@@ -108,7 +108,7 @@ check "--version prints one line" prints '^persist [0-9]'
 p version --json
 check "version --json" json 'last["type"] == "version" and last["library"]'
 for verb in save restore list show verify delete import cleanup backends \
-    config version help; do
+    doctor config version help; do
     p help $verb
     cp out page
     check "help $verb" prints "^usage: persist $verb"
@@ -116,13 +116,13 @@ for verb in save restore list show verify delete import cleanup backends \
     check "$verb --help is the same page" cmp -s out page
 done
 p help --json
-check "help --json lists every verb" json 'len(all_) == 12'
+check "help --json lists every verb" json 'len(all_) == 13'
 p
 exits 2 "no verb"
 p sav
 exits 2 "an unknown verb"
 check "an unknown verb gets a suggestion" says 'did you mean "save"'
-for word in prune copy doctor metrics; do
+for word in prune copy metrics; do
     p $word
     exits 2 "$word is reserved"
     check "$word says so" says "persist $word arrives with a later release"
@@ -684,6 +684,35 @@ else
     p --set root="$work/theirs" save w state.json
     exits 7 "a store one may not write"
 fi
+
+# --- doctor ----------------------------------------------------------------
+p doctor
+exits 0 "doctor of a store that works"
+check "it shows where a value comes from" \
+    prints "root  *$work/store  *# from $work/persist.conf:6"
+check "it creates, refuses to create twice and deletes" test \
+    "$(grep -cE '^  ok   (write|create-if-absent|read|upload|delete) ' out)" = 5
+check "it leaves nothing behind" test -z \
+    "$(find store -name 'persist-doctor-*')"
+p doctor other: --dry-run
+exits 0 "doctor --dry-run"
+check "it writes nothing" prints 'not tried'
+p doctor main --json
+check "its findings as JSON" json 'all(o["type"] == "finding" for o in all_) and
+    {o["name"] for o in all_ if o["verdict"] == "ok"} >=
+    {"write", "create-if-absent", "read", "list", "upload", "delete"} and
+    any(o["group"] == "plugin" and o["name"] == "abi" for o in all_)'
+p doctor main --store other
+exits 2 "two different stores"
+p doctor nosuch
+exits 4 "doctor of a store nobody configured"
+p doctor --set root=/nonexistent/x
+exits 9 "doctor of a store whose root is missing"
+check "it says so" prints 'FAIL write'
+p doctor --set rooot=/x --json
+exits 9 "doctor of a bad configuration"
+check "which is a finding" json 'last["type"] == "error" and
+    any(o.get("name") == "open" and o["verdict"] == "fail" for o in all_[:-1])'
 
 # --- limits ----------------------------------------------------------------
 head -c 3000000 /dev/urandom >random

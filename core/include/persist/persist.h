@@ -745,6 +745,66 @@ PERSIST_API int persist_backend_inspect(struct persist *p, const char *path,
                                         persist_backend_fn report, void *ctx,
                                         struct persist_error *err);
 
+/* ------------------------------------------------------------------ doctor */
+
+enum persist_finding_verdict {
+    PERSIST_FINDING_INFO = 0,
+    PERSIST_FINDING_OK = 1,
+    PERSIST_FINDING_WARN = 2,
+    PERSIST_FINDING_FAIL = 3
+};
+
+/* One thing found out about a store; its pointers live until report returns.
+ * Groups, in order: "configuration" (files and settings, secrets left out),
+ * "plugin", "backend" (what the backend says of itself: identity, region, clock
+ * skew), "access" (requests that were made), "uploads". */
+struct persist_finding {
+    uint32_t struct_size;
+    uint32_t verdict; /* enum persist_finding_verdict */
+    int32_t status;   /* of a FAIL: why; else PERSIST_OK */
+    uint32_t reserved;
+    const char *group;
+    const char *name;   /* "create-if-absent", "root", ... */
+    const char *value;  /* for a person; may be "" */
+    const char *hint;   /* what to do about it, or NULL */
+    const char *origin; /* configuration: where it was set, else NULL */
+    const struct persist_error *error; /* of the request that failed, or NULL */
+};
+/* Returns 0 to go on, negative to stop with that code. */
+typedef int (*persist_finding_fn)(void *ctx,
+                                  const struct persist_finding *finding);
+
+/* persist_doctor_options.flags.  LOOK_ONLY: writes and deletes nothing. */
+#define PERSIST_DOCTOR_LOOK_ONLY UINT32_C(1)
+struct persist_doctor_options {
+    uint32_t struct_size;
+    uint32_t flags;
+    uint64_t timeout_ms; /* of everything together; 0: none */
+    struct persist_op *op;
+};
+#define PERSIST_DOCTOR_OPTIONS_INIT                                            \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_doctor_options)                   \
+    }
+/*
+ * Looks for what is wrong with a store (name as in persist_open): how it is
+ * configured, which plugin reaches it, what that says, and which requests work.
+ * These are really made, on an object of its own, "persist-doctor-" and 16 hex
+ * digits, which is deleted again; no snapshot is touched.
+ *
+ * OK where nothing failed, else the status of the first finding that did, with
+ * its error.
+ */
+PERSIST_API int persist_doctor(struct persist *p, const char *name,
+                               const struct persist_doctor_options *options,
+                               persist_finding_fn report, void *ctx,
+                               struct persist_error *err);
+/* The same of a store that is open, wherever its options come from (then there
+ * is no group "configuration"). */
+PERSIST_API int persist_doctor_store(
+    struct persist_store *store, const struct persist_doctor_options *options,
+    persist_finding_fn report, void *ctx, struct persist_error *err);
+
 #ifdef __cplusplus
 }
 #endif
