@@ -4,10 +4,11 @@
 # Debian packages, by purpose, and how the scripts install them. Sourced.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libltdl-dev
- libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev
- libcurl4-openssl-dev libexpat1-dev"
+ libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev"
+# The backends that speak HTTP, beside BUILD_PACKAGES.
+NETWORK_PACKAGES="libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev strace zstd gzip python3 python3-venv
- g++ clang make binutils e2fsprogs file util-linux mandoc"
+ g++ clang make binutils e2fsprogs file util-linux mandoc openssl"
 # To build the Debian packages, and to try them in fresh chroots.
 DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
 PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"

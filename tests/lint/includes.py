@@ -39,6 +39,13 @@ CORE = {
     "posix": (set(), set()),
     "util": (set(), {"isal"}),
 }
+# backend -> libraries; "support" is what the network backends share.
+PLUGINS = {
+    "local": set(),
+    "support": {"curl", "libcrypto"},
+    "s3": {"libcrypto", "expat"},
+    "gcs": {"libcrypto", "jansson"},
+}
 # Who may see the plugin ABI.  engine and transfer meet the limits and sizes it
 # defines through backend/store.h, never op tables.
 ABI = {"backend"}
@@ -85,12 +92,21 @@ def check_plugin(plugin, path, quote, header, is_test):
     if quote == "<":
         if header in PUBLIC:
             return "a plugin sees persist/backend.h alone"
-        return None
+        library = library_of(header)
+        if library is None or is_test or library in PLUGINS.get(plugin, {library}):
+            return None
+        return f"{plugin} may not include {library}"
     parts = header.split("/")
+    if len(parts) == 1 or parts[0] == plugin:
+        return None
     if parts[0] == "posix":
         return None if plugin == "local" else f"{plugin} may not include core/posix"
+    if parts[0] == "support":
+        return None if plugin != "local" else "local does without plugins/support"
     if parts[0] in CORE:
         return f"a plugin may not include core/{parts[0]}"
+    if parts[0] in PLUGINS:
+        return f"{plugin} may not include plugins/{parts[0]}"
     return None
 
 
@@ -144,7 +160,14 @@ VIOLATIONS = {
     "core/util/a.c": "#include <openssl/evp.h>",
     "core/util/latest.c": "#include <cmocka.h>",
     "plugins/local/a.c": '#include "util/buf.h"',
+    "plugins/local/b.c": '#include "support/http.h"',
+    "plugins/local/c.c": "#include <curl/curl.h>",
     "plugins/other/a.c": '#include "posix/file.h"',
+    "plugins/s3/a.c": '#include "gcs/gcs.h"',
+    "plugins/s3/b.c": "#include <curl/curl.h>",
+    "plugins/support/a.c": '#include "s3/sign.h"',
+    "plugins/support/b.c": "#include <jansson.h>",
+    "plugins/support/c.c": '#include "util/buf.h"',
     "sdk/a.c": '#include "core/x.h"\n#include "util/buf.h"',
 }
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's error struct.  It may be smaller than ours: an older host's. */
+#include "support/fail.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static void put_message(struct persist_backend_error *err, const char *text)
+{
+    (void)snprintf(err->message, sizeof(err->message), "%s", text);
+    for (char *p = err->message; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+}
+
+static bool has_room(const struct persist_backend_error *err)
+{
+    return err != NULL && PERSIST_BACKEND_HAS(err, message);
+}
+
+int32_t fail(struct persist_backend_error *err, int32_t code,
+             const char *format, ...)
+{
+    char text[sizeof(err->message)];
+    va_list args;
+
+    if (!has_room(err))
+        return code;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    put_message(err, text);
+    return code;
+}
+
+int32_t fail_errno(struct persist_backend_error *err, int32_t code, int error,
+                   const char *format, ...)
+{
+    char text[sizeof(err->message)], whole[sizeof(err->message)];
+    const char *name = strerrordesc_np(error);
+    va_list args;
+
+    if (!has_room(err))
+        return code;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    (void)snprintf(whole, sizeof(whole), "%.400s: %s", text,
+                   name != NULL ? name : "unknown error");
+    put_message(err, whole);
+    err->present |= PERSIST_BACKEND_ERROR_ERRNO;
+    err->os_errno = error;
+    return code;
+}
