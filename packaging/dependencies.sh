@@ -4,14 +4,23 @@
 # Debian packages, by purpose, and how the scripts install them. Sourced.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libltdl-dev
- libinih-dev libzstd-dev libisal-dev libssl-dev libjansson-dev"
+ libinih-dev libzstd-dev libssl-dev libjansson-dev"
+# ISA-L is made for two architectures; elsewhere zlib does its work.
+case $(dpkg --print-architecture) in
+amd64 | arm64) BUILD_PACKAGES="$BUILD_PACKAGES libisal-dev" ;;
+*) BUILD_PACKAGES="$BUILD_PACKAGES zlib1g-dev" ;;
+esac
 # The backends that speak HTTP, beside BUILD_PACKAGES.
 NETWORK_PACKAGES="libcurl4-openssl-dev libexpat1-dev"
-TEST_PACKAGES="libcmocka-dev strace zstd gzip python3 python3-venv
+TEST_PACKAGES="libcmocka-dev zlib1g-dev strace zstd gzip python3 python3-venv
  g++ clang make binutils e2fsprogs file util-linux mandoc openssl"
 # To build the Debian packages, and to try them in fresh chroots.
 DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
 PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
+# To run on other architectures, and what their chroots need beside the build's.
+PLATFORM_PACKAGES="mmdebstrap arch-test qemu-user-static util-linux"
+PLATFORM_TEST_PACKAGES="libcmocka-dev zstd gzip python3 binutils file util-linux
+ make g++"
 LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
 
 # need PACKAGE...: installs those that are missing. Root only; anyone else is

@@ -1,51 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gzip members through ISA-L.  ISA-L makes and reads raw deflate only; the
- * member around it is written here, so that its every byte is known (MTIME, OS
- * and the subfield that says how long the member is).
+ * gzip members.  What lies within is raw deflate (deflate.h); the member around
+ * it is written here, so that its every byte is known (MTIME, OS and the
+ * subfield that says how long the member is).
  */
-#include <isa-l.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "format/codec_impl.h"
+#include "format/deflate.h"
 #include "format/gzip_member.h"
 #include "util/le.h"
-
-/* A stored deflate block holds 65535 bytes after 5 of its own. */
-#define STORED_MAX 65535
-#define STORED_HEAD 5
-
-struct gzip_encoder {
-    struct isal_zstream stream;
-    uint32_t level;
-    uint32_t level_len;
-    uint8_t level_buf[];
-};
-
-static const uint32_t level_len[] = {
-    ISAL_DEF_LVL0_DEFAULT,
-    ISAL_DEF_LVL1_DEFAULT,
-    ISAL_DEF_LVL2_DEFAULT,
-    ISAL_DEF_LVL3_DEFAULT,
-};
 
 static size_t gzip_encoder_memory(int level, uint32_t frame_size)
 {
     (void)frame_size; /* deflate looks back 32 KiB whatever the length */
-    return sizeof(struct gzip_encoder) + level_len[level];
+    return deflate_encoder_memory(level);
 }
 
 static size_t gzip_decoder_memory(void)
 {
-    return sizeof(struct inflate_state);
-}
-
-/* All of it in stored blocks, with ISA-L's eight bytes of elbow room. */
-static size_t deflate_bound(size_t payload_len)
-{
-    size_t blocks = payload_len / STORED_MAX + 1;
-    return payload_len + blocks * STORED_HEAD + 8;
+    return deflate_decoder_memory();
 }
 
 static size_t gzip_bound(size_t payload_len)
@@ -55,54 +27,12 @@ static size_t gzip_bound(size_t payload_len)
 
 static void *gzip_encoder_create(int level)
 {
-    struct gzip_encoder *e = malloc(sizeof(*e) + level_len[level]);
-    if (!e)
-        return NULL;
-    e->level = (uint32_t)level;
-    e->level_len = level_len[level];
-    return e;
+    return deflate_encoder_create(level);
 }
 
 static void gzip_encoder_destroy(void *state)
 {
-    free(state);
-}
-
-/* ISA-L takes pointers to non-const and writes through none of its inputs. */
-static uint8_t *unconst(const void *data)
-{
-    union {
-        const void *in;
-        uint8_t *out;
-    } pointer = {.in = data};
-    return pointer.out;
-}
-
-/* Where codes would take more room than stored blocks, ISA-L stores; offering
- * no more than that also keeps to its 32 bits. */
-static int deflate_payload(struct gzip_encoder *e, const void *payload,
-                           size_t len, uint8_t *out, size_t cap,
-                           size_t *out_len, struct persist_error *err)
-{
-    struct isal_zstream *s = &e->stream;
-    size_t bound = deflate_bound(len);
-    isal_deflate_stateless_init(s);
-    s->level = e->level;
-    s->level_buf = e->level_len ? e->level_buf : NULL;
-    s->level_buf_size = e->level_len;
-    s->end_of_stream = 1;
-    s->flush = NO_FLUSH;
-    s->gzip_flag = IGZIP_DEFLATE;
-    s->next_in = unconst(payload);
-    s->avail_in = (uint32_t)len;
-    s->next_out = out;
-    s->avail_out = (uint32_t)(cap < bound ? cap : bound);
-    int rc = isal_deflate_stateless(s);
-    if (rc != COMP_OK)
-        return error_set(err, PERSIST_E_INTERNAL,
-                         "deflate cannot compress (code %d)", rc);
-    *out_len = s->total_out;
-    return PERSIST_OK;
+    deflate_encoder_destroy(state);
 }
 
 static int gzip_encode(void *state, const void *payload, size_t len, void *out,
@@ -113,15 +43,15 @@ static int gzip_encode(void *state, const void *payload, size_t len, void *out,
     size_t n = 0;
     if (cap < around)
         return error_set(err, PERSIST_E_INTERNAL, "no room for a gzip member");
-    int rc = deflate_payload(state, payload, len, p + MEMBER_DATA_HEAD_LEN,
-                             cap - around, &n, err);
+    int rc = deflate_encode(state, payload, len, p + MEMBER_DATA_HEAD_LEN,
+                            cap - around, &n, err);
     if (rc)
         return rc;
     member_head_put(p, MEMBER_DATA, 8);
     le_put32(p + MEMBER_HEAD_LEN, (uint32_t)(n + around));
     le_put32(p + MEMBER_HEAD_LEN + 4, (uint32_t)len);
     p += MEMBER_DATA_HEAD_LEN + n;
-    le_put32(p, crc32_gzip_refl(0, payload, len));
+    le_put32(p, deflate_crc32(payload, len));
     le_put32(p + 4, (uint32_t)len);
     *out_len = n + around;
     return PERSIST_OK;
@@ -129,12 +59,12 @@ static int gzip_encode(void *state, const void *payload, size_t len, void *out,
 
 static void *gzip_decoder_create(void)
 {
-    return malloc(sizeof(struct inflate_state));
+    return deflate_decoder_create();
 }
 
 static void gzip_decoder_destroy(void *state)
 {
-    free(state);
+    deflate_decoder_destroy(state);
 }
 
 static int refuse(struct persist_error *err, const char *why)
@@ -164,27 +94,19 @@ static int check_member(const uint8_t *frame, size_t len, size_t max,
     return PERSIST_OK;
 }
 
-/* All of the deflate data, no byte more or less, must give exactly size. */
-static int inflate_payload(struct inflate_state *s, const uint8_t *data,
+static int inflate_payload(struct deflate_decoder *d, const uint8_t *data,
                            size_t len, uint8_t *out, size_t size,
                            struct persist_error *err)
 {
-    isal_inflate_init(s);
-    s->crc_flag = ISAL_DEFLATE;
-    s->next_in = unconst(data);
-    s->avail_in = (uint32_t)len;
-    s->next_out = out;
-    s->avail_out = (uint32_t)size;
-    int rc = isal_inflate_stateless(s);
-    if (rc == ISAL_OUT_OVERFLOW)
-        return refuse(err, "holds more than it says");
-    if (rc != ISAL_DECOMP_OK)
-        return refuse(err, "is damaged");
-    if (s->total_out != size)
-        return refuse(err, "holds less than it says");
-    if (s->avail_in != 0)
-        return refuse(err, "has bytes behind its data");
-    return PERSIST_OK;
+    static const char *const why[] = {
+        [DEFLATE_DAMAGED] = "is damaged",
+        [DEFLATE_MORE] = "holds more than it says",
+        [DEFLATE_LESS] = "holds less than it says",
+        [DEFLATE_BEHIND] = "has bytes behind its data",
+    };
+    enum deflate_verdict verdict = deflate_decode(d, data, len, out, size);
+
+    return verdict == DEFLATE_OK ? PERSIST_OK : refuse(err, why[verdict]);
 }
 
 static int gzip_decode(void *state, const void *frame, size_t len, void *out,
@@ -201,7 +123,7 @@ static int gzip_decode(void *state, const void *frame, size_t len, void *out,
                          err);
     if (rc)
         return rc;
-    if (le_get32(check) != crc32_gzip_refl(0, out, size))
+    if (le_get32(check) != deflate_crc32(out, size))
         return refuse(err, "fails its checksum");
     if (le_get32(check + 4) != size)
         return refuse(err, "ends with another size than it began with");

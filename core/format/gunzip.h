@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole gzip file of somebody else's making, in memory. */
+/*
+ * A whole gzip file of somebody else's making, in memory.  Two implementations,
+ * of which a build holds one: gunzip_isal.c, and gunzip_zlib.c where there is
+ * no ISA-L.
+ */
 #ifndef PERSIST_FORMAT_GUNZIP_H
 #define PERSIST_FORMAT_GUNZIP_H
 
@@ -17,5 +21,9 @@
  */
 int gunzip(const void *data, size_t len, struct buf *out,
            struct persist_error *err);
+
+/* The first bytes of what a gzip file holds, at most cap, of its first len
+ * bytes; 0 where there is nothing to be had.  Nothing is checked. */
+size_t gunzip_start(const void *data, size_t len, void *out, size_t cap);
 
 #endif

@@ -3,11 +3,10 @@
  * Tells by its first bytes what an object is, so that whoever meets the wrong
  * one learns which it is.  Does not check anything a reader checks later.
  */
-#include <isa-l.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "format/envelope.h"
+#include "format/gunzip.h"
 #include "format/gzip_member.h"
 #include "util/le.h"
 
@@ -18,35 +17,11 @@
 /* Persist 0.1 wrote {"metadata":{...},"agent_state":...} through gzip. */
 static const char v1_start[] = "{\"metadata\":";
 
-/* Inflates the beginning; 0 where there is nothing to inflate.  The decoder's
- * state is large, so it lives on the heap. */
-static size_t inflate_start(const uint8_t *data, size_t len, uint8_t *out,
-                            size_t cap)
-{
-    struct inflate_state *s = malloc(sizeof(*s));
-    uint8_t *in = malloc(len);
-    size_t n = 0;
-    if (s && in) {
-        memcpy(in, data, len);
-        isal_inflate_init(s);
-        s->crc_flag = ISAL_GZIP;
-        s->next_in = in;
-        s->avail_in = (uint32_t)len;
-        s->next_out = out;
-        s->avail_out = (uint32_t)cap;
-        if (isal_inflate(s) >= ISAL_DECOMP_OK)
-            n = s->total_out;
-    }
-    free(in);
-    free(s);
-    return n;
-}
-
 static bool is_v1(const uint8_t *data, size_t len)
 {
     uint8_t start[64];
     size_t want = sizeof(v1_start) - 1;
-    size_t n = inflate_start(data, len, start, sizeof(start));
+    size_t n = gunzip_start(data, len, start, sizeof(start));
     size_t matched = 0;
     for (size_t i = 0; i < n && matched < want; i++) {
         if (start[i] == (uint8_t)v1_start[matched])

@@ -12,8 +12,7 @@
 
 #include "util/le.h"
 
-#if defined(__x86_64__) || defined(__aarch64__)
-#define HAVE_ISAL_CRC 1
+#ifdef PERSIST_ISAL
 #include <isa-l/crc.h>
 #endif
 
@@ -56,7 +55,7 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
     return ~crc;
 }
 
-#ifdef HAVE_ISAL_CRC
+#ifdef PERSIST_ISAL
 uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
     enum { CHUNK = 1 << 30 };

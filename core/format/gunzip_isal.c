@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decompressing a foreign gzip file through ISA-L, in steps through a small
+ * Decompressing a foreign gzip file by ISA-L, in steps through a small
  * buffer.  Our own snapshots do not come here (codec_gzip.c).
  */
 #include "format/gunzip.h"
@@ -88,4 +88,27 @@ int gunzip(const void *data, size_t len, struct buf *out,
         rc = damaged(err, "has bytes behind its end");
     free(g);
     return rc;
+}
+
+/* The decoder's state is large, so it lives on the heap. */
+size_t gunzip_start(const void *data, size_t len, void *out, size_t cap)
+{
+    struct inflate_state *s = malloc(sizeof(*s));
+    uint8_t *in = malloc(len);
+    size_t n = 0;
+
+    if (s && in) {
+        memcpy(in, data, len);
+        isal_inflate_init(s);
+        s->crc_flag = ISAL_GZIP;
+        s->next_in = in;
+        s->avail_in = (uint32_t)len;
+        s->next_out = out;
+        s->avail_out = (uint32_t)cap;
+        if (isal_inflate(s) >= ISAL_DECOMP_OK)
+            n = s->total_out;
+    }
+    free(in);
+    free(s);
+    return n;
 }
