@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The version stands in CMakeLists.txt; what packagers' files say is the same."""
+"""The version stands in CMakeLists.txt; what packagers' files say is the same.
+
+usage: versions.py [--print]
+"""
 import os
 import re
 import sys
@@ -30,6 +33,8 @@ def main():
     wrong = [f"{where} says {got}, not {want}" for where, (got, want) in said.items() if got != want]
     if wrong:
         sys.exit("\n".join(wrong))
+    if "--print" in sys.argv[1:]:
+        print(version)
 
 
 main()
