@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the pages of docs/ as a reader would, each in a home of its own.
+
+usage: docs.py PAGE...
+
+* A fenced block of language sh whose lines begin with `$ `: each command is
+  run, in order, in one folder per page, and must print the lines that follow. A
+  line of a lone ellipsis stands for any lines, one within a line for any text.
+* `<!-- file: NAME -->` before a fenced block writes the block to NAME there.
+* A block of language ini must pass `persist config check`.
+* A block of language json must parse.
+
+A page of which nothing was run or checked is a failure. DOCS_PYTHON, where set,
+is the interpreter that pages call `python`.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.environ["SOURCE_DIR"]
+BUILD = os.environ["BUILD_DIR"]
+FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def environment(home):
+    tools = os.path.join(home, ".tools")
+    os.makedirs(tools, exist_ok=True)
+    python = os.environ.get("DOCS_PYTHON", "/usr/bin/python3")
+    if not os.path.lexists(os.path.join(tools, "python")):
+        # Not a link: a virtual environment finds itself by its own path.
+        with open(os.path.join(tools, "python"), "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/sh\nexec {python} "$@"\n')
+        os.chmod(os.path.join(tools, "python"), 0o755)
+    return {"PATH": f"{tools}:{BUILD}/bin:{os.environ['PATH']}", "HOME": home,
+            "LC_ALL": "C.UTF-8", "TZ": "UTC",
+            "XDG_DATA_HOME": f"{home}/.data", "XDG_CONFIG_HOME": f"{home}/.config",
+            "XDG_STATE_HOME": f"{home}/.state",
+            "PERSIST_STORE_LOCAL_ROOT": f"{home}/.data/persist",
+            # A root that somebody chose is not made up.
+            "PERSIST_STORE_LOCAL_CREATE": "true",
+            "PERSIST_BACKEND_DIR": os.environ["BACKENDS"],
+            "LD_LIBRARY_PATH": f"{BUILD}/lib"}
+
+
+def pattern(expected):
+    """A regular expression of what a page shows."""
+    lines = []
+    for line in expected.splitlines(True):
+        if line.strip() == "…":
+            lines.append(r"(?:.*\n)*")
+        else:
+            lines.append(re.escape(line).replace("…", ".*"))
+    return "".join(lines)
+
+
+def run_session(page, text, home):
+    count = 0
+    for chunk in re.split(r"^\$ ", text, flags=re.M)[1:]:
+        command, _, expected = chunk.partition("\n")
+        result = subprocess.run(["bash", "-c", command], cwd=home, env=environment(home),
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True, timeout=120, check=False)
+        if not re.fullmatch(pattern(expected), result.stdout):
+            sys.exit(f"{page}: $ {command}\nexpected:\n{expected}\nprinted:\n{result.stdout}")
+        count += 1
+    return count
+
+
+def check_config(page, text, home):
+    path = os.path.join(home, "checked.conf")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path, 0o600)
+    result = subprocess.run(["persist", "-c", path, "config", "check"], env=environment(home),
+                            capture_output=True, text=True, timeout=60, check=False)
+    if result.returncode:
+        sys.exit(f"{page}: config check of\n{text}\n{result.stderr}")
+
+
+def run_page(page):
+    with open(os.path.join(SOURCE, page), encoding="utf-8") as f:
+        blocks = FENCE.findall(f.read())
+    done = 0
+    with tempfile.TemporaryDirectory() as home:
+        for name, language, text in blocks:
+            if name:
+                with open(os.path.join(home, name), "w", encoding="utf-8") as f:
+                    f.write(text)
+            if language == "sh" and text.startswith("$ "):
+                done += run_session(page, text, home)
+            elif language == "ini":
+                check_config(page, text, home)
+                done += 1
+            elif language == "json":
+                json.loads(text)
+                done += 1
+    if not done:
+        sys.exit(f"{page}: nothing to run")
+    print(f"{page}: {done} commands and blocks")
+
+
+for argument in sys.argv[1:]:
+    run_page(argument)
