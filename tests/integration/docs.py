@@ -11,8 +11,8 @@ usage: docs.py PAGE...
 * A block of language ini must pass `persist config check`.
 * A block of language json must parse.
 
-A page of which nothing was run or checked is a failure. DOCS_PYTHON, where set,
-is the interpreter that pages call `python`.
+A page of which nothing was run or checked is a failure. DOCS_PYTHON is the
+interpreter that pages call `python`; tests/run makes it.
 """
 import json
 import os
@@ -29,7 +29,7 @@ FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | r
 def environment(home):
     tools = os.path.join(home, ".tools")
     os.makedirs(tools, exist_ok=True)
-    python = os.environ.get("DOCS_PYTHON", "/usr/bin/python3")
+    python = os.environ["DOCS_PYTHON"]
     if not os.path.lexists(os.path.join(tools, "python")):
         # Not a link: a virtual environment finds itself by its own path.
         with open(os.path.join(tools, "python"), "w", encoding="utf-8") as f:
@@ -103,5 +103,8 @@ def run_page(page):
     print(f"{page}: {done} commands and blocks")
 
 
+if "DOCS_PYTHON" not in os.environ:
+    print("DOCS_PYTHON is not set: tests/run makes that environment")
+    sys.exit(77)
 for argument in sys.argv[1:]:
     run_page(argument)
