@@ -75,9 +75,9 @@ struct s3_credentials {
 };
 
 /*
- * No file is read and nothing is asked before the first get.  The secret parts
- * of static keys are the options secret_access_key and session_token, read
- * through host->secret at every get.  CONFIG, MEMORY.
+ * Reads no file and asks nobody: the first get does.  The secret parts of
+ * static keys are the options secret_access_key and session_token, read through
+ * host->secret at the first get and again after invalidate.  CONFIG, MEMORY.
  */
 int32_t s3_credentials_create(const struct persist_backend_host *host,
                               void *host_store,
