@@ -1,12 +1,12 @@
 # The build flags of docs/decisions.md.  A flag whose room is not in this source
 # tree yet is refused rather than ignored.
 option(PERSIST_ASYNC "Threads: parallel compression and the asynchronous API" OFF)
+option(PERSIST_METRICS "Metrics and traces" OFF)
 
 option(PERSIST_PLUGIN_S3 "The backend for Amazon S3 and what resembles it" OFF)
 option(PERSIST_PLUGIN_GCS "The backend for Google Cloud Storage" OFF)
 # For work on it without a backend; each network backend brings it anyway.
 option(PERSIST_PLUGIN_SUPPORT "What the network backends share" OFF)
-option(PERSIST_METRICS "Not in this source tree yet" OFF)
 
 set(PERSIST_NETWORK_BACKENDS)
 foreach(name s3 gcs)
@@ -26,9 +26,6 @@ foreach(name IN LISTS PERSIST_NETWORK_BACKENDS)
     list(APPEND missing ${flag})
   endif()
 endforeach()
-if(PERSIST_METRICS)
-  list(APPEND missing PERSIST_METRICS)
-endif()
 foreach(flag IN LISTS missing)
   message(FATAL_ERROR
     "${flag}=ON: this source tree does not hold that feature yet. "

@@ -7,6 +7,7 @@ target_compile_features(persist_flags INTERFACE c_std_11)
 target_compile_definitions(persist_flags INTERFACE
   _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64
   $<$<BOOL:${PERSIST_ASYNC}>:PERSIST_ASYNC>
+  $<$<BOOL:${PERSIST_METRICS}>:PERSIST_METRICS>
   $<$<STREQUAL:${PERSIST_DEFLATE},isal>:PERSIST_ISAL>)
 target_compile_options(persist_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes

@@ -192,6 +192,8 @@ static struct backend_store *create(const struct backend_env *env,
     s->values = *values;
     memset(values, 0, sizeof(*values));
     atomic_init(&s->writable, STORE_WRITABLE_UNKNOWN);
+    s->counted = metrics_backend(env->metrics, plugin->descriptor.name);
+    s->uploads = metrics_store(env->metrics, s->name);
     return s;
 }
 

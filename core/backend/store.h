@@ -22,6 +22,7 @@
 #include "runtime/budget.h"
 #include "runtime/op.h"
 #include "services/log.h"
+#include "services/metrics.h"
 #include "util/buf.h"
 #include "util/clock.h"
 
@@ -36,6 +37,7 @@ struct backend_env {
     struct rate *upload;         /* limit of what is sent; NULL: none */
     struct rate *download;       /* of what is received; NULL: none */
     const char *state_dir;       /* services/state; NULL: none */
+    struct metrics *metrics;     /* may be NULL */
 };
 
 /* Takes over values (also on failure). */

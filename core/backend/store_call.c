@@ -157,12 +157,30 @@ static void pay_received(const struct store_call *c)
                  instance_cancel(c), c->store->env.clock);
 }
 
+/* What an attempt that was sent has cost and brought. */
+static void record(const struct store_call *c, uint32_t attempt,
+                   uint64_t elapsed_ns, const struct outcome *o)
+{
+    uint64_t moved = c->sends + (c->receives ? *c->receives : 0);
+
+    metrics_record_op(c->store->counted, c->counted_as,
+                      o->status == PERSIST_OK ? moved : 0, elapsed_ns,
+                      attempt > 1, o->status);
+}
+
+/* The time is only looked at where somebody counts. */
+static uint64_t now_ns(const struct store_call *c)
+{
+    return c->store->counted ? clock_boot_ns(c->store->env.clock) : 0;
+}
+
 /* Every attempt of every op passes here, and nothing else calls one. */
 static void attempt_once(const struct store_call *c, struct retry *retry,
                          struct outcome *o)
 {
     struct host_call host;
     struct persist_backend_call call;
+    struct store_verdict verdict = {0};
 
     memset(o, 0, sizeof(*o));
     o->status = wait_turn(c, retry);
@@ -173,17 +191,19 @@ static void attempt_once(const struct store_call *c, struct retry *retry,
     o->sent = true;
     o->error.struct_size = sizeof(o->error);
     fill_call(c, retry->attempts + 1, &host, &call);
+    uint64_t begun_ns = now_ns(c);
     int32_t status = c->attempt(c->ctx, &call, &o->error);
+    uint64_t elapsed_ns = now_ns(c) - begun_ns;
     leave_gates(c);
     store_error_clean(&o->error);
     check_status(c, status, o);
     if (o->status == PERSIST_E_THROTTLED)
         pace_throttled(&c->store->pace, c->store->env.clock);
-    if (o->status != PERSIST_OK || !c->check)
-        return;
-    struct store_verdict verdict = c->check(c->ctx);
+    if (o->status == PERSIST_OK && c->check)
+        verdict = c->check(c->ctx);
     if (verdict.wrong)
         blame(c, o, verdict.status, verdict.wrong);
+    record(c, retry->attempts + 1, elapsed_ns, o);
 }
 
 /* ---------------------------------------------------------- repetition */

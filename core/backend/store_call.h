@@ -15,6 +15,7 @@
 #include "backend/pace.h"
 #include "backend/retry.h"
 #include "backend/store.h"
+#include "services/metrics.h"
 
 enum store_writable {
     STORE_WRITABLE_UNKNOWN,
@@ -32,7 +33,9 @@ struct backend_store {
     struct gate gate; /* serial, max_io */
     struct pace pace; /* after "slow down" */
     struct retry_tokens tokens;
-    atomic_int writable; /* enum store_writable */
+    atomic_int writable;             /* enum store_writable */
+    struct metrics_backend *counted; /* NULL: not */
+    struct metrics_store *uploads;   /* the same: uploads that are open */
 };
 
 /* What host_call of a call context points to. */
@@ -75,6 +78,7 @@ struct store_call {
     uint64_t sends;           /* bytes of payload, for the upload limit */
     const uint64_t *receives; /* where a good answer says how many came; NULL:
                                  none */
+    enum metrics_op counted_as;
     void *ctx;
     /* Calls the plugin's op once, with results zeroed and sized anew. */
     int32_t (*attempt)(void *ctx, const struct persist_backend_call *call,

@@ -252,6 +252,7 @@ static int fetch_page(struct backend_list *l, struct persist_error *err)
     struct store_call call = {.store = l->store,
                               .op = l->op,
                               .what = "list",
+                              .counted_as = METRICS_LIST,
                               .key = l->prefix,
                               .ctx = l,
                               .attempt = attempt_list,

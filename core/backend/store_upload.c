@@ -95,6 +95,7 @@ int backend_upload_begin(struct backend_store *s, struct persist_op *op,
     struct store_call call = {.store = s,
                               .op = op,
                               .what = "upload_begin",
+                              .counted_as = METRICS_SAVE,
                               .key = key,
                               .flags = STORE_CALL_WRITE,
                               .ctx = &b,
@@ -119,6 +120,7 @@ int backend_upload_begin(struct backend_store *s, struct persist_op *op,
     rc = store_call(&call, err);
     if (rc != PERSIST_OK)
         return rc;
+    metrics_count_upload(s->uploads, 1);
     *out = create(s, key, b.result.upload_id);
     return *out ? PERSIST_OK : error_memory(err);
 }
@@ -265,6 +267,7 @@ int backend_upload_part(struct backend_upload *u, struct persist_op *op,
     struct store_call call = {.store = u->store,
                               .op = op,
                               .what = "upload_part",
+                              .counted_as = METRICS_SAVE,
                               .key = u->key,
                               .flags = STORE_CALL_WRITE,
                               .gate = &u->gate,
@@ -353,6 +356,7 @@ int backend_upload_commit(struct backend_upload *u, struct persist_op *op,
     struct store_call call = {.store = u->store,
                               .op = op,
                               .what = "upload_commit",
+                              .counted_as = METRICS_SAVE,
                               .key = u->key,
                               .flags = STORE_CALL_WRITE | STORE_CALL_IF_ABSENT |
                                        STORE_CALL_COMMIT,
@@ -385,6 +389,8 @@ int backend_upload_commit(struct backend_upload *u, struct persist_op *op,
     rc = store_call(&call, err);
     if (out_maybe)
         *out_maybe = call.maybe;
+    if (rc == PERSIST_OK || rc == PERSIST_E_NOT_DURABLE)
+        metrics_count_upload(u->store->uploads, -1);
     free(receipts);
     return rc;
 }
@@ -417,6 +423,7 @@ static int abort_id(struct backend_store *s, struct persist_op *op,
     struct store_call call = {.store = s,
                               .op = op,
                               .what = "upload_abort",
+                              .counted_as = METRICS_SAVE,
                               .key = key,
                               .flags = STORE_CALL_WRITE | flags,
                               .ctx = &a,
@@ -436,6 +443,8 @@ int backend_upload_abort(struct backend_upload *u, struct persist_error *err)
         return error_errno(err, -rc, "upload_abort");
     op_start(&op, u->store->env.clock, ABORT_TIMEOUT_MS);
     rc = abort_id(u->store, &op, u->key, u->id, STORE_CALL_PAST_CANCEL, err);
+    if (rc == PERSIST_OK || rc == PERSIST_E_NOT_FOUND)
+        metrics_count_upload(u->store->uploads, -1);
     op_finish(&op);
     return rc;
 }

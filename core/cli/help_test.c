@@ -58,8 +58,7 @@ static void all__lists_verbs_and_what_comes_later(void **state)
     check_width(page.data);
     for (size_t i = 0; cli_verbs[i]; i++)
         assert_non_null(strstr(page.data, cli_verbs[i]->summary));
-    assert_non_null(
-        strstr(page.data, "with a later release: prune copy metrics\n"));
+    assert_non_null(strstr(page.data, "with a later release: prune copy\n"));
     buf_finish(&page);
 }
 

@@ -130,6 +130,17 @@ int cli_open_store(struct cli *cli, const char *name,
     return PERSIST_OK;
 }
 
+/* A run that has done what it should does not fail because of a number. */
+static void flush_metrics(const struct cli *cli)
+{
+    struct persist_error err = {0};
+    int rc = cli->p ? persist_metrics_flush(cli->p, &err) : PERSIST_OK;
+
+    if (rc != PERSIST_OK && rc != PERSIST_E_UNSUPPORTED)
+        cli_note(cli, "warning: this run is missing in the metrics: %s",
+                 err.message);
+}
+
 void cli_close(struct cli *cli)
 {
     for (size_t i = 0; i < cli->n_stores; i++) {
@@ -140,6 +151,7 @@ void cli_close(struct cli *cli)
     cli->stores = NULL;
     cli->n_stores = 0;
     signals_watch(NULL);
+    flush_metrics(cli);
     persist_destroy(cli->p);
     cli->p = NULL;
 }

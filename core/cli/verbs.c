@@ -10,7 +10,7 @@
 const struct verb *const cli_verbs[] = {
     &verb_save,   &verb_restore, &verb_list,    &verb_show,     &verb_verify,
     &verb_delete, &verb_import,  &verb_cleanup, &verb_backends, &verb_doctor,
-    &verb_config, &verb_version, &verb_help,    NULL,
+    &verb_config, &verb_metrics, &verb_version, &verb_help,     NULL,
 };
 
-const char *const cli_reserved_verbs[] = {"prune", "copy", "metrics", NULL};
+const char *const cli_reserved_verbs[] = {"prune", "copy", NULL};

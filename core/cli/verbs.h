@@ -18,6 +18,7 @@ extern const struct verb verb_cleanup;
 extern const struct verb verb_backends;
 extern const struct verb verb_doctor;
 extern const struct verb verb_config;
+extern const struct verb verb_metrics;
 extern const struct verb verb_version;
 extern const struct verb verb_help;
 

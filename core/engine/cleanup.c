@@ -40,6 +40,7 @@ struct cleaning {
     size_t n_open;
     size_t open_cap;
     bool open_unknown; /* they could not be listed: every claim stays */
+    uint64_t n_left;   /* old uploads that are still there */
     int first;         /* the first failure */
     struct persist_error first_err;
     bool stopped; /* by the report */
@@ -153,6 +154,7 @@ static int each_leftover(void *ctx, const struct backend_leftover *l)
     if (!remove)
         return is_upload ? keep_open(c, l->key) : PERSIST_OK;
     rc = remove_leftover(c, l);
+    c->n_left += is_upload && (rc || c->dry_run);
     if (rc && is_upload && keep_open(c, l->key))
         return PERSIST_E_MEMORY;
     if (rc == PERSIST_E_PRECONDITION)
@@ -478,6 +480,9 @@ static int clean(struct cleaning *c, const char *address,
     if (rc)
         return rc;
     rc = clean_leftovers(c, prefix);
+    /* Only a look at everything tells how many there are. */
+    if (!rc && !prefix[0] && !c->open_unknown)
+        metrics_set_uploads(c->store->counted, c->n_left);
     if (!rc)
         rc = depth < 0 ? clean_session(c, prefix)
                        : clean_folders(c, prefix, depth);
@@ -503,7 +508,7 @@ int persist_cleanup(struct persist_store *store, const char *address,
 {
     struct cleaning c = {.store = store};
     struct persist_error own_err = {0};
-    struct persist_op own;
+    struct engine_call call;
     int rc;
 
     rc = engine_options(&c.o, sizeof c.o, options, err);
@@ -514,16 +519,18 @@ int persist_cleanup(struct persist_store *store, const char *address,
     if (!rc && c.o.older_than_ms > INT64_MAX / 2000)
         rc = error_set(err, PERSIST_E_INVALID, "older_than_ms is too large");
     if (!rc)
-        rc = engine_begin(store, c.o.op, c.o.timeout_ms, &own, &c.op, err);
+        rc = engine_begin(store, OPERATION_CLEANUP, c.o.op, c.o.timeout_ms,
+                          &call, &c.op, err);
     if (rc)
         return rc;
     c.dry_run = c.o.flags & PERSIST_CLEANUP_DRY_RUN;
+    call.rehearsal = c.dry_run;
     c.has_limit = c.o.flags & PERSIST_CLEANUP_OLDER_THAN;
     c.limit_us = (int64_t)c.o.older_than_ms * 1000;
     c.time =
         (struct store_time){.store = store, .op = c.op, .read_only = c.dry_run};
     rc = clean(&c, address, &own_err);
-    engine_end(store, &own);
+    engine_end(&call, rc);
     free_open(&c);
     if (rc && err)
         *err = own_err;

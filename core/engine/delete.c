@@ -255,19 +255,21 @@ int persist_delete(struct persist_store *store, const char *address,
     struct persist_delete_options o;
     struct deleting d = {.store = store};
     struct persist_error own_err = {0};
-    struct persist_op own;
+    struct engine_call call;
     int rc;
 
     rc = engine_options(&o, sizeof o, options, err);
     if (!rc)
         rc = engine_flags(o.flags, PERSIST_DELETE_DRY_RUN, err);
     if (!rc)
-        rc = engine_begin(store, o.op, o.timeout_ms, &own, &d.op, err);
+        rc = engine_begin(store, OPERATION_DELETE, o.op, o.timeout_ms, &call,
+                          &d.op, err);
     if (rc)
         return rc;
     d.dry_run = o.flags & PERSIST_DELETE_DRY_RUN;
+    call.rehearsal = d.dry_run;
     rc = delete_begun(&d, address, out_index, &own_err);
-    engine_end(store, &own);
+    engine_end(&call, rc);
     if (rc && err)
         *err = own_err;
     return rc;

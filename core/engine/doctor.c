@@ -233,14 +233,16 @@ static int examine_store(struct doctor *d,
                          const struct persist_doctor_options *o,
                          struct persist_error *err)
 {
-    struct persist_op own;
-    int rc = engine_begin(d->store, o->op, o->timeout_ms, &own, &d->op, err);
+    struct engine_call call;
+    int rc = engine_begin(d->store, OPERATION_DOCTOR, o->op, o->timeout_ms,
+                          &call, &d->op, err);
 
     if (rc)
         return rc;
     examine(d);
-    engine_end(d->store, &own);
-    return conclude(d, err);
+    rc = conclude(d, err);
+    engine_end(&call, rc);
+    return rc;
 }
 
 int persist_doctor_store(struct persist_store *store,

@@ -35,12 +35,12 @@ int persist_exists(struct persist_store *store, const char *address,
 {
     struct look_there l = {.store = store};
     struct persist_error why = {0};
-    struct persist_op own;
+    struct engine_call call;
     struct target target;
 
     if (!out_exists)
         return error_set(err, PERSIST_E_MISUSE, "out_exists is NULL");
-    int rc = engine_begin(store, NULL, 0, &own, &l.op, err);
+    int rc = engine_begin(store, OPERATION_EXISTS, NULL, 0, &call, &l.op, err);
     if (rc != PERSIST_OK)
         return rc;
     rc = target_parse(store, address, &target, &why);
@@ -48,9 +48,9 @@ int persist_exists(struct persist_store *store, const char *address,
         rc = find(&l, &target, &why);
     if (rc == PERSIST_OK || rc == PERSIST_E_NOT_FOUND)
         *out_exists = rc == PERSIST_OK;
-    engine_end(store, &own);
     if (rc == PERSIST_E_NOT_FOUND)
-        return PERSIST_OK;
+        rc = PERSIST_OK;
+    engine_end(&call, rc);
     if (rc != PERSIST_OK && err)
         *err = why;
     return rc;

@@ -32,7 +32,7 @@ struct plan { /* one file that can be imported */
 struct import {
     struct persist_store *store;
     struct persist_import_options options;
-    struct persist_op own;
+    struct engine_call call;
     struct persist_op *op;
     uint64_t deadline_ns; /* of the whole call; 0: none */
     struct plan *plans;
@@ -346,12 +346,13 @@ int persist_import(struct persist_store *store, const char *const *paths,
     if (rc == PERSIST_OK)
         rc = check_arguments(paths, n_paths, err);
     if (rc == PERSIST_OK)
-        rc = engine_begin(store, im.options.op, im.options.timeout_ms, &im.own,
-                          &im.op, err);
+        rc = engine_begin(store, OPERATION_IMPORT, im.options.op,
+                          im.options.timeout_ms, &im.call, &im.op, err);
     if (rc != PERSIST_OK)
         return rc;
     /* The saves start the caller's op anew, and its deadline with it. */
     im.deadline_ns = im.op->deadline_ns;
+    im.call.rehearsal = im.options.flags & PERSIST_IMPORT_DRY_RUN;
     rc = plan_all(&im, paths, n_paths, err);
     if (rc == PERSIST_OK)
         rc = import_all(&im, err);
@@ -364,6 +365,6 @@ int persist_import(struct persist_store *store, const char *const *paths,
         plan_finish(&im.plans[i]);
     free(im.plans);
     import_seen_finish(&im.seen);
-    engine_end(store, &im.own);
+    engine_end(&im.call, rc);
     return rc;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/metrics.h"
 #include "services/state.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -278,6 +279,7 @@ static void free_instance(struct persist *p)
 {
     executor_destroy(p->io);
     executor_destroy(p->cpu);
+    engine_metrics_destroy(p);
     free_texts(p->settings, p->n_settings);
     free_texts(p->backend_dirs, p->n_backend_dirs);
     free(p->state_dir);
@@ -287,6 +289,7 @@ static void free_instance(struct persist *p)
     log_destroy(p->log);
     config_destroy(p->config);
     cancel_finish(&p->cancel);
+    pthread_mutex_destroy(&p->metrics_mutex);
     pthread_mutex_destroy(&p->mutex);
     free(p);
 }
@@ -310,6 +313,8 @@ static int configure(struct persist *p, const struct persist_options *o,
     rc = load_config(p, o, err);
     if (!rc)
         rc = create_log(p, o, err);
+    if (!rc)
+        rc = engine_metrics_create(p, err);
     if (!rc)
         rc = create_budget(p, o, err);
     if (!rc)
@@ -351,12 +356,14 @@ int engine_create_with(const struct persist_options *options,
     p->clock = clock;
     p->pid = getpid();
     pthread_mutex_init(&p->mutex, NULL);
+    pthread_mutex_init(&p->metrics_mutex, NULL);
     rate_init(&p->upload, 0);
     rate_init(&p->download, 0);
     rc = cancel_init(&p->cancel, NULL, true);
     if (rc) {
         rate_finish(&p->upload);
         rate_finish(&p->download);
+        pthread_mutex_destroy(&p->metrics_mutex);
         pthread_mutex_destroy(&p->mutex);
         free(p);
         return error_errno(err, -rc, "cannot create an instance");
@@ -415,56 +422,4 @@ int engine_check(const struct persist *p, struct persist_error *err)
                          "called in a forked child: create an instance of "
                          "its own there");
     return PERSIST_OK;
-}
-
-static _Thread_local bool acts_for_caller;
-
-void engine_act_for_caller(bool on)
-{
-    acts_for_caller = on;
-}
-
-static int check_thread(struct persist_error *err)
-{
-    if (executor_is_own_thread() && !acts_for_caller)
-        return error_set(err, PERSIST_E_MISUSE,
-                         "a blocking call on a thread of Persist's own");
-    return PERSIST_OK;
-}
-
-int engine_begin(struct persist_store *store, struct persist_op *callers,
-                 uint64_t timeout_ms, struct persist_op *own,
-                 struct persist_op **out_op, struct persist_error *err)
-{
-    int rc;
-
-    if (!store)
-        return error_set(err, PERSIST_E_MISUSE, "the store is NULL");
-    rc = engine_check(store->p, err);
-    if (!rc)
-        rc = check_thread(err);
-    if (rc)
-        return rc;
-    if (cancel_is_set(&store->p->cancel) ||
-        (callers && cancel_is_set(&callers->cancel)))
-        return error_set(err, PERSIST_E_CANCELLED, "cancelled");
-    rc = op_init(own, &store->p->cancel);
-    if (rc)
-        return error_errno(err, -rc, "cannot start an operation");
-    *out_op = callers ? callers : own;
-    op_start(*out_op, store->p->clock, timeout_ms);
-    pthread_mutex_lock(&store->mutex);
-    store->n_running++;
-    pthread_mutex_unlock(&store->mutex);
-    return PERSIST_OK;
-}
-
-void engine_end(struct persist_store *store, struct persist_op *own)
-{
-    op_finish(own);
-    pthread_mutex_lock(&store->mutex);
-    store->n_running--;
-    if (!store->n_running)
-        pthread_cond_broadcast(&store->idle);
-    pthread_mutex_unlock(&store->mutex);
 }

@@ -11,12 +11,14 @@
 #include <sys/types.h>
 
 #include "backend/store.h"
+#include "engine/call.h"
 #include "runtime/budget.h"
 #include "runtime/cancel.h"
 #include "runtime/executor.h"
 #include "runtime/op.h"
 #include "services/config.h"
 #include "services/log.h"
+#include "services/metrics.h"
 #include "util/clock.h"
 
 #define ENGINE_DEFAULT_STORE "local"
@@ -25,6 +27,9 @@ struct persist {
     const struct clock *clock;
     struct config *config;
     struct log *log;
+    struct metrics *metrics;    /* NULL: this build has none */
+    struct metrics_set written; /* to the textfile; under metrics_mutex */
+    pthread_mutex_t metrics_mutex;
     struct budget *budget;
     struct rate upload;   /* limit_upload */
     struct rate download; /* limit_download */
@@ -55,22 +60,11 @@ struct persist_store {
     size_t n_running;              /* operations; under mutex */
     struct session_memory *memory; /* under its own lock */
     struct upload_pool *pool;      /* under its own lock */
+    struct metrics_store *counted; /* NULL: not */
 };
 
-/* Every public call on a store begins and ends with these.  engine_begin
- * answers MISUSE for NULL, FORKED in a child, CANCELLED after an interrupt; it
- * prepares `own` or the caller's op and says which one to use. engine_end is
- * called where begin returned OK. */
-int engine_begin(struct persist_store *store, struct persist_op *callers,
-                 uint64_t timeout_ms, struct persist_op *own,
-                 struct persist_op **out_op, struct persist_error *err);
-/* A blocking call is refused (MISUSE) on a thread of an executor: it would wait
- * for what that thread should do.  The body of an asynchronous call is let in.
+/* MISUSE for NULL, FORKED in a child; engine/call.h has the same for a store.
  */
-void engine_act_for_caller(bool on);
-void engine_end(struct persist_store *store, struct persist_op *own);
-
-/* The same test without a store: MISUSE for NULL, FORKED. */
 int engine_check(const struct persist *p, struct persist_error *err);
 
 /*

@@ -23,7 +23,7 @@
 
 struct persist_listing {
     struct persist_store *store;
-    struct persist_op own;
+    struct engine_call call;
     struct persist_op *op;
     bool begun;
     struct persist_list_options options;
@@ -278,8 +278,8 @@ int persist_list(struct persist_store *store, const char *address,
     if (rc == PERSIST_OK)
         rc = engine_flags(l->options.flags, PERSIST_LIST_LONG, err);
     if (rc == PERSIST_OK)
-        rc = engine_begin(store, l->options.op, l->options.timeout_ms, &l->own,
-                          &l->op, err);
+        rc = engine_begin(store, OPERATION_LIST, l->options.op,
+                          l->options.timeout_ms, &l->call, &l->op, err);
     if (rc != PERSIST_OK)
         goto out;
     l->store = store;
@@ -297,6 +297,8 @@ int persist_list(struct persist_store *store, const char *address,
     l = NULL;
     rc = PERSIST_OK;
 out:
+    if (l && rc != PERSIST_OK)
+        l->failed = rc;
     persist_listing_close(l);
     return rc;
 }
@@ -341,6 +343,6 @@ void persist_listing_close(struct persist_listing *listing)
     session_walk_close(listing->walk);
     persist_metadata_free(listing->metadata);
     if (listing->begun)
-        engine_end(listing->store, &listing->own);
+        engine_end(&listing->call, listing->failed);
     free(listing);
 }

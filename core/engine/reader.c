@@ -33,6 +33,7 @@ int persist_reader_open(struct persist_store *store, const char *address,
     int rc = restore_open(&reader->restore, store, address, options,
                           PERSIST_RESTORE_RANGE, err);
     if (rc != PERSIST_OK) {
+        reader->failed = rc;
         persist_reader_close(reader);
         return rc;
     }
@@ -92,6 +93,6 @@ void persist_reader_close(struct persist_reader *reader)
 {
     if (!reader)
         return;
-    restore_close(&reader->restore);
+    restore_close(&reader->restore, reader->failed);
     free(reader);
 }

@@ -61,8 +61,8 @@ int restore_open(struct restore *r, struct persist_store *store,
     if (rc == PERSIST_OK)
         rc = engine_flags(r->options.flags, known, err);
     if (rc == PERSIST_OK)
-        rc = engine_begin(store, r->options.op, r->options.timeout_ms, &r->own,
-                          &r->op, err);
+        rc = engine_begin(store, OPERATION_RESTORE, r->options.op,
+                          r->options.timeout_ms, &r->call, &r->op, err);
     if (rc != PERSIST_OK)
         return rc;
     r->store = store;
@@ -115,12 +115,12 @@ void restore_give_metadata(struct restore *r, struct persist_metadata **out)
         *out = download_take_metadata(r->download);
 }
 
-void restore_close(struct restore *r)
+void restore_close(struct restore *r, int status)
 {
     download_close(r->download);
     r->download = NULL;
     if (r->begun)
-        engine_end(r->store, &r->own);
+        engine_end(&r->call, status);
     r->begun = false;
 }
 
@@ -152,7 +152,7 @@ int persist_restore(struct persist_store *store, const char *address,
         rc = restore_run(&r, &to, err);
     if (rc == PERSIST_OK)
         restore_give_metadata(&r, out_metadata);
-    restore_close(&r);
+    restore_close(&r, rc);
     return rc;
 }
 
@@ -231,7 +231,7 @@ int persist_restore_buffer(struct persist_store *store, const char *address,
         restore_give_metadata(&r, out_metadata);
     }
     free(m.data);
-    restore_close(&r);
+    restore_close(&r, rc);
     return rc;
 }
 
@@ -336,6 +336,6 @@ int persist_restore_fd(struct persist_store *store, const char *address, int fd,
         rc = restore_run(&r, &sink, err);
     if (rc == PERSIST_OK)
         restore_give_metadata(&r, out_metadata);
-    restore_close(&r);
+    restore_close(&r, rc);
     return rc;
 }

@@ -5,7 +5,7 @@
  *     restore_open(&r, store, address, options, err)
  *     while (restore_next(&r, &data, &len, err) == 0 && len > 0)
  *         ...
- *     restore_close(&r)        in any case
+ *     restore_close(&r, rc)    in any case
  */
 #ifndef PERSIST_ENGINE_RESTORE_H
 #define PERSIST_ENGINE_RESTORE_H
@@ -14,7 +14,7 @@
 
 struct restore {
     struct persist_store *store;
-    struct persist_op own;
+    struct engine_call call;
     struct persist_op *op;
     bool begun; /* engine_begin */
     struct persist_restore_options options;
@@ -35,6 +35,7 @@ int restore_run(struct restore *r, const struct persist_sink *sink,
                 struct persist_error *err);
 /* The metadata to the caller, where it is wanted. */
 void restore_give_metadata(struct restore *r, struct persist_metadata **out);
-void restore_close(struct restore *r);
+/* status: how it ended. */
+void restore_close(struct restore *r, int status);
 
 #endif

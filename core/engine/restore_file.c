@@ -281,7 +281,7 @@ int persist_restore_file(struct persist_store *store, const char *address,
         rc = run(&r, &f, err);
     if (rc == PERSIST_OK || rc == PERSIST_E_NOT_DURABLE)
         restore_give_metadata(&r, out_metadata);
-    restore_close(&r);
+    restore_close(&r, rc);
     target_file_close(&f);
     return rc;
 }

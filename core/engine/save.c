@@ -374,6 +374,11 @@ static int conclude(struct saving *s, struct persist_metadata **out,
         return hand_over(s, out, err);
     if (result != OWNER_SAVED && result != OWNER_SAVED_NOT_DURABLE && !done)
         return fail(s, err);
+    if (!done)
+        metrics_record_snapshot(
+            s->store->p->metrics,
+            s->codec == CODEC_GZIP ? METRICS_GZIP : METRICS_ZSTD,
+            upload_payload_len(s->up), atomic_load(&s->op->stored_bytes));
     rc = hand_over(s, out, err);
     /* The snapshot is there, whatever became of telling so. */
     if (rc || result != OWNER_SAVED_NOT_DURABLE)
@@ -482,7 +487,7 @@ static int save(struct persist_store *store, const char *address,
                 struct persist_metadata **out, struct persist_error *err)
 {
     struct persist_error own_err = {0};
-    struct persist_op own;
+    struct engine_call call;
     struct saving *s;
     int rc;
 
@@ -495,14 +500,15 @@ static int save(struct persist_store *store, const char *address,
     if (!rc)
         rc = engine_flags(s->o.flags, KNOWN_FLAGS, &own_err);
     if (!rc)
-        rc = engine_begin(store, s->o.op, s->o.timeout_ms, &own, &s->op,
-                          &own_err);
+        rc = engine_begin(store, OPERATION_SAVE, s->o.op, s->o.timeout_ms,
+                          &call, &s->op, &own_err);
     if (!rc) {
         s->dry_run = s->o.flags & PERSIST_SAVE_DRY_RUN;
+        call.rehearsal = s->dry_run;
         source->op = s->op;
         source->clock = store->p->clock;
         rc = save_begun(s, address, out, &own_err);
-        engine_end(store, &own);
+        engine_end(&call, rc);
     }
     free(s);
     if (rc && err)

@@ -6,7 +6,7 @@ int persist_show(struct persist_store *store, const char *address,
                  struct persist_metadata **out, struct persist_error *err)
 {
     struct download *download = NULL;
-    struct persist_op own;
+    struct engine_call call;
     struct persist_op *op = NULL;
     struct target target;
     struct place place;
@@ -14,7 +14,7 @@ int persist_show(struct persist_store *store, const char *address,
     if (!out)
         return error_set(err, PERSIST_E_MISUSE, "out is NULL");
     *out = NULL;
-    int rc = engine_begin(store, NULL, 0, &own, &op, err);
+    int rc = engine_begin(store, OPERATION_SHOW, NULL, 0, &call, &op, err);
     if (rc != PERSIST_OK)
         return rc;
     rc = target_parse(store, address, &target, err);
@@ -24,6 +24,6 @@ int persist_show(struct persist_store *store, const char *address,
     if (rc == PERSIST_OK)
         *out = download_take_metadata(download);
     download_close(download);
-    engine_end(store, &own);
+    engine_end(&call, rc);
     return rc;
 }

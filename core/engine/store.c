@@ -204,7 +204,8 @@ static int open_backend(struct persist_store *s, const struct config *config,
                               .cancel = &s->p->cancel,
                               .upload = &s->p->upload,
                               .download = &s->p->download,
-                              .state_dir = s->p->state_dir};
+                              .state_dir = s->p->state_dir,
+                              .metrics = s->p->metrics};
     struct option_values values = {0};
     const struct plugin *plugin;
     int rc;
@@ -258,6 +259,8 @@ int engine_store_open(struct persist *p, const struct config *config,
     s->name = text_dup(name);
     s->memory = session_memory_create(SESSION_MEMORY_MAX);
     s->pool = upload_pool_create();
+    if (s->name)
+        s->counted = metrics_store(p->metrics, s->name);
     if (s->name && s->memory && s->pool)
         rc = open_backend(s, config, err);
     else

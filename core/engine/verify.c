@@ -39,7 +39,7 @@ int persist_verify(struct persist_store *store, const char *address,
 {
     struct verify_look l = {.store = store};
     struct persist_verify_options o;
-    struct persist_op own;
+    struct engine_call call;
     struct target target;
     struct place place;
 
@@ -49,7 +49,8 @@ int persist_verify(struct persist_store *store, const char *address,
     if (rc == PERSIST_OK)
         rc = engine_flags(o.flags, 0, err);
     if (rc == PERSIST_OK)
-        rc = engine_begin(store, o.op, o.timeout_ms, &own, &l.op, err);
+        rc = engine_begin(store, OPERATION_VERIFY, o.op, o.timeout_ms, &call,
+                          &l.op, err);
     if (rc != PERSIST_OK)
         return rc;
     l.target = &target;
@@ -61,6 +62,6 @@ int persist_verify(struct persist_store *store, const char *address,
         l.metadata = NULL;
     }
     persist_metadata_free(l.metadata);
-    engine_end(store, &own);
+    engine_end(&call, rc);
     return rc;
 }

@@ -62,6 +62,18 @@ static const char *check_backend_dir(const char *text)
     return NULL;
 }
 
+/* node_exporter reads nothing else; and a slip of the pen must not make some
+ * other file of root's the one that is replaced. */
+static const char *check_metrics_textfile(const char *text)
+{
+    size_t len = strlen(text);
+
+    return *text == '/' && len > 6 && strcmp(text + len - 5, ".prom") == 0 &&
+                   text[len - 6] != '/'
+               ? NULL
+               : "an absolute path that ends in .prom";
+}
+
 static const struct config_key keys[] = {
     {"store", NULL, check_store},
     {"log_level", "warn", check_log_level},
@@ -70,15 +82,17 @@ static const struct config_key keys[] = {
     {"backend_dir", NULL, check_backend_dir},
     {"limit_upload", "0", check_limit},
     {"limit_download", "0", check_limit},
+    {"metrics_textfile", NULL, check_metrics_textfile},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
 static const char *const key_names[N_KEYS + 1] = {
-    "store",       "log_level",    "log_format",     "memory_limit",
-    "backend_dir", "limit_upload", "limit_download", NULL};
+    "store",          "log_level",        "log_format",
+    "memory_limit",   "backend_dir",      "limit_upload",
+    "limit_download", "metrics_textfile", NULL};
 
 /* Documented, and of no effect in this version: refused rather than ignored. */
-static const char *const later_keys[] = {"metrics_textfile", "max_io", NULL};
+static const char *const later_keys[] = {"max_io", NULL};
 
 const char *const *config_keys(void)
 {

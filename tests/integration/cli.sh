@@ -116,13 +116,13 @@ for verb in save restore list show verify delete import cleanup backends \
     check "$verb --help is the same page" cmp -s out page
 done
 p help --json
-check "help --json lists every verb" json 'len(all_) == 13'
+check "help --json lists every verb" json 'len(all_) == 14'
 p
 exits 2 "no verb"
 p sav
 exits 2 "an unknown verb"
 check "an unknown verb gets a suggestion" says 'did you mean "save"'
-for word in prune copy metrics; do
+for word in prune copy; do
     p $word
     exits 2 "$word is reserved"
     check "$word says so" says "persist $word arrives with a later release"

@@ -672,6 +672,36 @@ PERSIST_API int persist_import(struct persist_store *store,
                                const struct persist_import_options *options,
                                struct persist_error *err);
 
+/* ----------------------------------------------------------------- metrics */
+
+/* What an instance counts is in docs/observability.md. */
+enum persist_metrics_format {
+    PERSIST_METRICS_PROMETHEUS = 1,  /* text format 0.0.4 */
+    PERSIST_METRICS_OPENMETRICS = 2, /* 1.0, with its # EOF */
+    PERSIST_METRICS_JSON = 3         /* one object a line */
+};
+
+/* The instance's own numbers, as text for the sink.  For a program that serves
+ * /metrics.  UNSUPPORTED in a build without PERSIST_METRICS, like the next two.
+ */
+PERSIST_API int persist_metrics_render(struct persist *p, int32_t format,
+                                       const struct persist_sink *sink,
+                                       struct persist_error *err);
+/*
+ * Adds what was counted since the last flush to the file that metrics_textfile
+ * in [persist] names, where several processes may add; OK where none is
+ * configured.  For a program that ends before anybody could ask it: the command
+ * does this at its end.  Codes: TIMEOUT (the file stays locked), and those of
+ * files.
+ */
+PERSIST_API int persist_metrics_flush(struct persist *p,
+                                      struct persist_error *err);
+/* What that file holds.  NOT_FOUND where none is configured, CORRUPT where it
+ * holds something else than metrics of Persist. */
+PERSIST_API int persist_metrics_file(struct persist *p, int32_t format,
+                                     const struct persist_sink *sink,
+                                     struct persist_error *err);
+
 /* --------------------------------------------------- configuration, plugins */
 
 /* One resolved setting.  value is "(secret)" for a secret. */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One public call on a store, from its first check to its last word: whether it
+ * may run at all, the op it runs with, and what is counted, traced and logged
+ * when it has ended.
+ *
+ *     rc = engine_begin(store, OPERATION_SHOW, NULL, 0, &call, &op, err);
+ *     if (rc != PERSIST_OK)
+ *         return rc;
+ *     ...
+ *     engine_end(&call, rc);
+ */
+#ifndef PERSIST_ENGINE_CALL_H
+#define PERSIST_ENGINE_CALL_H
+
+#include <persist/persist.h>
+#include <stdbool.h>
+
+#include "runtime/op.h"
+#include "services/metrics.h"
+
+struct engine_call {
+    struct persist_store *store;
+    enum metrics_operation operation;
+    struct persist_op own; /* serves where the caller gave none */
+    struct persist_op *op; /* own, or the caller's */
+    bool rehearsal; /* a dry run, set by who begins it: counts for nothing */
+};
+
+/* Answers MISUSE for NULL, FORKED in a child, CANCELLED after an interrupt;
+ * says which op to use.  engine_end is called where it returned OK, on the
+ * storage that begin was given. */
+int engine_begin(struct persist_store *store, enum metrics_operation operation,
+                 struct persist_op *callers, uint64_t timeout_ms,
+                 struct engine_call *call, struct persist_op **out_op,
+                 struct persist_error *err);
+/* status: how the call ended. */
+void engine_end(struct engine_call *call, int status);
+
+/* A blocking call is refused (MISUSE) on a thread of an executor: it would wait
+ * for what that thread should do.  The body of an asynchronous call is let in.
+ */
+void engine_act_for_caller(bool on);
+
+#endif
