@@ -55,7 +55,7 @@ static const struct arg_option options[] = {
     [SAVE_COMPRESSION] = {ARG_CHOICE, 0, false, "compression", "CODEC",
                           "zstd (default) or gzip", compressions, 0},
     [SAVE_LEVEL] = {ARG_U64, 0, false, "level", "N",
-                    "zstd 1 to 19 (3), gzip 0 to 3 (1)", NULL, 99},
+                    "zstd 1 to 19 (1), gzip 0 to 3 (1)", NULL, 99},
     [SAVE_SIZE_HINT] = {ARG_SIZE, 0, false, "size-hint", "SIZE",
                         "about how much will come from a pipe", NULL, 0},
     [SAVE_SKIP_UNCHANGED] = {ARG_FLAG, 0, false, "skip-unchanged", NULL,

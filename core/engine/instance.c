@@ -298,10 +298,18 @@ static void free_instance(struct persist *p)
 static int create_executors(struct persist *p, struct persist_error *err)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t max_io = MAX_IO;
+    struct config_value v;
+    int rc = get_key(p, "max_io", &v, err);
+
+    if (rc)
+        return rc;
+    if (v.text)
+        text_to_u64(v.text, &max_io);
 
     p->cpu = executor_create("cpu", cpus > CPU_MIN ? (unsigned)cpus : CPU_MIN,
                              IDLE_MS);
-    p->io = executor_create("io", MAX_IO, IDLE_MS);
+    p->io = executor_create("io", (unsigned)max_io, IDLE_MS);
     return p->cpu && p->io ? PERSIST_OK : error_memory(err);
 }
 

@@ -42,8 +42,9 @@ static void create__takes_defaults(void **state)
 
 static void create__reads_settings(void **state)
 {
-    static const char *const settings[] = {
-        "memory_limit=32M", "log_level=debug", "backend_dir=/one:/two"};
+    static const char *const settings[] = {"memory_limit=32M",
+                                           "log_level=debug",
+                                           "backend_dir=/one:/two", "max_io=7"};
     struct persist_options o = PERSIST_OPTIONS_INIT;
     struct persist_error err = {0};
     struct persist *p = NULL;
@@ -51,9 +52,12 @@ static void create__reads_settings(void **state)
     (void)state;
     o.flags = BARE;
     o.settings = settings;
-    o.n_settings = 3;
+    o.n_settings = 4;
     assert_ok(persist_create(&o, &p, &err), &err);
     assert_int_equal(budget_limit(p->budget), 32 << 20);
+#ifdef PERSIST_ASYNC
+    assert_int_equal(executor_limit(p->io), 7);
+#endif
     assert_int_equal(p->n_backend_dirs, 2);
     assert_string_equal(p->backend_dirs[0], "/one");
     assert_string_equal(p->backend_dirs[1], "/two");

@@ -217,7 +217,7 @@ static void codec__has_names_levels_and_sizes(void **state)
     assert_true(codec_from_name("gzip", &codec) && codec == CODEC_GZIP);
     assert_false(codec_from_name("Zstd", &codec));
     assert_false(codec_from_name("", &codec));
-    assert_int_equal(codec_level_default(CODEC_ZSTD), 3);
+    assert_int_equal(codec_level_default(CODEC_ZSTD), 1);
     assert_int_equal(codec_level_default(CODEC_GZIP), 1);
     assert_false(codec_level_ok(CODEC_ZSTD, 0));
     assert_true(codec_level_ok(CODEC_ZSTD, 19));

@@ -14,7 +14,7 @@ static const char header_json[] =
     "{\"format_version\":2,\"requires\":[],\"snapshot_id\":\"" TEST_ID "\","
     "\"agent_id\":\"writer\",\"session_id\":\"default\",\"snapshot_index\":7,"
     "\"timestamp\":\"" TEST_TIME "\",\"parent_id\":\"" TEST_PARENT "\","
-    "\"compression_algorithm\":\"zstd\",\"compression_level\":3,"
+    "\"compression_algorithm\":\"zstd\",\"compression_level\":1,"
     "\"frame_size\":65536,\"content_type\":\"text/plain\",\"schema\":null,"
     "\"description\":\"a test\",\"labels\":{\"a\":\"1\",\"b\":\"\\\"\\n\"},"
     "\"producer\":{\"name\":\"persist\",\"version\":\"0.2.0\"}}";
@@ -268,7 +268,7 @@ static void header__comes_back_as_it_was(void **state)
     assert_int_equal(m->present, 0);
     assert_int_equal(m->format_version, 2);
     assert_int_equal(m->snapshot_index, 7);
-    assert_int_equal(m->compression_level, 3);
+    assert_int_equal(m->compression_level, 1);
     assert_int_equal(m->frame_size, 65536);
     assert_string_equal(m->snapshot_id, TEST_ID);
     assert_string_equal(m->session_id, "default");
@@ -381,9 +381,9 @@ static void header__refuses_wrong_fields(void **state)
         {"\"018f3c1e-0000-7000-8000-000000000001\"", "false", CORRUPT,
          "parent_id is not a text"},
         {"\"zstd\"", "\"lz4\"", CORRUPT, "neither zstd nor gzip"},
-        {"level\":3", "level\":20", CORRUPT, "out of the algorithm's range"},
-        {"level\":3", "level\":4294967299", CORRUPT, "not a small number"},
-        {"level\":3", "level\":null", CORRUPT, "not a small number"},
+        {"level\":1", "level\":20", CORRUPT, "out of the algorithm's range"},
+        {"level\":1", "level\":4294967299", CORRUPT, "not a small number"},
+        {"level\":1", "level\":null", CORRUPT, "not a small number"},
         {"65536", "65535", CORRUPT, "power of two"},
         {"65536", "32768", CORRUPT, "power of two"},
         {"65536", "33554432", CORRUPT, "power of two"},

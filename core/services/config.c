@@ -101,16 +101,6 @@ static int load_settings(struct config *c, const struct config_sources *sources,
 
 /* ----------------------------------------------------------------- loading */
 
-/* max_io is a store's key as well, so only this one has no other meaning. */
-static int refuse_later(const struct config *c, struct persist_error *err)
-{
-    static const char key[] = "metrics_textfile";
-    const struct config_variable *v = config_variable(c, key);
-    if (config_find(&c->settings, key))
-        return config_check_key(key, "setting", err);
-    return v ? config_check_key(key, v->name, err) : PERSIST_OK;
-}
-
 /* Values in files were checked where their lines were read; these come from
  * elsewhere. */
 static int check_all(const struct config *c, struct persist_error *err)
@@ -127,7 +117,7 @@ static int check_all(const struct config *c, struct persist_error *err)
         if (rc != PERSIST_OK)
             return rc;
     }
-    return refuse_later(c, err);
+    return PERSIST_OK;
 }
 
 int config_load(const struct config_sources *sources, struct config **out,

@@ -15,6 +15,7 @@
 #include "util/text.h"
 
 #define MEMORY_LIMIT_MIN (UINT64_C(8) << 20)
+#define MAX_IO_MAX 1024 /* as of a store */
 
 static const char *check_store(const char *text)
 {
@@ -52,6 +53,14 @@ static const char *check_limit(const char *text)
                : "bytes per second, such as 500K or 2M/s, or 0 for no limit";
 }
 
+static const char *check_max_io(const char *text)
+{
+    uint64_t n;
+    return text_to_u64(text, &n) && n >= 1 && n <= MAX_IO_MAX
+               ? NULL
+               : "a number of threads from 1 to 1024";
+}
+
 static const char *check_backend_dir(const char *text)
 {
     for (const char *dir = text; dir; dir = strchr(dir, ':')) {
@@ -79,6 +88,7 @@ static const struct config_key keys[] = {
     {"log_level", "warn", check_log_level},
     {"log_format", "logfmt", check_log_format},
     {"memory_limit", "256M", check_memory_limit},
+    {"max_io", "64", check_max_io},
     {"backend_dir", NULL, check_backend_dir},
     {"limit_upload", "0", check_limit},
     {"limit_download", "0", check_limit},
@@ -86,13 +96,16 @@ static const struct config_key keys[] = {
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static const char *const key_names[N_KEYS + 1] = {
-    "store",          "log_level",        "log_format",
-    "memory_limit",   "backend_dir",      "limit_upload",
-    "limit_download", "metrics_textfile", NULL};
-
-/* Documented, and of no effect in this version: refused rather than ignored. */
-static const char *const later_keys[] = {"max_io", NULL};
+static const char *const key_names[N_KEYS + 1] = {"store",
+                                                  "log_level",
+                                                  "log_format",
+                                                  "memory_limit",
+                                                  "max_io",
+                                                  "backend_dir",
+                                                  "limit_upload",
+                                                  "limit_download",
+                                                  "metrics_textfile",
+                                                  NULL};
 
 const char *const *config_keys(void)
 {
@@ -107,22 +120,11 @@ const struct config_key *config_find_key(const char *name)
     return NULL;
 }
 
-static bool is_one_of(const char *name, const char *const *names)
-{
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
-}
-
 int config_check_key(const char *name, const char *where,
                      struct persist_error *err)
 {
     if (config_find_key(name))
         return PERSIST_OK;
-    if (is_one_of(name, later_keys))
-        return error_set(err, PERSIST_E_CONFIG,
-                         "%s: %s arrives with a later release", where, name);
     error_set(err, PERSIST_E_CONFIG, "%s: [persist] has no key %s", where,
               name);
     const char *close = text_suggest(name, key_names);

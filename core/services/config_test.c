@@ -236,7 +236,7 @@ static void keys__are_all_known_to_get(void **state)
     size_t n = 0;
     for (const char *const *key = config_keys(); *key; key++, n++)
         get(c, *key);
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 9);
     config_destroy(c);
 }
 

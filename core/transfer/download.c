@@ -152,6 +152,7 @@ int download_open(const struct download_request *request,
     if (!d)
         return error_memory(err);
     d->cpu = request->cpu;
+    d->io = request->io;
     int rc = object_init(&d->object, request, err);
     if (rc == PERSIST_OK)
         rc = read_tail(d, first, err);
@@ -216,7 +217,8 @@ void download_close(struct download *d)
     if (d->has_map)
         snapshot_map_finish(&d->map);
     persist_metadata_free(d->metadata);
-    lanes_destroy(d->lanes);
+    lanes_destroy(d->lanes); /* they use bytes of the reads */
+    readahead_destroy(d->reads);
     frame_decoder_destroy(d->decoder);
     sha256_destroy(d->sha);
     free(d->payload);

@@ -8,17 +8,25 @@
  *         ...                                     data: until the next call
  *     download_close(d)
  *
- * Whose bytes are whose, at each step:
+ * Where a byte is, whose it is, and who moves it:
  *
- *   store ──ranged reads──▶ window ──frame──▶ decoder ──payload──▶ caller
- *           pinned by etag  stored bytes      one frame            borrows
- * until up to 8 MiB     CRC-32C of them   its checksum         the next call
- *                           while hot         SHA-256 while hot
+ *   store
+ *     │ ranged reads, pinned by etag          I/O executor, several at once
+ *     ▼
+ *   buffer       whole frames as they are     CRC-32C of them, in order:
+ *     │          stored (readahead.h)         the caller's thread
+ *     │ decode, the frame's own checksum      CPU executor, frames in any order
+ *     ▼
+ *   lane.out     a frame of payload ────────▶ SHA-256, in order   CPU executor
+ *     │
+ *     ▼ download_next                         the caller borrows it, in order
  *
- * More than one frame goes through lanes (lanes.h) where there is an executor:
- * the caller's thread reads ahead and copies stored frames into lanes, several
- * are decoded at once, a third thread hashes, and the caller gets the lanes'
- * payloads in order.
+ * A buffer is read into again once every frame in it was taken; a lane is used
+ * again once the caller came for the next piece and its payload is hashed.
+ * Nothing is copied on the way (but the beginnings of gzip members that go over
+ * the end of a buffer).  A caller that takes nothing stops the reading.  Where
+ * there are no threads, or memory for one buffer only, the caller's thread
+ * reads, decodes and hashes one frame after the other.
  *
  * Nothing is handed out before its own checksum held.  With the last piece of a
  * whole payload everything else has been checked too: the stored CRC-32C, the
@@ -49,6 +57,7 @@ struct download_request {
     struct backend_store *store; /* outlives the download */
     struct persist_op *op;       /* the same */
     struct executor *cpu;        /* several frames at once; NULL: one by one */
+    struct executor *io;         /* several reads at once; NULL: one by one */
     const char *key;             /* copied */
     bool metadata_only;          /* small reads; download_next is not to come */
     bool ranged;                 /* download_set_range is to come */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a download holds; for download.c and frames.c alone. */
+/* What a download holds; for download*.c, frames.c and scan.c alone. */
 #ifndef PERSIST_TRANSFER_DOWNLOAD_IMPL_H
 #define PERSIST_TRANSFER_DOWNLOAD_IMPL_H
 
@@ -7,9 +7,10 @@
 #include "format/snapshot.h"
 #include "transfer/lanes.h"
 #include "transfer/object.h"
+#include "transfer/readahead.h"
 #include "transfer/sha256.h"
 
-/* What one read moves, within a quarter of the budget. */
+/* download_plan.c.  What one read moves, within a quarter of the budget. */
 size_t window_limit(const struct object *o);
 
 struct download {
@@ -26,7 +27,7 @@ struct download {
     size_t tail_len;
     bool small;
 
-    /* Stored bytes, from window_offset on. */
+    /* Stored bytes, from window_offset on: what opening it needs. */
     uint8_t *window;
     size_t window_cap;
     size_t window_len;
@@ -51,6 +52,11 @@ struct download {
     uint8_t *payload; /* one frame */
     size_t payload_cap;
 
+    /* Where the stored bytes come from once started; NULL: `small`. */
+    struct readahead *reads;
+    uint64_t reads_end;
+    struct executor *io;
+
     /* Several frames at once; then `frame`, `stored_pos`, `payload_pos` and
      * `crc` are those of the next frame to be started, and out_pos is where the
      * next one to be taken begins in the payload. */
@@ -61,6 +67,16 @@ struct download {
     uint64_t out_pos;
     bool fed; /* out_pos is set */
 };
+
+/* download_plan.c, once the range is known: what to read ahead, and how many
+ * lanes (n_lanes); with one buffer that is read into again and again, none. */
+struct readahead_what plan_reads(struct download *d);
+void plan_lanes(struct download *d, bool one_buffer);
+struct lanes_what plan_of_lanes(const struct download *d);
+/* Bytes held beside the window and the reads, and of all. */
+uint64_t plan_held(const struct download *d);
+uint64_t plan_memory(const struct download *d,
+                     const struct readahead_what *reads);
 
 /* Sees to it that the n stored bytes from offset are in the window, reading as
  * many more behind them as it holds. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The payload, frame by frame: stored bytes through the window, one frame
- * decoded at a time, the sums at the end.
+ * The payload, frame by frame: stored bytes read ahead, decoded where they were
+ * read to, the sums at the end.
  *
  * Where a frame lies is known beforehand with zstd (the seek table) and read
  * from the member's head with gzip; everything else is the same for both.
@@ -25,83 +25,12 @@ static int corrupt_frame(const struct download *d, const char *what,
 
 /* ---------------------------------------------------------------- window */
 
-#define WINDOW_MAX (UINT32_C(8) << 20)
-
-size_t window_limit(const struct object *o)
-{
-    uint64_t quarter = budget_limit(backend_store_env(o->store)->budget) / 4;
-
-    if (quarter > WINDOW_MAX)
-        return WINDOW_MAX;
-    return quarter < SNAPSHOT_SUFFIX ? SNAPSHOT_SUFFIX : (size_t)quarter;
-}
-
-static uint32_t longest_frame(const struct download *d)
-{
-    uint32_t longest = 0;
-
-    if (d->map.codec == CODEC_GZIP)
-        return (uint32_t)frame_bound(CODEC_GZIP, d->frame_size);
-    for (uint64_t i = 0; i < d->map.n_frames; i++)
-        if (d->map.frames[i].stored_len > longest)
-            longest = d->map.frames[i].stored_len;
-    return longest;
-}
-
-static struct lanes_what lanes_wanted(const struct download *d)
-{
-    return (struct lanes_what){
-        .decode = true,
-        .codec = d->map.codec,
-        .frame_size = d->frame_size,
-        .in_cap = longest_frame(d),
-        .out_cap = d->frame_size,
-        .n = d->n_lanes,
-        .cpu = d->cpu,
-        .sha256 = d->sha,
-    };
-}
-
-static uint64_t lanes_held(const struct download *d)
-{
-    if (d->n_lanes == 0)
-        return 0;
-    const struct lanes_what what = lanes_wanted(d);
-    return d->n_lanes * (uint64_t)lanes_memory(&what);
-}
-
-/* As many lanes as keep every processor and the writer busy, as there are
- * frames to read, and as fit in half of the memory limit; with fewer than two,
- * none. */
-static void plan_lanes(struct download *d)
-{
-    const struct lanes_what what = lanes_wanted(d);
-    uint64_t half =
-        budget_limit(backend_store_env(d->object.store)->budget) / 2;
-    uint64_t frames = (d->range_end - d->range_start) / d->frame_size + 1;
-    uint64_t n = d->cpu ? executor_limit(d->cpu) + 1 : 0;
-
-    n = n < frames ? n : frames;
-    n = n < half / lanes_memory(&what) ? n : half / lanes_memory(&what);
-    d->n_lanes = n >= 2 ? (unsigned)n : 0;
-    if (d->n_lanes > 0)
-        d->payload_cap = 0;
-}
-
-/* Bytes held beside the window. */
-static uint64_t held(const struct download *d)
-{
-    uint64_t map = d->map.frames ? d->map.n_frames * sizeof(*d->map.frames) : 0;
-
-    return d->tail_len + map + d->payload_cap + lanes_held(d);
-}
-
 static int window_grow(struct download *d, size_t cap,
                        struct persist_error *err)
 {
     if (cap <= d->window_cap)
         return PERSIST_OK;
-    int rc = object_reserve(&d->object, held(d) + cap, err);
+    int rc = object_reserve(&d->object, plan_held(d) + cap, err);
     if (rc != PERSIST_OK)
         return rc;
     uint8_t *window = realloc(d->window, cap);
@@ -138,7 +67,8 @@ int window_hold(struct download *d, uint64_t offset, size_t n,
     return rc;
 }
 
-/* n stored bytes from where the download is; they end before the trailer. */
+/* n stored bytes from where the download is; they end before the trailer.
+ * READAHEAD_NOT_NOW: a lane has to be taken first. */
 static int stored_bytes(struct download *d, size_t n, const uint8_t **out,
                         struct persist_error *err)
 {
@@ -148,46 +78,28 @@ static int stored_bytes(struct download *d, size_t n, const uint8_t **out,
         *out = d->tail + d->stored_pos;
         return PERSIST_OK;
     }
-    int rc = window_hold(d, d->stored_pos, n, err);
-    if (rc == PERSIST_OK)
-        *out = d->window + (d->stored_pos - d->window_offset);
-    return rc;
+    return readahead_get(d->reads, d->stored_pos, n, out, err);
 }
 
 /* ----------------------------------------------------------------- start */
 
-/* As much as is to be read, up to what a read should move at once, but never
- * less than one frame. */
-static size_t choose_window(const struct download *d, uint64_t stored)
-{
-    uint64_t least = longest_frame(d);
-    uint64_t cap = window_limit(&d->object);
-
-    if (cap > stored)
-        cap = stored;
-    return (size_t)(cap < least ? least : cap);
-}
-
-/* Where in the object reading starts, and how many bytes lie before its end. */
-static void seek_first_frame(struct download *d, uint64_t *out_stored)
+/* Where in the object reading starts and ends. */
+static void seek_first_frame(struct download *d)
 {
     d->stored_pos = d->header_len;
-    if (d->whole || d->map.codec == CODEC_GZIP) {
-        *out_stored = d->map.trailer_offset;
+    d->reads_end = d->map.trailer_offset;
+    if (d->whole || d->map.codec == CODEC_GZIP)
         return;
-    }
     d->frame = d->range_start / d->frame_size;
     if (d->frame >= d->map.n_frames) { /* an empty range at the end */
         d->ended = true;
-        *out_stored = 0;
         return;
     }
     uint64_t last = (d->range_end + d->frame_size - 1) / d->frame_size;
     d->stored_pos = d->map.frames[d->frame].stored_offset;
     d->payload_pos = d->map.frames[d->frame].payload_offset;
-    *out_stored = (last < d->map.n_frames ? d->map.frames[last].stored_offset
-                                          : d->map.trailer_offset) -
-                  d->stored_pos;
+    if (last < d->map.n_frames)
+        d->reads_end = d->map.frames[last].stored_offset;
 }
 
 static int start_sums(struct download *d, struct persist_error *err)
@@ -209,34 +121,39 @@ static int start_sums(struct download *d, struct persist_error *err)
     return PERSIST_OK;
 }
 
-static int start(struct download *d, struct persist_error *err)
+/* The window of the beginning is the first read, as far as it holds whole
+ * frames; else it goes. */
+static void keep_or_drop_window(struct download *d, struct readahead_what *what)
 {
-    uint64_t stored = 0;
+    uint64_t end = d->window_offset + d->window_len;
 
-    d->started = true;
-    atomic_store(&d->object.op->payload_total, download_length(d));
-    d->payload_cap = d->frame_size < d->map.payload_len
-                         ? d->frame_size
-                         : (size_t)d->map.payload_len;
-    seek_first_frame(d, &stored);
-    if (d->ended)
-        return PERSIST_OK;
-    plan_lanes(d);
-    size_t window = d->small ? 0 : choose_window(d, stored);
-    uint64_t memory =
-        held(d) +
-        (d->n_lanes > 0 ? 0
-                        : frame_decoder_memory(d->map.codec, d->frame_size)) +
-        (window > d->window_cap ? window : d->window_cap);
-    int rc = object_reserve(&d->object, memory, err);
-    if (rc == PERSIST_OK)
-        rc = window_grow(d, window, err);
-    if (rc == PERSIST_OK)
-        rc = start_sums(d, err);
-    if (rc != PERSIST_OK || d->map.n_frames == 0)
-        return rc;
+    if (end > what->end)
+        end = what->end;
+    if (what->cut && end > what->start)
+        end = what->cut(what->ctx, what->start, end);
+    if (what->n > 1 && d->window_offset <= what->start && end > what->start) {
+        what->first = d->window;
+        what->first_offset = d->window_offset;
+        what->first_len = (size_t)(end - d->window_offset);
+        return;
+    }
+    free(d->window);
+    d->window = NULL;
+    d->window_cap = d->window_len = 0;
+}
+
+static int start_reading(struct download *d, const struct readahead_what *what,
+                         struct persist_error *err)
+{
+    d->window = NULL; /* taken over, or gone */
+    d->window_cap = d->window_len = 0;
+    return readahead_create(what, &d->reads, err);
+}
+
+static int start_decoding(struct download *d, struct persist_error *err)
+{
     if (d->n_lanes > 0) {
-        const struct lanes_what what = lanes_wanted(d);
+        const struct lanes_what what = plan_of_lanes(d);
         d->lanes = lanes_create(&what);
         return d->lanes ? PERSIST_OK : error_memory(err);
     }
@@ -245,9 +162,35 @@ static int start(struct download *d, struct persist_error *err)
     return d->payload && d->decoder ? PERSIST_OK : error_memory(err);
 }
 
+static int start(struct download *d, struct persist_error *err)
+{
+    d->started = true;
+    atomic_store(&d->object.op->payload_total, download_length(d));
+    d->payload_cap = d->frame_size < d->map.payload_len
+                         ? d->frame_size
+                         : (size_t)d->map.payload_len;
+    seek_first_frame(d);
+    if (d->ended)
+        return PERSIST_OK;
+    if (d->map.n_frames == 0)
+        return start_sums(d, err);
+    struct readahead_what reads = plan_reads(d);
+    plan_lanes(d, reads.n == 1 && !d->small);
+    int rc = start_sums(d, err);
+    if (rc != PERSIST_OK)
+        return rc;
+    if (!d->small)
+        keep_or_drop_window(d, &reads);
+    rc = object_reserve(&d->object, plan_memory(d, &reads), err);
+    if (rc == PERSIST_OK && !d->small)
+        rc = start_reading(d, &reads, err);
+    return rc == PERSIST_OK ? start_decoding(d, err) : rc;
+}
+
 /* ---------------------------------------------------------------- frames */
 
-/* How long the next frame is, stored and decoded. */
+/* How long the next frame is, stored and decoded; or READAHEAD_NOT_NOW, as of
+ * the calls below. */
 static int measure_gzip(struct download *d, uint32_t *out_stored,
                         uint32_t *out_payload, struct persist_error *err)
 {
@@ -354,8 +297,11 @@ static int take_frame(struct download *d, const void **out, size_t *out_len,
     uint32_t stored_len = 0;
     uint32_t payload_len = 0;
     bool wanted = false;
-    int rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
+    int rc;
 
+    if (d->reads)
+        readahead_release(d->reads, d->stored_pos);
+    rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
     if (rc == PERSIST_OK && wanted)
         rc = decode(d, stored, stored_len, payload_len, err);
     if (rc != PERSIST_OK)
@@ -375,7 +321,8 @@ static bool at_end(const struct download *d)
 
 /* ----------------------------------------------------------------- lanes */
 
-/* Reads ahead until every lane is busy or nothing more is wanted. */
+/* Until every lane is busy, nothing more is wanted, or every buffer holds
+ * frames that are not taken yet. */
 static int fill_lanes(struct download *d, struct persist_error *err)
 {
     while (!at_end(d)) {
@@ -389,15 +336,17 @@ static int fill_lanes(struct download *d, struct persist_error *err)
         if (rc != PERSIST_OK || !lane)
             return rc;
         rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
+        if (rc == READAHEAD_NOT_NOW)
+            return PERSIST_OK;
         if (rc != PERSIST_OK)
             return rc;
         if (wanted) {
             if (!d->fed)
                 d->out_pos = d->payload_pos;
             d->fed = true;
-            memcpy(lane->in_buf, stored, stored_len);
-            lane->in = lane->in_buf;
+            lane->in = stored;
             lane->in_len = stored_len;
+            lane->tag = d->stored_pos + stored_len;
             lanes_start(d->lanes, lane);
         }
         step(d, stored_len, payload_len);
@@ -442,6 +391,8 @@ static int take_lane(struct download *d, const void **out, size_t *out_len,
     d->lent = lanes_take(d->lanes);
     if (!d->lent)
         return PERSIST_OK;
+    if (d->reads)
+        readahead_release(d->reads, d->lent->tag);
     rc = check_lane(d, d->lent, want, err);
     if (rc == PERSIST_OK)
         cut(d, d->lent->out, d->out_pos, d->out_pos + want, out, out_len);

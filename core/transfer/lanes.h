@@ -39,6 +39,7 @@ struct lane {
     const void *in;  /* set before lanes_start: in_buf or memory that stays */
     size_t in_len;   /* the same */
     size_t out_len;  /* after lanes_take */
+    uint64_t tag;    /* the caller's */
     uint32_t crc;    /* encode: CRC-32C of out */
     int rc;          /* of the work; not OK: err says why */
     struct persist_error err;

@@ -355,7 +355,7 @@ struct persist_save_options {
     uint64_t timeout_ms; /* 0: none; for the whole call */
     int64_t timestamp_us; /* since 1970 UTC; otherwise the start of the save */
     int32_t compression;  /* enum persist_compression */
-    int32_t level; /* zstd 1 to 19 (default 3), gzip 0 to 3 (default 1) */
+    int32_t level; /* zstd 1 to 19 (default 1), gzip 0 to 3 (default 1) */
     const char *description;
     const char *schema;
     const char *content_type; /* NULL: application/octet-stream */

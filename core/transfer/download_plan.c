@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How much a download reads at once and how many frames it decodes at once,
+ * within its part of the memory limit:
+ *
+ *     reads    up to a quarter: the buffers of readahead.h
+ *     lanes    up to a half
+ *     opening  the window, up to a quarter; it becomes the first read
+ */
+#include "transfer/download_impl.h"
+
+#define WINDOW_MAX (UINT32_C(8) << 20)
+#define READS_MAX 5 /* under way at once, or waiting to be decoded */
+
+size_t window_limit(const struct object *o)
+{
+    uint64_t quarter = budget_limit(backend_store_env(o->store)->budget) / 4;
+
+    if (quarter > WINDOW_MAX)
+        return WINDOW_MAX;
+    return quarter < SNAPSHOT_SUFFIX ? SNAPSHOT_SUFFIX : (size_t)quarter;
+}
+
+static uint32_t longest_frame(const struct download *d)
+{
+    uint32_t longest = 0;
+
+    if (d->map.codec == CODEC_GZIP)
+        return (uint32_t)frame_bound(CODEC_GZIP, d->frame_size);
+    for (uint64_t i = 0; i < d->map.n_frames; i++)
+        if (d->map.frames[i].stored_len > longest)
+            longest = d->map.frames[i].stored_len;
+    return longest;
+}
+
+/* The last end of a frame behind from that is not behind most; from: none. */
+static uint64_t cut_at_frame(void *ctx, uint64_t from, uint64_t most)
+{
+    const struct download *d = ctx;
+    uint64_t low = 0, high = d->map.n_frames;
+
+    /* Frames below low end at most at `most`, those from high on behind it. */
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        const struct snapshot_frame *f = &d->map.frames[middle];
+
+        if (f->stored_offset + f->stored_len <= most)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return from;
+    const struct snapshot_frame *last = &d->map.frames[low - 1];
+    uint64_t end = last->stored_offset + last->stored_len;
+    return end > from ? end : from;
+}
+
+/* As much in one read as a read should move, but never less than a frame; as
+ * many at once as fit in a quarter of the memory limit, and one where there are
+ * no threads to read ahead. */
+struct readahead_what plan_reads(struct download *d)
+{
+    uint64_t quarter =
+        budget_limit(backend_store_env(d->object.store)->budget) / 4;
+    struct readahead_what what = {.object = &d->object,
+                                  .io = d->io,
+                                  .start = d->stored_pos,
+                                  .end = d->reads_end,
+                                  .longest = longest_frame(d),
+                                  .n = 1};
+    uint64_t stored = d->reads_end - d->stored_pos;
+    uint64_t unit = window_limit(&d->object);
+
+    unit = unit < stored ? unit : stored;
+    what.unit = unit < what.longest ? what.longest : (size_t)unit;
+    if (d->map.codec == CODEC_ZSTD) {
+        what.cut = cut_at_frame;
+        what.ctx = d;
+    }
+    uint64_t reads = stored / what.unit + (stored % what.unit != 0);
+    uint64_t each = readahead_memory(&what);
+    while (d->io && what.n < READS_MAX && what.n < reads &&
+           (what.n + 1) * each <= quarter)
+        what.n++;
+    return what;
+}
+
+struct lanes_what plan_of_lanes(const struct download *d)
+{
+    return (struct lanes_what){
+        .decode = true,
+        .codec = d->map.codec,
+        .frame_size = d->frame_size,
+        .out_cap = d->frame_size,
+        .n = d->n_lanes,
+        .cpu = d->cpu,
+        .sha256 = d->sha,
+    };
+}
+
+static uint64_t lanes_held(const struct download *d)
+{
+    if (d->n_lanes == 0)
+        return 0;
+    const struct lanes_what what = plan_of_lanes(d);
+    return d->n_lanes * (uint64_t)lanes_memory(&what);
+}
+
+/* As many lanes as keep every processor and the writer busy, as there are
+ * frames to read, and as fit in half of the memory limit; with fewer than two,
+ * none.  They use frames where they were read to, so with one buffer that is
+ * read into again and again there are none either. */
+void plan_lanes(struct download *d, bool one_buffer)
+{
+    const struct lanes_what what = plan_of_lanes(d);
+    uint64_t half =
+        budget_limit(backend_store_env(d->object.store)->budget) / 2;
+    uint64_t frames = (d->range_end - d->range_start) / d->frame_size + 1;
+    uint64_t n = d->cpu && !one_buffer ? executor_limit(d->cpu) + 1 : 0;
+
+    n = n < frames ? n : frames;
+    n = n < half / lanes_memory(&what) ? n : half / lanes_memory(&what);
+    d->n_lanes = n >= 2 ? (unsigned)n : 0;
+    if (d->n_lanes > 0)
+        d->payload_cap = 0;
+}
+
+uint64_t plan_held(const struct download *d)
+{
+    uint64_t map = d->map.frames ? d->map.n_frames * sizeof(*d->map.frames) : 0;
+
+    return d->tail_len + map + d->payload_cap + lanes_held(d);
+}
+
+uint64_t plan_memory(const struct download *d,
+                     const struct readahead_what *reads)
+{
+    uint64_t bytes = plan_held(d) + d->window_cap;
+
+    if (!d->small)
+        bytes += readahead_memory(reads);
+    if (d->n_lanes == 0)
+        bytes += frame_decoder_memory(d->map.codec, d->frame_size);
+    return bytes;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading ahead: the same bytes in order however they are cut and carried. */
+#include "transfer/readahead.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "transfer/transfer_test_kit.h"
+
+enum { OBJECT = 300000, PIECE = 7001 };
+
+static uint8_t *bytes;
+
+static int make_bytes(void **state)
+{
+    (void)state;
+    bytes = noise(OBJECT);
+    return 0;
+}
+
+static int free_bytes(void **state)
+{
+    (void)state;
+    free(bytes);
+    return 0;
+}
+
+/* Pieces end at multiples of PIECE: what is asked for never goes over one. */
+static uint64_t cut_at_piece(void *ctx, uint64_t from, uint64_t most)
+{
+    (void)ctx;
+    if (most == OBJECT)
+        return most;
+    return most / PIECE * PIECE > from ? most / PIECE * PIECE : from;
+}
+
+static void open_object(struct rig *r, struct object *o)
+{
+    const struct download_request request = {
+        .store = r->store, .op = &r->op, .key = "k"};
+    struct persist_error err = {0};
+    uint8_t tail[16];
+    size_t len;
+
+    r->memory->set("default", "k", bytes, OBJECT);
+    assert_ok(object_init(o, &request, &err), &err);
+    assert_ok(object_read_tail(o, tail, sizeof(tail), &len, &err), &err);
+}
+
+/* Reads [start, end) in pieces, each released `behind` pieces later. */
+static void read_all(struct readahead *r, uint64_t start, uint64_t end,
+                     unsigned behind)
+{
+    struct persist_error err = {0};
+    const uint8_t *out = NULL;
+    uint64_t done = start;
+    unsigned held = 0;
+
+    for (uint64_t pos = start; pos < end;) {
+        size_t n = (size_t)(PIECE - pos % PIECE);
+        int rc;
+
+        if (n > end - pos)
+            n = (size_t)(end - pos);
+        rc = readahead_get(r, pos, n, &out, &err);
+        if (rc == READAHEAD_NOT_NOW) {
+            assert_true(held > 0);
+            done += PIECE - done % PIECE;
+            held--;
+            readahead_release(r, done);
+            continue;
+        }
+        assert_ok(rc, &err);
+        assert_memory_equal(out, bytes + pos, n);
+        pos += n;
+        held++;
+        if (held > behind) {
+            done += PIECE - done % PIECE;
+            held--;
+            readahead_release(r, done < end ? done : end);
+        }
+    }
+}
+
+static void get__gives_the_bytes_in_order(void **state)
+{
+    static const size_t units[] = {PIECE, PIECE + 1, 20000, OBJECT};
+    struct persist_error err = {0};
+    struct object object;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    rig_threads(&r);
+    open_object(&r, &object);
+    for (unsigned i = 0; i < 4 * 4 * 2 * 2; i++) {
+        unsigned n = 1 + i % 4;
+        struct readahead_what what = {
+            .object = &object,
+            .io = i & 16 ? r.io : NULL,
+            .start = 10,
+            .end = OBJECT,
+            .unit = units[i / 4 % 4],
+            .longest = PIECE,
+            .n = n,
+            .cut = i & 32 ? cut_at_piece : NULL,
+        };
+        struct readahead *ahead = NULL;
+
+        assert_ok(readahead_create(&what, &ahead, &err), &err);
+        /* With one buffer everything before a call is done with. */
+        read_all(ahead, 10, OBJECT, n == 1 ? 0 : i % 3);
+        readahead_destroy(ahead);
+    }
+    object_finish(&object);
+    rig_close(&r);
+}
+
+static void create__takes_over_what_is_there(void **state)
+{
+    struct persist_error err = {0};
+    struct readahead *ahead = NULL;
+    struct object object;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    rig_threads(&r);
+    open_object(&r, &object);
+    struct readahead_what what = {.object = &object,
+                                  .io = r.io,
+                                  .start = 100,
+                                  .end = 200000,
+                                  .unit = 20000,
+                                  .longest = PIECE,
+                                  .n = 2,
+                                  .first = malloc(30000),
+                                  .first_len = 30000,
+                                  .first_offset = 50};
+    memcpy(what.first, bytes + 50, 30000);
+    uint64_t before = r.memory->count("default", "read");
+    assert_ok(readahead_create(&what, &ahead, &err), &err);
+    read_all(ahead, 100, 200000, 1);
+    readahead_destroy(ahead);
+
+    /* (200000 - 30050) / 20000, rounded up */
+    assert_int_equal(r.memory->count("default", "read") - before, 9);
+    object_finish(&object);
+    rig_close(&r);
+}
+
+static void get__reports_the_failing_read_in_its_turn(void **state)
+{
+    static const char *const third[] = {"fail_op=read", "fail_at=4",
+                                        "fail_times=0", "fail_status=denied"};
+    struct persist_error err = {0};
+    struct readahead *ahead = NULL;
+    const uint8_t *out;
+    struct object object;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, third, 4);
+    open_object(&r, &object);
+    struct readahead_what what = {.object = &object,
+                                  .end = OBJECT,
+                                  .unit = 10000,
+                                  .longest = 10000,
+                                  .n = 3};
+    assert_ok(readahead_create(&what, &ahead, &err), &err);
+    assert_ok(readahead_get(ahead, 0, 10000, &out, &err), &err);
+    assert_memory_equal(out, bytes, 10000);
+    readahead_release(ahead, 10000);
+    assert_ok(readahead_get(ahead, 10000, 10000, &out, &err), &err);
+    readahead_release(ahead, 20000);
+    assert_int_equal(readahead_get(ahead, 20000, 10000, &out, &err),
+                     PERSIST_E_DENIED);
+    readahead_destroy(ahead);
+    object_finish(&object);
+    rig_close(&r);
+}
+
+/* Reads under way when nobody wants them any more. */
+static void destroy__ends_what_runs(void **state)
+{
+    struct persist_error err = {0};
+    const uint8_t *out;
+    struct object object;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    rig_threads(&r);
+    open_object(&r, &object);
+    for (int turn = 0; turn < 100; turn++) {
+        struct readahead_what what = {.object = &object,
+                                      .io = r.io,
+                                      .end = OBJECT,
+                                      .unit = 30000,
+                                      .longest = 10000,
+                                      .n = 5};
+        struct readahead *ahead = NULL;
+
+        assert_ok(readahead_create(&what, &ahead, &err), &err);
+        if (turn % 2)
+            assert_ok(readahead_get(ahead, 0, 10, &out, &err), &err);
+        readahead_destroy(ahead);
+    }
+    readahead_destroy(NULL);
+    object_finish(&object);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(get__gives_the_bytes_in_order),
+        cmocka_unit_test(create__takes_over_what_is_there),
+        cmocka_unit_test(get__reports_the_failing_read_in_its_turn),
+        cmocka_unit_test(destroy__ends_what_runs),
+    };
+
+    return cmocka_run_group_tests(tests, make_bytes, free_bytes);
+}
