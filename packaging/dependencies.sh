@@ -5,8 +5,9 @@
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libltdl-dev
  libinih-dev libzstd-dev libssl-dev libjansson-dev"
-# ISA-L is made for two architectures; elsewhere zlib does its work.
-case $(dpkg --print-architecture) in
+# ISA-L is fast on two architectures; elsewhere zlib does its work. FOR_ARCH: for
+# another machine than this.
+case ${FOR_ARCH:-$(dpkg --print-architecture)} in
 amd64 | arm64) BUILD_PACKAGES="$BUILD_PACKAGES libisal-dev" ;;
 *) BUILD_PACKAGES="$BUILD_PACKAGES zlib1g-dev" ;;
 esac
@@ -19,7 +20,7 @@ DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
 PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
 # To run on other architectures, and what their chroots need beside the build's.
 PLATFORM_PACKAGES="mmdebstrap arch-test qemu-user-static util-linux"
-PLATFORM_TEST_PACKAGES="libcmocka-dev zstd gzip python3 binutils file util-linux
+PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev openssl zstd gzip python3 binutils file util-linux
  make g++"
 LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
 
