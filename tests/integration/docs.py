@@ -8,6 +8,7 @@ usage: docs.py PAGE...
   run, in order, in one folder per page, and must print the lines that follow. A
   line of a lone ellipsis stands for any lines, one within a line for any text.
 * `<!-- file: NAME -->` before a fenced block writes the block to NAME there.
+* `<!-- copy: SOURCE NAME -->` copies a file of this tree to NAME there.
 * A block of language ini must pass `persist config check`.
 * A block of language json must parse.
 
@@ -17,12 +18,14 @@ interpreter that pages call `python`; tests/run makes it.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
 SOURCE = os.environ["SOURCE_DIR"]
 BUILD = os.environ["BUILD_DIR"]
+COPY = re.compile(r"^<!-- copy: (\S+) (\S+) -->$", re.M)
 FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
@@ -83,9 +86,13 @@ def check_config(page, text, home):
 
 def run_page(page):
     with open(os.path.join(SOURCE, page), encoding="utf-8") as f:
-        blocks = FENCE.findall(f.read())
+        text = f.read()
+    blocks = FENCE.findall(text)
     done = 0
     with tempfile.TemporaryDirectory() as home:
+        for source, name in COPY.findall(text):
+            os.makedirs(os.path.dirname(os.path.join(home, name)), exist_ok=True)
+            shutil.copy(os.path.join(SOURCE, source), os.path.join(home, name))
         for name, language, text in blocks:
             if name:
                 with open(os.path.join(home, name), "w", encoding="utf-8") as f:
