@@ -9,7 +9,10 @@ usage: docs.py PAGE...
   line of a lone ellipsis stands for any lines, one within a line for any text.
 * `<!-- file: NAME -->` before a fenced block writes the block to NAME there.
 * `<!-- copy: SOURCE NAME -->` copies a file of this tree to NAME there.
-* A block of language ini must pass `persist config check`.
+* A block of language c is a program: it must compile against the public headers
+  without a warning, and exit with 0 and nothing on standard error.
+* A block of language ini must pass `persist config check`, where this build has
+  the backends it names.
 * A block of language json must parse.
 
 A page of which nothing was run or checked is a failure. DOCS_PYTHON is the
@@ -74,6 +77,9 @@ def run_session(page, text, home):
 
 
 def check_config(page, text, home):
+    for backend in re.findall(r"^backend = (\S+)", text, re.M):
+        if not os.path.exists(f"{os.environ['BACKENDS']}/{backend}.so"):
+            return
     path = os.path.join(home, "checked.conf")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
@@ -82,6 +88,21 @@ def check_config(page, text, home):
                             capture_output=True, text=True, timeout=60, check=False)
     if result.returncode:
         sys.exit(f"{page}: config check of\n{text}\n{result.stderr}")
+
+
+def run_program(page, text, home):
+    source, binary = os.path.join(home, "program.c"), os.path.join(home, "program")
+    with open(source, "w", encoding="utf-8") as f:
+        f.write(text)
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", source, "-o", binary,
+                    "-I", f"{SOURCE}/core/include", "-I", f"{BUILD}/include",
+                    "-L", f"{BUILD}/lib", "-lpersist"], check=True)
+    if os.environ.get("SANITIZE"):
+        return  # an uninstrumented program cannot load the library
+    result = subprocess.run([binary], env=environment(home), capture_output=True, text=True,
+                            timeout=60, check=False)
+    if result.returncode or result.stderr:
+        sys.exit(f"{page}: exit code {result.returncode}: {result.stderr} of\n{text}")
 
 
 def run_page(page):
@@ -99,6 +120,9 @@ def run_page(page):
                     f.write(text)
             if language == "sh" and text.startswith("$ "):
                 done += run_session(page, text, home)
+            elif language == "c":
+                run_program(page, text, home)
+                done += 1
             elif language == "ini":
                 check_config(page, text, home)
                 done += 1
