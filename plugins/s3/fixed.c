@@ -13,6 +13,14 @@ struct fixed fixed_over(char *memory, size_t cap)
     return (struct fixed){.at = memory, .cap = cap, .ok = true};
 }
 
+bool fixed_copy(char *memory, size_t cap, const char *s)
+{
+    struct fixed t = fixed_over(memory, cap);
+
+    fixed_add(&t, s);
+    return t.ok;
+}
+
 void fixed_clear(struct fixed *t)
 {
     t->len = 0;

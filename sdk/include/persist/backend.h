@@ -653,8 +653,8 @@ struct persist_backend_ops {
                            struct persist_backend_error *error);
     /* As put: visible and durable at OK, or not there.  After EXISTS and after
      * every other failure the upload is still to be aborted.  Repeated after
-     * UNCERTAIN it answers EXISTS where the first one had succeeded, or OK where
-     * the store knows that what is there is this very upload's object. */
+     * UNCERTAIN it answers EXISTS where the first one had succeeded, or OK
+     * where the store knows that what is there is this very upload's object. */
     int32_t (*upload_commit)(void *store,
                              const struct persist_backend_call *call,
                              const struct persist_backend_commit_args *args,
