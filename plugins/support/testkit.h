@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#undef fail /* support/fail.h has one too */
 
 #include <stdatomic.h>
 #include <stdbool.h>
