@@ -86,6 +86,28 @@ int backend_put(struct backend_store *s, struct persist_op *op,
                 const struct backend_put *put, bool *out_maybe,
                 struct persist_error *err);
 
+/* What became of one of many puts. */
+struct backend_put_answer {
+    int status;
+    bool maybe; /* it may have been applied, whatever the status says */
+    bool again; /* the status is no final answer: put it alone */
+};
+/* Whether the backend has the op.  Without it backend_put_many crashes. */
+bool backend_can_put_many(const struct backend_store *s);
+/*
+ * n puts (at least 1) in one request.  OK: each has its answer, and what is OK
+ * is durable.  Else the request as a whole failed, every answer says the same,
+ * and err tells why.  past_cancel is ignored.
+ */
+int backend_put_many(struct backend_store *s, struct persist_op *op,
+                     const struct backend_put *puts, size_t n,
+                     struct backend_put_answer *answers,
+                     struct persist_error *err);
+/* Says in words what an answer of backend_put_many says; returns status. */
+int backend_put_answer_error(struct backend_store *s,
+                             const struct backend_put *put, int status,
+                             struct persist_error *err);
+
 struct backend_part {
     uint64_t offset;
     const void *data;

@@ -17,6 +17,8 @@
 #include "backend/store.h"
 #include "services/metrics.h"
 
+#define STORE_CONTENT_TYPE "application/octet-stream" /* of every object */
+
 enum store_writable {
     STORE_WRITABLE_UNKNOWN,
     STORE_WRITABLE_YES,

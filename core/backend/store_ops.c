@@ -10,8 +10,6 @@
 #include "util/crc32c.h"
 #include "util/error.h"
 
-#define CONTENT_TYPE "application/octet-stream"
-
 static int too_large(const struct backend_store *s, const char *key,
                      struct persist_error *err)
 {
@@ -78,7 +76,7 @@ int backend_put(struct backend_store *s, struct persist_op *op,
         .len = put->len,
         .present = PERSIST_BACKEND_HAS_CRC32C,
         .crc32c = crc32c(0, put->data, put->len),
-        .content_type = CONTENT_TYPE,
+        .content_type = STORE_CONTENT_TYPE,
     };
     call.sends = put->len;
     if (put->if_absent)

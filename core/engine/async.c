@@ -182,6 +182,34 @@ int persist_save_fd_async(struct persist_store *store, const char *address,
                       PERSIST_OP_SAVE, save_fd, err);
 }
 
+static void save_batch(struct job *j, struct persist_error *err)
+{
+    j->result.status =
+        persist_save_batch(j->store, j->items, j->len, &j->o.batch, err);
+}
+
+int persist_save_batch_async(struct persist_store *store,
+                             struct persist_batch_item *items, size_t n_items,
+                             const struct persist_batch_options *options,
+                             struct persist_queue *queue, void *user,
+                             struct persist_error *err)
+{
+    struct persist_error own;
+    struct job *j =
+        job_create(store, NULL, queue, user, err ? err : (err = &own));
+    int rc;
+
+    if (!j)
+        return refused(err);
+    j->items = items;
+    j->len = n_items;
+    rc = engine_options(&j->o.batch, sizeof j->o.batch, options, err);
+    j->o.batch.struct_size = sizeof j->o.batch;
+    j->timeout_ms = &j->o.batch.timeout_ms;
+    return job_submit(j, rc, &j->o.batch.op, PERSIST_OP_SAVE_BATCH, save_batch,
+                      err);
+}
+
 /* ------------------------------------------------------------------ restore
  */
 

@@ -75,6 +75,46 @@ static void save__gives_each_user_one_completion(void **state)
     assert_int_equal(indices, (uint64_t)MANY * (MANY - 1) / 2);
 }
 
+static void save_batch__is_one_completion(void **state)
+{
+    enum { BATCHES = 50, EACH = 20 };
+    struct async *a = *state;
+    static struct persist_batch_item items[BATCHES][EACH];
+    struct persist_error err;
+    uint64_t indices = 0;
+
+    for (uintptr_t i = 0; i < BATCHES; i++) {
+        for (int k = 0; k < EACH; k++) {
+            items[i][k] = (struct persist_batch_item)PERSIST_BATCH_ITEM_INIT;
+            items[i][k].address = k == 7 ? "no/such@1" : "many";
+            items[i][k].data = "state";
+            items[i][k].len = 5;
+        }
+        assert_ok(persist_save_batch_async(a->f.store, items[i], EACH, NULL,
+                                           a->q, (void *)i, &err),
+                  &err);
+    }
+    for (int i = 0; i < BATCHES; i++) {
+        struct persist_completion c = take(a);
+        struct persist_batch_item *done = items[(uintptr_t)c.user];
+
+        assert_int_equal(c.operation, PERSIST_OP_SAVE_BATCH);
+        assert_int_equal(c.status, PERSIST_E_INVALID);
+        assert_string_equal(c.error->message, done[7].error->message);
+        for (int k = 0; k < EACH; k++) {
+            assert_int_equal(done[k].status,
+                             k == 7 ? PERSIST_E_INVALID : PERSIST_OK);
+            indices += k == 7 ? 0 : done[k].metadata->snapshot_index;
+        }
+        persist_batch_finish(done, EACH);
+        persist_completion_finish(&c);
+    }
+
+    assert_int_equal(persist_queue_outstanding(a->q), 0);
+    const uint64_t n = BATCHES * (EACH - 1);
+    assert_int_equal(indices, n * (n - 1) / 2);
+}
+
 static void save__copies_its_options(void **state)
 {
     struct async *a = *state;
@@ -363,6 +403,7 @@ int main(void)
         cmocka_unit_test(queue__is_unsupported_without_threads),
     };
     const struct CMUnitTest tests[] = {
+        TEST(save_batch__is_one_completion),
         TEST(save__gives_each_user_one_completion),
         TEST(save__copies_its_options),
         TEST(restore__gives_back_the_bytes),

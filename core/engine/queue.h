@@ -32,10 +32,12 @@ struct job {
     char *address;
     char *path;
     const void *in;
+    struct persist_batch_item *items; /* the caller's; len of them */
     size_t len;
     int fd;
     union {
         struct persist_save_options save;
+        struct persist_batch_options batch;
         struct persist_restore_options restore;
         struct persist_verify_options verify;
         struct persist_delete_options remove;

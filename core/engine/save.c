@@ -16,10 +16,10 @@
 #include "format/snapshot.h"
 #include "util/error.h"
 
-#define KNOWN_FLAGS                                                            \
-    (PERSIST_SAVE_INDEX | PERSIST_SAVE_AFTER | PERSIST_SAVE_LEVEL |            \
-     PERSIST_SAVE_SKIP_UNCHANGED | PERSIST_SAVE_SIZE_HINT |                    \
-     PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_TIMESTAMP)
+const uint32_t save_known_flags =
+    PERSIST_SAVE_INDEX | PERSIST_SAVE_AFTER | PERSIST_SAVE_LEVEL |
+    PERSIST_SAVE_SKIP_UNCHANGED | PERSIST_SAVE_SIZE_HINT |
+    PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_TIMESTAMP;
 
 /* Years 0000 to 9999, which is what RFC 3339 can say. */
 #define TIME_MIN_US INT64_C(-62167219200000000)
@@ -359,12 +359,24 @@ static int hand_over(struct saving *s, struct persist_metadata **out,
         (*out)->present |= PERSIST_META_UNCHANGED;
         return PERSIST_OK;
     }
-    *out = metadata_copy(&s->m);
+    *out = s->described ? s->described : metadata_copy(&s->m);
+    s->described = NULL;
     return *out ? PERSIST_OK : error_memory(err);
 }
 
-static int conclude(struct saving *s, struct persist_metadata **out,
-                    struct persist_error *err)
+static void count_snapshot(const struct saving *s)
+{
+    bool packed = s->described != NULL;
+
+    metrics_record_snapshot(
+        s->store->p->metrics,
+        s->codec == CODEC_GZIP ? METRICS_GZIP : METRICS_ZSTD,
+        packed ? s->described->uncompressed_size : upload_payload_len(s->up),
+        packed ? s->object_len : atomic_load(&s->op->stored_bytes));
+}
+
+int save_conclude(struct saving *s, struct persist_metadata **out,
+                  struct persist_error *err)
 {
     enum owner_result result = (enum owner_result)s->machine.result;
     bool done = s->dry_run && result == OWNER_ABORTED && !s->failure;
@@ -375,10 +387,7 @@ static int conclude(struct saving *s, struct persist_metadata **out,
     if (result != OWNER_SAVED && result != OWNER_SAVED_NOT_DURABLE && !done)
         return fail(s, err);
     if (!done)
-        metrics_record_snapshot(
-            s->store->p->metrics,
-            s->codec == CODEC_GZIP ? METRICS_GZIP : METRICS_ZSTD,
-            upload_payload_len(s->up), atomic_load(&s->op->stored_bytes));
+        count_snapshot(s);
     rc = hand_over(s, out, err);
     /* The snapshot is there, whatever became of telling so. */
     if (rc || result != OWNER_SAVED_NOT_DURABLE)
@@ -394,10 +403,10 @@ static int conclude_unchanged(struct saving *s, struct persist_metadata **out,
     if (!(s->o.flags & (PERSIST_SAVE_AFTER | PERSIST_SAVE_INDEX)))
         return hand_over(s, out, err);
     save_run(s, true);
-    return conclude(s, out, err);
+    return save_conclude(s, out, err);
 }
 
-/* -------------------------------------------------------------- one save */
+/* ----------------------------------------------------------- one by itself */
 
 static int open_payload(struct saving *s, struct persist_error *err)
 {
@@ -456,17 +465,92 @@ static int save_all(struct saving *s, struct persist_metadata **out,
     if (s->unchanged)
         return conclude_unchanged(s, out, err);
     save_run(s, whole);
-    return conclude(s, out, err);
+    return save_conclude(s, out, err);
 }
 
-static int save_begun(struct saving *s, const char *address,
-                      struct persist_metadata **out, struct persist_error *err)
+/* ------------------------------------------------------------ of a batch */
+
+/* The object leaves the upload, which held the texts of the trailer. */
+static int keep_object(struct saving *s, struct persist_error *err)
+{
+    const void *object;
+    int rc = upload_object(s->up, &s->m, &object, &s->object_len, err);
+
+    if (rc)
+        return rc;
+    s->object = malloc(s->object_len);
+    s->described = metadata_copy(&s->m);
+    if (!s->object || !s->described)
+        return error_memory(err);
+    memcpy(s->object, object, s->object_len);
+    return PERSIST_OK;
+}
+
+static void drop_object(struct saving *s)
+{
+    free(s->object);
+    persist_metadata_free(s->described);
+    s->object = NULL;
+    s->described = NULL;
+}
+
+int save_pack(struct saving *s, uint64_t index, bool *out_whole,
+              struct persist_error *err)
 {
     int rc;
 
-    rc = target_parse(s->store, address, &s->target, err);
+    *out_whole = true;
+    if (s->object && s->described->snapshot_index == index)
+        return PERSIST_OK;
+    drop_object(s);
+    rc = open_payload(s, err);
     if (!rc)
-        rc = describe(s, err);
+        rc = upload_fill(s->up, out_whole, err);
+    s->m.snapshot_index = index;
+    if (!rc && *out_whole)
+        rc = keep_object(s, err);
+    upload_close(s->up);
+    s->up = NULL;
+    s->m.content_hash = s->m.stored_crc32c = NULL;
+    return rc;
+}
+
+int save_describe(struct saving *s, const char *address,
+                  struct persist_error *err)
+{
+    int rc = target_parse(s->store, address, &s->target, err);
+
+    return rc ? rc : describe(s, err);
+}
+
+void save_finish(struct saving *s)
+{
+    upload_close(s->up);
+    drop_object(s);
+    persist_metadata_free(s->latest);
+    free(s->labels);
+}
+
+/* --------------------------------------------------------------- all of it */
+
+int save_one(struct persist_store *store, struct persist_op *op,
+             const char *address, struct save_source *source,
+             const struct persist_save_options *o,
+             struct persist_metadata **out, struct persist_error *err)
+{
+    struct saving *s = calloc(1, sizeof *s);
+    int rc;
+
+    if (!s)
+        return error_memory(err);
+    s->store = store;
+    s->source = source;
+    s->op = op;
+    s->o = *o;
+    s->dry_run = s->o.flags & PERSIST_SAVE_DRY_RUN;
+    source->op = op;
+    source->clock = store->p->clock;
+    rc = save_describe(s, address, err);
     if (!rc)
         rc = save_all(s, out, err);
     if (rc && err && !err->object[0]) {
@@ -475,9 +559,8 @@ static int save_begun(struct saving *s, const char *address,
         target_text(&s->target, NULL, text);
         error_object(err, "%s", text);
     }
-    upload_close(s->up);
-    persist_metadata_free(s->latest);
-    free(s->labels);
+    save_finish(s);
+    free(s);
     return rc;
 }
 
@@ -486,31 +569,23 @@ static int save(struct persist_store *store, const char *address,
                 const struct persist_save_options *options,
                 struct persist_metadata **out, struct persist_error *err)
 {
+    struct persist_save_options o;
     struct persist_error own_err = {0};
     struct engine_call call;
-    struct saving *s;
+    struct persist_op *op;
     int rc;
 
-    s = calloc(1, sizeof *s);
-    if (!s)
-        return error_memory(err);
-    s->store = store;
-    s->source = source;
-    rc = engine_options(&s->o, sizeof s->o, options, &own_err);
+    rc = engine_options(&o, sizeof o, options, &own_err);
     if (!rc)
-        rc = engine_flags(s->o.flags, KNOWN_FLAGS, &own_err);
+        rc = engine_flags(o.flags, save_known_flags, &own_err);
     if (!rc)
-        rc = engine_begin(store, OPERATION_SAVE, s->o.op, s->o.timeout_ms,
-                          &call, &s->op, &own_err);
+        rc = engine_begin(store, OPERATION_SAVE, o.op, o.timeout_ms, &call, &op,
+                          &own_err);
     if (!rc) {
-        s->dry_run = s->o.flags & PERSIST_SAVE_DRY_RUN;
-        call.rehearsal = s->dry_run;
-        source->op = s->op;
-        source->clock = store->p->clock;
-        rc = save_begun(s, address, out, &own_err);
+        call.rehearsal = o.flags & PERSIST_SAVE_DRY_RUN;
+        rc = save_one(store, op, address, source, &o, out, &own_err);
         engine_end(&call, rc);
     }
-    free(s);
     if (rc && err)
         *err = own_err;
     return rc;

@@ -2,7 +2,15 @@
 /*
  * One save as it runs, shared by the files of the save side: save.c prepares
  * it and says how it ended, save_steps.c makes the requests that the machine
- * of owner.h asks for.
+ * of owner.h asks for, save_batch.c runs many at once.
+ *
+ *     a save                              one of a batch
+ *     save_one                            save_describe
+ *       (describe, upload_open, fill)     save_start
+ *       save_run                          save_step ... with save_pack and
+ *         save_start, save_step ...         save_put_answered for its put
+ *         save_stop                       save_stop
+ *       save_conclude                     save_conclude, save_finish
  */
 #ifndef PERSIST_ENGINE_SAVE_H
 #define PERSIST_ENGINE_SAVE_H
@@ -32,7 +40,10 @@ struct saving {
     struct persist_metadata *latest;
     bool unchanged;
 
-    struct upload *up;
+    struct upload *up; /* NULL in a batch, whose objects are packed */
+    void *object;      /* packed, at m.snapshot_index */
+    size_t object_len;
+    struct persist_metadata *described; /* m with all texts, of `object` */
     struct owner_save machine;
     unsigned int n_lists;
     bool plain;      /* neither fenced nor asserting: may use the memory */
@@ -47,6 +58,42 @@ struct saving {
     int failure; /* of the request that ended it, or of the source */
     struct persist_error last; /* its details */
 };
+
+/* The flags of persist_save_options that this library knows. */
+extern const uint32_t save_known_flags;
+
+/* A whole save, under an op that has begun. */
+int save_one(struct persist_store *store, struct persist_op *op,
+             const char *address, struct save_source *source,
+             const struct persist_save_options *o,
+             struct persist_metadata **out, struct persist_error *err);
+
+/* From store, op, o and source to the target and m; every complaint about
+ * them.  save_finish also after a failure. */
+int save_describe(struct saving *s, const char *address,
+                  struct persist_error *err);
+/* Frees what the members hold, not s. */
+void save_finish(struct saving *s);
+/* What the caller is told, once the machine has its result. */
+int save_conclude(struct saving *s, struct persist_metadata **out,
+                  struct persist_error *err);
+/* The object at this index, encoded by an upload that is over again when this
+ * returns: `object` and `described`.  Nothing is done where it is there.
+ * *out_whole false: it does not fit in one put, and nothing is kept. */
+int save_pack(struct saving *s, uint64_t index, bool *out_whole,
+              struct persist_error *err);
+
+/* Sets the machine up, with an index that the store remembers where it may. */
+void save_start(struct saving *s, bool whole);
+/* Makes one request, but for OWNER_SEND_DATA. */
+void save_step(struct saving *s, const struct owner_request *r,
+               struct owner_answer *a);
+/* The answer to a put of `object` at m.snapshot_index that was made elsewhere:
+ * as if save_step had made it. */
+void save_put_answered(struct saving *s, uint64_t sent_ns, int rc, bool maybe,
+                       const struct persist_error *err, struct owner_answer *a);
+/* After the result: what was taken and not used is given back. */
+void save_stop(struct saving *s);
 
 /* Runs the machine to its result.  The payload is filled; whole: it goes in
  * one put.  With `unchanged` set nothing is written: OWNER_ABORTED, once a

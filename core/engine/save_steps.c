@@ -229,6 +229,31 @@ static void remember(struct saving *s, uint64_t index, uint64_t sent_ns, int rc)
                             sent_ns, s->machine.known_ns);
 }
 
+void save_put_answered(struct saving *s, uint64_t sent_ns, int rc, bool maybe,
+                       const struct persist_error *err, struct owner_answer *a)
+{
+    remember(s, s->m.snapshot_index, sent_ns, rc);
+    answer_write(s, rc, maybe, err, a);
+}
+
+static int object_at(struct saving *s, uint64_t index, const void **out,
+                     size_t *out_len, struct persist_error *err)
+{
+    bool whole = true;
+    int rc;
+
+    s->m.snapshot_index = index;
+    if (s->up)
+        return upload_object(s->up, &s->m, out, out_len, err);
+    rc = save_pack(s, index, &whole, err);
+    if (!rc && !whole)
+        rc = error_set(err, PERSIST_E_INTERNAL,
+                       "an object has outgrown its one put");
+    *out = s->object;
+    *out_len = s->object_len;
+    return rc;
+}
+
 static void step_put_snapshot(struct saving *s, uint64_t index,
                               struct owner_answer *a)
 {
@@ -240,16 +265,14 @@ static void step_put_snapshot(struct saving *s, uint64_t index,
     int rc;
 
     key_format(s->target.prefix, index, KEY_SNAP, key);
-    s->m.snapshot_index = index;
     put.key = key;
-    rc = upload_object(s->up, &s->m, &put.data, &put.len, &err);
+    rc = object_at(s, index, &put.data, &put.len, &err);
     if (!rc)
         rc = put_bounded(s, &put, s->machine.known_ns + OWNER_KNOWLEDGE_NS,
                          &maybe, &err);
     if (!rc)
         atomic_store(&s->op->stored_bytes, put.len);
-    remember(s, index, sent_ns, rc);
-    answer_write(s, rc, maybe, &err, a);
+    save_put_answered(s, sent_ns, rc, maybe, &err, a);
 }
 
 static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
@@ -507,8 +530,8 @@ static void dry_put(struct saving *s, uint64_t index)
     owner_save_abort(&s->machine);
 }
 
-static void step(struct saving *s, const struct owner_request *r,
-                 struct owner_answer *a)
+void save_step(struct saving *s, const struct owner_request *r,
+               struct owner_answer *a)
 {
     switch (r->verb) {
     case OWNER_LIST:
@@ -541,7 +564,7 @@ static void step(struct saving *s, const struct owner_request *r,
     }
 }
 
-static void start_machine(struct saving *s, bool whole)
+void save_start(struct saving *s, bool whole)
 {
     struct owner_save_what what = {
         .is_long = !whole,
@@ -582,13 +605,21 @@ static void finish_upload(struct saving *s)
     s->upload = NULL;
 }
 
+void save_stop(struct saving *s)
+{
+    finish_upload(s);
+    if (s->took_index && !s->index_used)
+        session_memory_give_back(s->store->memory, s->target.prefix,
+                                 s->machine.index);
+}
+
 void save_run(struct saving *s, bool whole)
 {
     bool looks_only = s->unchanged;
     struct owner_request r;
     struct owner_answer a;
 
-    start_machine(s, whole);
+    save_start(s, whole);
     while (owner_save_next(&s->machine, boot_now(s), &r)) {
         if (looks_only && r.verb != OWNER_LIST) {
             owner_save_abort(&s->machine);
@@ -603,11 +634,8 @@ void save_run(struct saving *s, bool whole)
             continue;
         }
         memset(&a, 0, sizeof a);
-        step(s, &r, &a);
+        save_step(s, &r, &a);
         owner_save_feed(&s->machine, &a);
     }
-    finish_upload(s);
-    if (s->took_index && !s->index_used)
-        session_memory_give_back(s->store->memory, s->target.prefix,
-                                 s->machine.index);
+    save_stop(s);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills or fails the command at every system call it makes.
 
-usage: syscalls.py kill new|append|overwrite|folder|delete|long
+usage: syscalls.py kill new|append|overwrite|folder|delete|long|batch
        syscalls.py faults
        syscalls.py short
 
@@ -66,11 +66,13 @@ class Store:
     def command(self, *arguments):
         return [self.program, "-c", self.config, *arguments]
 
-    def run(self, *arguments, stdin=b"", before=(), extra=None, user=None):
+    def run(self, *arguments, stdin=b"", extra=None):
+        return self.run_command(self.command(*arguments), stdin, extra=extra)
+
+    def run_command(self, command, stdin=b"", extra=None, user=None):
         env = dict(self.env, **(extra or {}))
-        return subprocess.run([*before, *self.command(*arguments)],
-                              input=stdin, capture_output=True, env=env,
-                              user=user, timeout=60, check=False)
+        return subprocess.run(command, input=stdin, capture_output=True,
+                              env=env, user=user, timeout=60, check=False)
 
     def must(self, *arguments, stdin=b""):
         result = self.run(*arguments, stdin=stdin)
@@ -111,8 +113,12 @@ class Scenario:
         self.kind = kind
 
     def prepare(self, store):
-        if self.kind in ("append", "delete", "long", "overwrite"):
+        if self.kind in ("append", "delete", "long", "overwrite", "batch"):
             store.must("save", "writer", "-", stdin=OLD)
+        if self.kind == "batch":
+            self.payload = os.path.join(store.folder, "payload")
+            with open(self.payload, "wb") as f:
+                f.write(NEW)
         if self.kind == "folder":
             store.must("save", "other/line", "-", stdin=OLD)
         if self.kind == "overwrite":
@@ -126,6 +132,13 @@ class Scenario:
         if self.kind == "overwrite":
             return ["restore", "writer", "-o", self.target, "--overwrite"]
         return ["save", "writer", "-"]
+
+    def command(self, store):
+        """A batch has no verb of the command: a program of its own."""
+        if self.kind == "batch":
+            return [os.path.join(BUILD, "tests", "crash_batch"), store.config,
+                    store.env["PERSIST_BACKEND_DIR"], self.payload]
+        return store.command(*self.arguments())
 
     def stdin(self):
         return BIG if self.kind == "long" else NEW
@@ -141,8 +154,26 @@ class Scenario:
             content = store.restore("writer@0")
             assert content in (OLD, None), "neither there nor gone"
             assert not acknowledged or content is None, "deleted, still there"
+        elif self.kind == "batch":
+            self.check_batch(store, result, acknowledged)
         else:
             self.check_save(store, result, acknowledged)
+
+    def check_batch(self, store, result, acknowledged):
+        """Each item by itself: complete or absent, and there if acknowledged."""
+        assert store.restore("writer@0") == OLD, "writer@0 was harmed"
+        told = result.stdout.decode().split()
+        assert not acknowledged or len(told) == 6, "acknowledged in part"
+        found = set()
+        for session, first in (("writer/default", 1), ("other/line", 0)):
+            for index in range(first, first + 3):
+                content = store.restore(f"{session}@{index}")
+                assert content in (NEW, None), "a part of a snapshot"
+                if content is not None:
+                    found.add(f"{session}@{index}")
+            after = store.must("save", session, "-", stdin=OLD).decode().strip()
+            assert after not in found, "index reused"
+        assert set(told) <= found, "acknowledged, not there"
 
     def check_save(self, store, result, acknowledged):
         expected = {}
@@ -176,8 +207,8 @@ def calls_of(scenario, base):
     store = Store(base)
     scenario.prepare(store)
     log = os.path.join(store.folder, "trace")
-    result = store.run(*scenario.arguments(), stdin=scenario.stdin(),
-                       before=["strace", "-f", "-qq", "-o", log])
+    result = store.run_command(["strace", "-f", "-qq", "-o", log,
+                                *scenario.command(store)], scenario.stdin())
     assert result.returncode == 0, result.stderr.decode()
     counts = collections.Counter()
     with open(log, encoding="utf-8", errors="replace") as f:
@@ -199,8 +230,8 @@ def inject(scenario, base, what, user=None):
     name = what.split(":")[0]
     before = ["strace", "-f", "-qq", "-o", log, "-e", f"trace={name},fsync",
               "-e", f"inject={what}"]
-    result = store.run(*scenario.arguments(), stdin=scenario.stdin(),
-                       before=before, user=user)
+    result = store.run_command([*before, *scenario.command(store)],
+                               scenario.stdin(), user=user)
     return store, result, log
 
 

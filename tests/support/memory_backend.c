@@ -159,6 +159,21 @@ static int32_t put(void *store, const struct persist_backend_call *call,
     return memory_call_end(&c, rc);
 }
 
+#ifndef MEMORY_NO_PUT_MANY
+static int32_t put_item(const struct memory_call *c,
+                        const struct persist_backend_put_args *args)
+{
+    uint64_t generation = 0;
+    int32_t hooked = memory_item_hook(c, args->key, MEMORY_BEFORE, 0);
+    int32_t status;
+
+    if (hooked)
+        return hooked;
+    status = put_one(c->handle, args, &generation, c->error);
+    hooked = memory_item_hook(c, args->key, MEMORY_AFTER, status);
+    return hooked ? hooked : status;
+}
+
 static int32_t put_many(void *store, const struct persist_backend_call *call,
                         const struct persist_backend_put_many_args *args,
                         struct persist_backend_put_many_result *result,
@@ -172,15 +187,15 @@ static int32_t put_many(void *store, const struct persist_backend_call *call,
     if (rc)
         return rc;
     for (uint32_t i = 0; i < args->n_items; i++) {
-        uint64_t generation = 0;
         const char *at = base + (size_t)i * args->item_size;
-        int32_t status = put_one(handle, (const void *)at, &generation, error);
+        int32_t status = put_item(&c, (const void *)at);
         if (i > 0 && handle->lies.on[LIE_MANY_STATUS])
             continue;
         result->statuses[i] = status;
     }
     return memory_call_end(&c, PERSIST_BACKEND_OK);
 }
+#endif
 
 static int32_t upload_begin(void *store,
                             const struct persist_backend_call *call,
@@ -506,7 +521,9 @@ static const struct persist_backend_ops ops = {
     .close = close_store,
     .limits = get_limits,
     .put = put,
+#ifndef MEMORY_NO_PUT_MANY
     .put_many = put_many,
+#endif
     .upload_begin = upload_begin,
     .upload_part = upload_part,
     .upload_commit = upload_commit,

@@ -31,7 +31,8 @@ struct memory_event {
     int32_t status;    /* AFTER: what the op is about to answer; BEFORE: 0 */
     const char *op;    /* "put", "put_many", "upload_begin", "upload_part",
                         * "upload_commit", "upload_abort", "read", "head",
-                        * "delete", "list", "list_uploads", "probe" */
+                        * "delete", "list", "list_uploads", "probe"; and
+                        * "put_item" for each item of put_many, inside it */
     const char *key;   /* the prefix of list and list_uploads; the first key of
                         * put_many; "" for probe */
     const char *actor; /* the option `actor` of the store that was opened */

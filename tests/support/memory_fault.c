@@ -40,12 +40,22 @@ static int32_t run_hook(const struct memory_call *call, uint32_t phase,
     struct memory_event event = {
         .phase = phase,
         .status = status,
-        .op = memory_op_names[call->op],
+        .op = call->op > MEMORY_N_OPS ? "put_item" : memory_op_names[call->op],
         .key = call->key,
         .actor = call->handle->actor,
         .call = call->call,
     };
     return hook(ctx, &event);
+}
+
+int32_t memory_item_hook(const struct memory_call *call, const char *key,
+                         uint32_t phase, int32_t status)
+{
+    struct memory_call item = *call;
+
+    item.key = key;
+    item.op = MEMORY_N_OPS + 1; /* a name, no op */
+    return run_hook(&item, phase, status);
 }
 
 static int32_t stopped(const struct memory_call *call)

@@ -50,6 +50,10 @@ int32_t memory_call_begin(struct memory_call *call);
 /* rc: what the op did; returns what it answers. */
 int32_t memory_call_end(struct memory_call *call, int32_t rc);
 
+/* The hook for one item of put_many, as for an op "put_item". */
+int32_t memory_item_hook(const struct memory_call *call, const char *key,
+                         uint32_t phase, int32_t status);
+
 /* The time of a write: the test's, else the host's. */
 int64_t memory_now(const struct memory_handle *handle);
 

@@ -58,7 +58,8 @@ enum persist_operation {
     PERSIST_OP_VERIFY = 4,
     PERSIST_OP_EXISTS = 5,
     PERSIST_OP_DELETE = 6,
-    PERSIST_OP_LIST = 7
+    PERSIST_OP_LIST = 7,
+    PERSIST_OP_SAVE_BATCH = 8
 };
 
 /* Rows of a listing, copied. */
@@ -121,6 +122,13 @@ persist_save_fd_async(struct persist_store *store, const char *address, int fd,
                       const struct persist_save_options *options,
                       struct persist_queue *queue, void *user,
                       struct persist_error *err);
+/* The items, and all they point to, belong to Persist until the completion has
+ * been taken; then each has its status.  The completion's status is what
+ * persist_save_batch returns. */
+PERSIST_API int persist_save_batch_async(
+    struct persist_store *store, struct persist_batch_item *items,
+    size_t n_items, const struct persist_batch_options *options,
+    struct persist_queue *queue, void *user, struct persist_error *err);
 PERSIST_API int persist_restore_buffer_async(
     struct persist_store *store, const char *address, size_t max_len,
     const struct persist_restore_options *options, struct persist_queue *queue,

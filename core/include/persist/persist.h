@@ -400,6 +400,73 @@ PERSIST_API int persist_save_fd(struct persist_store *store,
                                 struct persist_metadata **out_metadata,
                                 struct persist_error *err);
 
+/* ------------------------------------------------------------------- batch */
+
+/*
+ * One save of a batch: what is asked, and what became of it.  data and len as
+ * in persist_save_buffer; options may be NULL and must set neither op nor
+ * timeout_ms, which are the batch's.  address, data and options are the
+ * caller's and stay until the call (or, of an asynchronous one, its completion)
+ * has come back.
+ */
+struct persist_batch_item {
+    uint32_t struct_size;
+    int32_t status; /* out: OK or a code, as persist_save_buffer returns it */
+    const char *address;
+    const void *data;
+    size_t len;
+    const struct persist_save_options *options;
+    /* out: set on OK and NOT_DURABLE; freed by the caller with
+     * persist_metadata_free, or all at once with persist_batch_finish. */
+    struct persist_metadata *metadata;
+    /* out: set where status is not OK, or NULL where there was no memory for
+     * it; freed by the caller with persist_free. */
+    struct persist_error *error;
+};
+#define PERSIST_BATCH_ITEM_INIT                                                \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_batch_item)                       \
+    }
+
+struct persist_batch_options {
+    uint32_t struct_size;
+    uint32_t flags;        /* 0 */
+    uint64_t timeout_ms;   /* 0: none; for the whole call */
+    struct persist_op *op; /* or NULL; its progress counts all payloads */
+};
+#define PERSIST_BATCH_OPTIONS_INIT                                             \
+    {                                                                          \
+        .struct_size = sizeof(struct persist_batch_options)                    \
+    }
+
+/*
+ * Saves many snapshots with one acknowledgement for all: when it returns, every
+ * item has its status, and what is OK is as durable as any save.  It is for
+ * those who can wait a moment: the local backend makes up to 128 snapshots
+ * durable for one flush of the file system and one of each directory, others
+ * are sent their requests in parallel.
+ *
+ * The items are independent: sessions may differ or be the same, one that fails
+ * does not stop the others, and after a crash any of those that were not yet
+ * acknowledged may be there.  Items of one session take their indices in the
+ * order of the array (a reader sees them appear in any), also beside other
+ * savers.  Items above 256 KiB, and those with INDEX, AFTER, SKIP_UNCHANGED or
+ * DRY_RUN, are saved one by one in their place of that order.
+ *
+ * Returns OK where every item is, else the first status in the array that is
+ * not, with its err.  MISUSE: struct_size of an item is not set, or not the
+ * first's, or items is NULL; no item has a status then.  Codes of an item:
+ * those of persist_save_buffer.
+ */
+PERSIST_API int persist_save_batch(struct persist_store *store,
+                                   struct persist_batch_item *items,
+                                   size_t n_items,
+                                   const struct persist_batch_options *options,
+                                   struct persist_error *err);
+/* Frees metadata and error of every item and sets them to NULL. */
+PERSIST_API void persist_batch_finish(struct persist_batch_item *items,
+                                      size_t n_items);
+
 /* ----------------------------------------------------------------- restore */
 
 /* Where a restore writes: in order, every call whole or an error.  Bytes that
