@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { MANY = 2000 };
+enum { MANY = 2000, OUTSTANDING = 10000, STATE = 4096 };
 
 struct async {
     struct fixture f;
@@ -288,6 +289,138 @@ static void cancel__completes_what_waits_and_what_is_queued(void **state)
     assert_true(cancelled >= 36); /* at most 64 were past the queue */
 }
 
+/* Ten thousand of 4 KiB wait at once; each is answered. */
+static void save__may_be_outstanding_by_the_thousand(void **state)
+{
+    struct async *a = *state;
+    static char bytes[STATE];
+    struct persist_error err;
+
+    atomic_store(&gate_open, false);
+    a->f.memory->set_hook(a->f.id, gate, NULL);
+    for (int i = 0; i < OUTSTANDING; i++)
+        assert_ok(persist_save_buffer_async(a->f.store, "o", bytes, STATE, NULL,
+                                            a->q, NULL, &err),
+                  &err);
+    assert_int_equal(persist_queue_outstanding(a->q), OUTSTANDING);
+    atomic_store(&gate_open, true);
+    for (int i = 0; i < OUTSTANDING; i++) {
+        struct persist_completion c = take(a);
+
+        assert_int_equal(c.status, PERSIST_OK);
+        persist_completion_finish(&c);
+    }
+    assert_int_equal(persist_queue_outstanding(a->q), 0);
+}
+
+/* Each cancel falls somewhere between the submission and the end. */
+static void cancel__may_race_with_the_end(void **state)
+{
+    struct async *a = *state;
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct persist_error err;
+    unsigned answers[2] = {0};
+
+    for (int i = 0; i < OUTSTANDING; i++) {
+        struct persist_completion c;
+
+        assert_ok(persist_op_create(a->f.p, &o.op, &err), &err);
+        assert_ok(persist_save_buffer_async(a->f.store, "r", "x", 1, &o, a->q,
+                                            NULL, &err),
+                  &err);
+        for (volatile int spin = 0; spin < i % 500 * 40; spin++)
+            ;
+        persist_op_cancel(o.op);
+        c = take(a);
+        assert_true(c.status == PERSIST_OK || c.status == PERSIST_E_CANCELLED);
+        answers[c.status == PERSIST_OK]++;
+        persist_completion_finish(&c);
+        assert_int_equal(persist_queue_outstanding(a->q), 0);
+        persist_op_destroy(o.op);
+    }
+
+    assert_int_equal(answers[0] + answers[1], OUTSTANDING);
+}
+
+/* What a child sees of a parent whose threads are at work. */
+static int in_child(struct async *a)
+{
+    struct persist_completion c = PERSIST_COMPLETION_INIT;
+    struct persist_queue *q = NULL;
+    struct persist_error err;
+
+    if (persist_save_buffer_async(a->f.store, "f", "x", 1, NULL, a->q, NULL,
+                                  &err) != PERSIST_E_FORKED)
+        return 1;
+    if (persist_queue_next(a->q, 0, &c, &err) != PERSIST_E_FORKED)
+        return 2;
+    if (persist_queue_create(a->f.p, &q, &err) != PERSIST_E_FORKED)
+        return 3;
+    if (persist_save_buffer(a->f.store, "f", "x", 1, NULL, NULL, &err) !=
+        PERSIST_E_FORKED)
+        return 4;
+    if (persist_verify_async(a->f.store, "f", NULL, a->q, NULL, &err) !=
+        PERSIST_E_FORKED)
+        return 5;
+    persist_queue_destroy(a->q);
+    persist_close(a->f.store);
+    persist_destroy(a->f.p);
+    return 0;
+}
+
+static void fork__is_noticed_while_threads_work(void **state)
+{
+    struct async *a = *state;
+    struct persist_error err;
+    int status = -1;
+    pid_t pid;
+
+    for (int i = 0; i < 100; i++)
+        assert_ok(persist_save_buffer_async(a->f.store, "f", "x", 1, NULL, a->q,
+                                            NULL, &err),
+                  &err);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(in_child(a));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    for (int i = 0; i < 100; i++) {
+        struct persist_completion c = take(a);
+
+        assert_int_equal(c.status, PERSIST_OK);
+        persist_completion_finish(&c);
+    }
+}
+
+struct own_thread {
+    struct task task;
+    struct async *a;
+    atomic_int rc;
+};
+
+static void call_on_own_thread(struct task *t)
+{
+    struct own_thread *o = (struct own_thread *)t;
+    struct persist_error err;
+    int exists;
+
+    atomic_store(&o->rc, persist_exists(o->a->f.store, "a", &exists, &err));
+}
+
+static void blocking_call__is_refused_on_an_own_thread(void **state)
+{
+    struct async *a = *state;
+    struct own_thread o = {.a = a, .rc = 1};
+
+    task_init(&o.task, call_on_own_thread);
+    assert_int_equal(executor_submit(a->f.p->io, &o.task), PERSIST_OK);
+    while (atomic_load(&o.rc) == 1)
+        usleep(1000);
+
+    assert_int_equal(atomic_load(&o.rc), PERSIST_E_MISUSE);
+}
+
 static void deadline__counts_from_the_submission(void **state)
 {
     struct async *a = *state;
@@ -411,6 +544,10 @@ int main(void)
         TEST(failure__comes_with_its_error),
         TEST(fd__is_readable_while_a_completion_waits),
         TEST(cancel__completes_what_waits_and_what_is_queued),
+        TEST(cancel__may_race_with_the_end),
+        TEST(save__may_be_outstanding_by_the_thousand),
+        TEST(fork__is_noticed_while_threads_work),
+        TEST(blocking_call__is_refused_on_an_own_thread),
         TEST(deadline__counts_from_the_submission),
         TEST(destroy__cancels_and_waits),
         TEST(misuse__is_refused),

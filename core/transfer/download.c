@@ -152,7 +152,8 @@ int download_open(const struct download_request *request,
     if (!d)
         return error_memory(err);
     d->cpu = request->cpu;
-    d->io = request->io;
+    if (request->io && executor_limit(request->io) > 0)
+        d->io = request->io;
     int rc = object_init(&d->object, request, err);
     if (rc == PERSIST_OK)
         rc = read_tail(d, first, err);

@@ -76,6 +76,8 @@ int upload_open(const struct upload_what *what,
     if (!u)
         return error_memory(err);
     u->what = *what;
+    if (what->io && executor_limit(what->io) == 0)
+        u->what.io = NULL; /* a build without threads */
     u->source = *source;
     u->budget = env->budget;
     u->clock = env->clock;

@@ -268,6 +268,17 @@ int parts_append(struct upload *u, const void *data, size_t len,
 /* --------------------------------------------------------------- all parts
  */
 
+/* A backend that sleeps in a request wakes at once when another part failed;
+ * where no descriptor is to be had it looks now and then. */
+static void give_descriptor(struct upload *u)
+{
+    uint64_t deadline_ns = u->op.deadline_ns;
+
+    op_finish(&u->op);
+    (void)op_init_with_fd(&u->op, &u->what.op->cancel);
+    u->op.deadline_ns = deadline_ns;
+}
+
 int parts_begin(struct upload *u, struct backend_upload *to,
                 upload_between_fn between, void *ctx, struct persist_error *err)
 {
@@ -277,6 +288,7 @@ int parts_begin(struct upload *u, struct backend_upload *to,
     u->sending = true;
     u->kit->out = NULL; /* the first buffer owns it now */
     u->kit->out_cap = 0;
+    give_descriptor(u);
     for (; u->n_usable < u->n_flights; u->n_usable++) {
         struct flight *f = &u->flights[u->n_usable];
         int rc = work_init(&f->work);
