@@ -440,6 +440,7 @@ static void run_seed(uint64_t seed, unsigned totals[5])
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
     rig_open(&s->rig, 0, settings);
+    rig_one_by_one(&s->rig); /* a request comes from its actor's thread */
     s->rig.memory->set_hook(s->rig.id, step, s);
     start_players(s, players);
     conduct(s);
