@@ -223,6 +223,14 @@ void fake_setup(struct fake *f)
                                   .cancel = &f->instance};
 }
 
+void fake_log(struct fake *f, enum log_level level)
+{
+    log_destroy(f->log);
+    f->log = log_create(level, LOG_LOGFMT, keep_line, f);
+    assert_non_null(f->log);
+    f->env.log = f->log;
+}
+
 void fake_teardown(struct fake *f)
 {
     backend_store_close(f->store);

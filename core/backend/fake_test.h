@@ -85,6 +85,8 @@ struct fake {
 
 void fake_setup(struct fake *f);
 void fake_teardown(struct fake *f);
+/* Another log instead of the one at DEBUG, before the store is opened. */
+void fake_log(struct fake *f, enum log_level level);
 void fake_answer(struct fake *f, int32_t status);
 void fake_answer_message(struct fake *f, int32_t status, const char *message);
 /* Opens and remembers the store; fails the test where it cannot. */

@@ -59,6 +59,7 @@ static int setup(void **state)
     (void)state;
     countdown = 0;
     fake_setup(&f);
+    f.env.log = NULL; /* a line that is lost for want of memory is no failure */
     file_make_dir();
     return 0;
 }

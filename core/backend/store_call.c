@@ -57,15 +57,30 @@ static int may_go_on(const struct store_call *c)
 
 /* --------------------------------------------------------- one attempt */
 
+/* What is known of an attempt beside its outcome. */
+struct measured {
+    uint32_t attempt;
+    uint64_t begun_ns;
+    uint64_t elapsed_ns;
+    struct trace_request request;
+    struct log_ids outer; /* the ids of lines outside of it */
+};
+
 /* Plugins read deadlines on the system's clock; the op's is on the instance's,
  * which in tests is another one.  What carries over is the time that is left.
  */
-static void fill_call(const struct store_call *c, uint32_t attempt,
-                      struct host_call *host, struct persist_backend_call *call)
+static void fill_call(const struct store_call *c,
+                      const struct measured *measured, struct host_call *host,
+                      struct persist_backend_call *call)
 {
+    const char *traceparent = measured->request.traceparent;
+
     *host = (struct host_call){c->op, instance_cancel(c)};
     *call = (struct persist_backend_call){
-        .struct_size = sizeof(*call), .attempt = attempt, .host_call = host};
+        .struct_size = sizeof(*call),
+        .attempt = measured->attempt,
+        .host_call = host,
+        .traceparent = traceparent[0] ? traceparent : NULL};
     if (c->op->deadline_ns) {
         uint64_t now = clock_boot_ns(c->store->env.clock);
         uint64_t left = c->op->deadline_ns > now ? c->op->deadline_ns - now : 0;
@@ -157,21 +172,74 @@ static void pay_received(const struct store_call *c)
                  instance_cancel(c), c->store->env.clock);
 }
 
-/* What an attempt that was sent has cost and brought. */
-static void record(const struct store_call *c, uint32_t attempt,
-                   uint64_t elapsed_ns, const struct outcome *o)
-{
-    uint64_t moved = c->sends + (c->receives ? *c->receives : 0);
-
-    metrics_record_op(c->store->counted, c->counted_as,
-                      o->status == PERSIST_OK ? moved : 0, elapsed_ns,
-                      attempt > 1, o->status);
-}
-
-/* The time is only looked at where somebody counts. */
+/* The time is only looked at where somebody wants to know. */
 static uint64_t now_ns(const struct store_call *c)
 {
-    return c->store->counted ? clock_boot_ns(c->store->env.clock) : 0;
+    bool wanted =
+        c->store->counted || log_enabled(c->store->env.log, LOG_DEBUG);
+
+    return wanted ? clock_boot_ns(c->store->env.clock) : 0;
+}
+
+/* The plugin's own lines belong to the request that it is making. */
+static void begin_measuring(const struct store_call *c, uint32_t attempt,
+                            struct measured *m)
+{
+    struct log_ids ids = {0};
+
+    m->attempt = attempt;
+    trace_request_begin(c->op->trace, &m->request);
+    if (m->request.call) {
+        memcpy(ids.trace_id, m->request.traceparent + 3, 32);
+        memcpy(ids.span_id, m->request.traceparent + 36, 16);
+        m->outer = log_set_ids(&ids);
+    }
+    m->begun_ns = now_ns(c);
+}
+
+static void end_measuring(const struct store_call *c, struct measured *m)
+{
+    m->elapsed_ns = now_ns(c) - m->begun_ns;
+}
+
+static void log_request(const struct store_call *c, const struct measured *m,
+                        uint64_t bytes, int status)
+{
+    if (!log_enabled(c->store->env.log, LOG_DEBUG))
+        return;
+    log_line(c->store->env.log, LOG_DEBUG, "request", log_text("op", c->what),
+             log_text("store", c->store->name), log_text("object", c->key),
+             log_u64("attempt", m->attempt), log_u64("bytes", bytes),
+             log_u64("elapsed_us", m->elapsed_ns / 1000),
+             log_text("status", persist_status_name(status)), LOG_END);
+}
+
+/* What an attempt that was sent has cost and brought. */
+static void record(const struct store_call *c, const struct measured *m,
+                   const struct outcome *o)
+{
+    bool good = o->status == PERSIST_OK;
+    uint64_t moved = c->sends + (good && c->receives ? *c->receives : 0);
+    const struct trace_facts facts = {
+        .name = c->what,
+        .store = c->store->name,
+        .backend = c->store->plugin->descriptor.name,
+        .object = log_basename(c->key),
+        .bytes = good ? moved : 0,
+        .attempt = m->attempt,
+        .status = o->status,
+        .http_status = o->error.present & PERSIST_BACKEND_ERROR_HTTP_STATUS
+                           ? o->error.http_status
+                           : 0,
+    };
+
+    metrics_record_op(c->store->counted, c->counted_as, facts.bytes,
+                      m->elapsed_ns, m->attempt > 1, o->status);
+    log_request(c, m, facts.bytes, o->status);
+    if (!m->request.call)
+        return;
+    trace_request_end(&m->request, &facts);
+    log_set_ids(&m->outer);
 }
 
 /* Every attempt of every op passes here, and nothing else calls one. */
@@ -181,6 +249,7 @@ static void attempt_once(const struct store_call *c, struct retry *retry,
     struct host_call host;
     struct persist_backend_call call;
     struct store_verdict verdict = {0};
+    struct measured m;
 
     memset(o, 0, sizeof(*o));
     o->status = wait_turn(c, retry);
@@ -190,10 +259,10 @@ static void attempt_once(const struct store_call *c, struct retry *retry,
         return;
     o->sent = true;
     o->error.struct_size = sizeof(o->error);
-    fill_call(c, retry->attempts + 1, &host, &call);
-    uint64_t begun_ns = now_ns(c);
+    begin_measuring(c, retry->attempts + 1, &m);
+    fill_call(c, &m, &host, &call);
     int32_t status = c->attempt(c->ctx, &call, &o->error);
-    uint64_t elapsed_ns = now_ns(c) - begun_ns;
+    end_measuring(c, &m);
     leave_gates(c);
     store_error_clean(&o->error);
     check_status(c, status, o);
@@ -203,7 +272,7 @@ static void attempt_once(const struct store_call *c, struct retry *retry,
         verdict = c->check(c->ctx);
     if (verdict.wrong)
         blame(c, o, verdict.status, verdict.wrong);
-    record(c, retry->attempts + 1, elapsed_ns, o);
+    record(c, &m, o);
 }
 
 /* ---------------------------------------------------------- repetition */

@@ -16,6 +16,7 @@
 #include "backend/retry.h"
 #include "backend/store.h"
 #include "services/metrics.h"
+#include "services/trace.h"
 
 #define STORE_CONTENT_TYPE "application/octet-stream" /* of every object */
 

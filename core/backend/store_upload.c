@@ -27,7 +27,8 @@ struct backend_upload {
     struct backend_store *store;
     char *key;
     char *id;
-    struct gate gate; /* parallel_max */
+    struct trace_call *trace; /* of the call that began it */
+    struct gate gate;         /* parallel_max */
     pthread_mutex_t mutex;
     struct receipt *receipts; /* under mutex, ascending numbers */
     size_t n_receipts;
@@ -122,7 +123,10 @@ int backend_upload_begin(struct backend_store *s, struct persist_op *op,
         return rc;
     metrics_count_upload(s->uploads, 1);
     *out = create(s, key, b.result.upload_id);
-    return *out ? PERSIST_OK : error_memory(err);
+    if (!*out)
+        return error_memory(err);
+    (*out)->trace = op->trace;
+    return PERSIST_OK;
 }
 
 void backend_upload_destroy(struct backend_upload *u)
@@ -442,6 +446,7 @@ int backend_upload_abort(struct backend_upload *u, struct persist_error *err)
     if (rc != 0)
         return error_errno(err, -rc, "upload_abort");
     op_start(&op, u->store->env.clock, ABORT_TIMEOUT_MS);
+    op.trace = u->trace;
     rc = abort_id(u->store, &op, u->key, u->id, STORE_CALL_PAST_CANCEL, err);
     if (rc == PERSIST_OK || rc == PERSIST_E_NOT_FOUND)
         metrics_count_upload(u->store->uploads, -1);

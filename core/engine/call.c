@@ -4,8 +4,12 @@
  */
 #include "engine/call.h"
 
+#include <stdio.h>
+
 #include "engine/instance.h"
+#include "engine/trace.h"
 #include "util/error.h"
+#include "util/text.h"
 
 static _Thread_local bool acts_for_caller;
 
@@ -41,6 +45,77 @@ static int check_call(const struct persist_store *store,
     return PERSIST_OK;
 }
 
+/* A reader or a listing may be closed on another thread, among calls that began
+ * after it: their lines outside of requests name no ids. */
+static bool ends_where_it_began(const struct engine_call *call)
+{
+    return call->operation != OPERATION_RESTORE &&
+           call->operation != OPERATION_LIST;
+}
+
+static struct log_ids ids_of(const struct engine_call *call)
+{
+    struct log_ids ids = {0};
+
+    if (call->trace.tracer) {
+        text_to_hex(call->trace.context.trace_id, 16, ids.trace_id);
+        text_to_hex(call->trace.context.span_id, 8, ids.span_id);
+    }
+    return ids;
+}
+
+static void join_trace(struct engine_call *call)
+{
+    struct log_ids ids;
+
+    engine_trace_begin(call);
+    call->outer_trace = call->op->trace;
+    call->op->trace = &call->trace;
+    ids = ids_of(call);
+    if (call->trace.tracer && ends_where_it_began(call))
+        call->outer_ids = log_set_ids(&ids);
+}
+
+static void log_end(const struct engine_call *call, int status)
+{
+    const struct persist_store *store = call->store;
+    uint64_t now_ns = clock_boot_ns(store->p->clock);
+    struct log_ids ids = ids_of(call);
+    struct log_ids outer = log_set_ids(&ids);
+
+    log_line(store->p->log, LOG_INFO, metrics_operation_name(call->operation),
+             log_text("store", store->name),
+             log_text("backend", persist_store_backend(store)),
+             log_text("object", call->object),
+             log_u64("bytes", atomic_load(&call->op->payload_bytes)),
+             log_u64("elapsed_ms", (now_ns - call->began_ns) / 1000000),
+             log_text("status", persist_status_name(status)), LOG_END);
+    log_set_ids(&outer);
+}
+
+static void leave_trace(struct engine_call *call, int status)
+{
+    const struct trace_facts facts = {
+        .name = metrics_operation_name(call->operation),
+        .store = call->store->name,
+        .backend = persist_store_backend(call->store),
+        .object = call->object,
+        .bytes = atomic_load(&call->op->payload_bytes),
+        .status = status,
+    };
+    bool traced = call->trace.tracer != NULL;
+
+    trace_end(&call->trace, &facts);
+    call->op->trace = call->outer_trace;
+    if (traced && ends_where_it_began(call))
+        log_set_ids(&call->outer_ids);
+}
+
+void engine_call_object(struct engine_call *call, const char *key)
+{
+    snprintf(call->object, sizeof call->object, "%s", log_basename(key));
+}
+
 int engine_begin(struct persist_store *store, enum metrics_operation operation,
                  struct persist_op *callers, uint64_t timeout_ms,
                  struct engine_call *call, struct persist_op **out_op,
@@ -59,6 +134,9 @@ int engine_begin(struct persist_store *store, enum metrics_operation operation,
     call->op = callers ? callers : &call->own;
     *out_op = call->op;
     op_start(call->op, store->p->clock, timeout_ms);
+    call->object[0] = '\0';
+    call->began_ns = clock_boot_ns(store->p->clock);
+    join_trace(call);
     pthread_mutex_lock(&store->mutex);
     store->n_running++;
     pthread_mutex_unlock(&store->mutex);
@@ -72,6 +150,9 @@ void engine_end(struct engine_call *call, int status)
     if (!call->rehearsal)
         metrics_record_operation(store->counted, call->operation, status,
                                  clock_wall_us(store->p->clock));
+    if (log_enabled(store->p->log, LOG_INFO))
+        log_end(call, status);
+    leave_trace(call, status);
     op_finish(&call->own);
     pthread_mutex_lock(&store->mutex);
     store->n_running--;

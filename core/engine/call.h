@@ -17,14 +17,21 @@
 #include <stdbool.h>
 
 #include "runtime/op.h"
+#include "services/log.h"
 #include "services/metrics.h"
+#include "services/trace.h"
 
 struct engine_call {
     struct persist_store *store;
     enum metrics_operation operation;
     struct persist_op own; /* serves where the caller gave none */
     struct persist_op *op; /* own, or the caller's */
-    bool rehearsal; /* a dry run, set by who begins it: counts for nothing */
+    struct trace_call trace;
+    struct trace_call *outer_trace; /* of the call that the op served before */
+    struct log_ids outer_ids;
+    uint64_t began_ns;
+    char object[64]; /* the last part of its key; "": none to name */
+    bool rehearsal;  /* a dry run, set by who begins it: counts for nothing */
 };
 
 /* Answers MISUSE for NULL, FORKED in a child, CANCELLED after an interrupt;
@@ -34,6 +41,8 @@ int engine_begin(struct persist_store *store, enum metrics_operation operation,
                  struct persist_op *callers, uint64_t timeout_ms,
                  struct engine_call *call, struct persist_op **out_op,
                  struct persist_error *err);
+/* The snapshot it is about, by key. */
+void engine_call_object(struct engine_call *call, const char *key);
 /* status: how the call ended. */
 void engine_end(struct engine_call *call, int status);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "engine/metrics.h"
+#include "engine/trace.h"
 #include "services/state.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -279,6 +280,7 @@ static void free_instance(struct persist *p)
 {
     executor_destroy(p->io);
     executor_destroy(p->cpu);
+    engine_trace_destroy(p);
     engine_metrics_destroy(p);
     free_texts(p->settings, p->n_settings);
     free_texts(p->backend_dirs, p->n_backend_dirs);
@@ -323,6 +325,8 @@ static int configure(struct persist *p, const struct persist_options *o,
         rc = create_log(p, o, err);
     if (!rc)
         rc = engine_metrics_create(p, err);
+    if (!rc)
+        rc = engine_trace_create(p, o, err);
     if (!rc)
         rc = create_budget(p, o, err);
     if (!rc)

@@ -7,6 +7,7 @@
 
 #include <persist/persist.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@
 #include "services/config.h"
 #include "services/log.h"
 #include "services/metrics.h"
+#include "services/trace.h"
 #include "util/clock.h"
 
 #define ENGINE_DEFAULT_STORE "local"
@@ -30,6 +32,13 @@ struct persist {
     struct metrics *metrics;    /* NULL: this build has none */
     struct metrics_set written; /* to the textfile; under metrics_mutex */
     pthread_mutex_t metrics_mutex;
+    struct tracer *tracer;              /* NULL: this build has none */
+    struct trace_context trace_context; /* where in_trace */
+    bool in_trace;                      /* the environment named a trace */
+    persist_trace_fn trace;             /* may be NULL */
+    void *trace_ctx;
+    const char *trace_file; /* config's; NULL: none */
+    atomic_bool trace_complained;
     struct budget *budget;
     struct rate upload;   /* limit_upload */
     struct rate download; /* limit_download */

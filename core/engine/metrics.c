@@ -54,10 +54,24 @@ static int add_live(struct persist *p, struct metrics_set *set)
     return rc;
 }
 
+/* What the instance has counted so far. */
+static int add_counted(struct persist *p, struct metrics_set *set)
+{
+    int rc = metrics_collect(p->metrics, set);
+
+    if (!rc)
+        rc = add_value(set, METRICS_SPANS_DROPPED, NULL,
+                       tracer_dropped(p->tracer));
+    if (!rc)
+        rc = add_value(set, METRICS_LINES_SUPPRESSED, NULL,
+                       log_suppressed(p->log));
+    return rc;
+}
+
 static int collect(struct persist *p, struct metrics_set *out,
                    struct persist_error *err)
 {
-    int rc = metrics_collect(p->metrics, out);
+    int rc = add_counted(p, out);
 
     if (!rc)
         rc = add_live(p, out);
@@ -175,7 +189,7 @@ static int flush(struct persist *p, const char *path, struct persist_error *err)
 
     metrics_set_init(&now);
     metrics_set_init(&since);
-    rc = metrics_collect(p->metrics, &now);
+    rc = add_counted(p, &now);
     if (!rc)
         rc = metrics_set_merge(&since, &now);
     if (rc) {

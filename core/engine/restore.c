@@ -70,6 +70,7 @@ int restore_open(struct restore *r, struct persist_store *store,
     rc = target_parse(store, address, &r->target, err);
     if (rc != PERSIST_OK)
         return rc;
+    trace_stage(r->op->trace, "locate");
     bool ranged = (r->options.flags & PERSIST_RESTORE_RANGE) != 0;
     rc = open_snapshot(store, r->op, &r->target,
                        ranged ? OPEN_RANGE : OPEN_WHOLE, &r->place,
@@ -78,6 +79,8 @@ int restore_open(struct restore *r, struct persist_store *store,
         rc = check_schema(r, err);
     if (rc == PERSIST_OK)
         rc = set_range(r, err);
+    engine_call_object(&r->call, r->place.key);
+    trace_stage(r->op->trace, "read");
     return rc;
 }
 

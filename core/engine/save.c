@@ -445,6 +445,7 @@ static int save_all(struct saving *s, struct persist_metadata **out,
     bool whole = false;
     int rc;
 
+    trace_stage(s->op->trace, "prepare");
     rc = find_parent(s, err);
     if (!rc)
         rc = find_latest(s, err);
@@ -456,6 +457,7 @@ static int save_all(struct saving *s, struct persist_metadata **out,
         rc = open_payload(s, err);
     if (!rc && !s->dry_run)
         rc = backend_store_check_writable(s->store->backend, s->op, err);
+    trace_stage(s->op->trace, "compress");
     if (!rc)
         rc = upload_fill(s->up, &whole, err);
     if (rc)
@@ -464,6 +466,7 @@ static int save_all(struct saving *s, struct persist_metadata **out,
                                               upload_payload_len(s->up));
     if (s->unchanged)
         return conclude_unchanged(s, out, err);
+    trace_stage(s->op->trace, whole ? "store" : "upload");
     save_run(s, whole);
     return save_conclude(s, out, err);
 }
@@ -533,9 +536,17 @@ void save_finish(struct saving *s)
 
 /* --------------------------------------------------------------- all of it */
 
+static void name_saved(const struct saving *s, struct engine_call *call)
+{
+    char key[KEY_CAP];
+
+    key_format(s->target.prefix, s->m.snapshot_index, KEY_SNAP, key);
+    engine_call_object(call, key);
+}
+
 int save_one(struct persist_store *store, struct persist_op *op,
-             const char *address, struct save_source *source,
-             const struct persist_save_options *o,
+             struct engine_call *call, const char *address,
+             struct save_source *source, const struct persist_save_options *o,
              struct persist_metadata **out, struct persist_error *err)
 {
     struct saving *s = calloc(1, sizeof *s);
@@ -559,6 +570,8 @@ int save_one(struct persist_store *store, struct persist_op *op,
         target_text(&s->target, NULL, text);
         error_object(err, "%s", text);
     }
+    if (!rc && call && !s->unchanged)
+        name_saved(s, call);
     save_finish(s);
     free(s);
     return rc;
@@ -583,7 +596,7 @@ static int save(struct persist_store *store, const char *address,
                           &own_err);
     if (!rc) {
         call.rehearsal = o.flags & PERSIST_SAVE_DRY_RUN;
-        rc = save_one(store, op, address, source, &o, out, &own_err);
+        rc = save_one(store, op, &call, address, source, &o, out, &own_err);
         engine_end(&call, rc);
     }
     if (rc && err)

@@ -62,10 +62,11 @@ struct saving {
 /* The flags of persist_save_options that this library knows. */
 extern const uint32_t save_known_flags;
 
-/* A whole save, under an op that has begun. */
+/* A whole save, under an op that has begun.  call: gets the name of what was
+ * saved; NULL: nobody. */
 int save_one(struct persist_store *store, struct persist_op *op,
-             const char *address, struct save_source *source,
-             const struct persist_save_options *o,
+             struct engine_call *call, const char *address,
+             struct save_source *source, const struct persist_save_options *o,
              struct persist_metadata **out, struct persist_error *err);
 
 /* From store, op, o and source to the target and m; every complaint about

@@ -197,6 +197,7 @@ static int open_request(const struct batch *b, struct persist_op *out,
 
     if (rc)
         return error_errno(err, -rc, "cannot start a request");
+    out->trace = b->work.trace;
     for (size_t i = 0; i < b->n_putting; i++) {
         uint64_t known_ns = b->putting[i]->s.machine.known_ns;
 
@@ -405,7 +406,8 @@ static void save_by_itself(struct batch *b, struct persist_batch_item *item,
     int rc = save_source_buffer(&source, item->data, item->len, &err);
 
     if (!rc)
-        rc = save_one(b->store, &b->work, item->address, &source, o, &m, &err);
+        rc = save_one(b->store, &b->work, NULL, item->address, &source, o, &m,
+                      &err);
     save_source_finish(&source);
     tell(b, item, rc, m, &err);
 }
@@ -480,6 +482,7 @@ static int run_items(struct batch *b, struct persist_batch_item *items,
     if (rc)
         return error_errno(err, -rc, "cannot start an operation");
     b->work.deadline_ns = b->op->deadline_ns;
+    b->work.trace = b->op->trace;
     b->slots = calloc(n < CHUNK ? n : CHUNK, sizeof *b->slots);
     if (b->slots) {
         for (size_t i = 0; i < n; i++)

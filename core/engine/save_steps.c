@@ -88,6 +88,7 @@ static int late_begin(struct late *l, const struct saving *s)
     if (op_init(&l->own, NULL))
         return PERSIST_E_MEMORY;
     op_start(&l->own, clock, LATE_TIMEOUT_MS);
+    l->own.trace = s->op->trace;
     l->op = &l->own;
     return PERSIST_OK;
 }
@@ -109,6 +110,7 @@ static int bound_op(const struct saving *s, uint64_t until_ns,
 
     if (rc)
         return error_errno(err, -rc, "cannot start a request");
+    out->trace = s->op->trace;
     out->deadline_ns =
         !deadline_ns || until_ns < deadline_ns ? until_ns : deadline_ns;
     return PERSIST_OK;

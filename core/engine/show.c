@@ -23,6 +23,8 @@ int persist_show(struct persist_store *store, const char *address,
                            err);
     if (rc == PERSIST_OK)
         *out = download_take_metadata(download);
+    if (rc == PERSIST_OK)
+        engine_call_object(&call, place.key);
     download_close(download);
     engine_end(&call, rc);
     return rc;

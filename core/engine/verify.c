@@ -57,6 +57,8 @@ int persist_verify(struct persist_store *store, const char *address,
     rc = target_parse(store, address, &target, err);
     if (rc == PERSIST_OK)
         rc = open_find(store, l.op, &target, look, &l, &place, err);
+    if (rc == PERSIST_OK)
+        engine_call_object(&call, place.key);
     if (rc == PERSIST_OK && out_metadata) {
         *out_metadata = l.metadata;
         l.metadata = NULL;

@@ -17,6 +17,8 @@ static int init(struct persist_op *op, const struct cancel *parent, bool fd)
     atomic_init(&op->payload_total, 0);
     atomic_init(&op->stored_bytes, 0);
     op->deadline_ns = 0;
+    op->trace = NULL;
+    op->traceparent[0] = '\0';
     return cancel_init(&op->cancel, parent, fd);
 }
 

@@ -12,12 +12,18 @@
 #include "runtime/cancel.h"
 #include "util/clock.h"
 
+struct trace_call;
+
 struct persist_op {
     struct cancel cancel;
     atomic_uint_fast64_t payload_bytes;
     atomic_uint_fast64_t payload_total;
     atomic_uint_fast64_t stored_bytes;
     uint64_t deadline_ns; /* on the clock's boot_ns; 0: none; set at start */
+    /* services/trace.h: of the call it serves; NULL: none.  Who makes an op for
+     * a part of another's work hands it on. */
+    struct trace_call *trace;
+    char traceparent[56]; /* given by the caller; "": none */
 };
 
 /* Without a descriptor of its own: the parent's serves (cancel_fd). 0 or

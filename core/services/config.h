@@ -60,9 +60,9 @@ int config_load(const struct config_sources *sources, struct config **out,
 void config_destroy(struct config *c);
 
 /* A key of [persist] with its default: store (none), log_level (warn),
- * log_format (logfmt), memory_limit (256M), backend_dir and metrics_textfile
- * (none), limit_upload and limit_download (0).  Values were checked at load.
- * CONFIG where the key is not one of them. */
+ * log_format (logfmt), memory_limit (256M), backend_dir, metrics_textfile and
+ * trace_file (none), limit_upload and limit_download (0).  Values were checked
+ * at load. CONFIG where the key is not one of them. */
 int config_get(const struct config *c, const char *key,
                struct config_value *out, struct persist_error *err);
 /* Keys of [persist], NULL-terminated. */

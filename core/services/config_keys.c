@@ -83,6 +83,11 @@ static const char *check_metrics_textfile(const char *text)
                : "an absolute path that ends in .prom";
 }
 
+static const char *check_trace_file(const char *text)
+{
+    return *text == '/' && text[1] ? NULL : "an absolute path";
+}
+
 static const struct config_key keys[] = {
     {"store", NULL, check_store},
     {"log_level", "warn", check_log_level},
@@ -93,6 +98,7 @@ static const struct config_key keys[] = {
     {"limit_upload", "0", check_limit},
     {"limit_download", "0", check_limit},
     {"metrics_textfile", NULL, check_metrics_textfile},
+    {"trace_file", NULL, check_trace_file},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -105,6 +111,7 @@ static const char *const key_names[N_KEYS + 1] = {"store",
                                                   "limit_upload",
                                                   "limit_download",
                                                   "metrics_textfile",
+                                                  "trace_file",
                                                   NULL};
 
 const char *const *config_keys(void)

@@ -191,6 +191,8 @@ static void values__of_settings_and_variables_are_checked(void **state)
                    "PERSIST_LOG_LEVEL: log_level is");
     assert_refused(NULL, "memory_limit=1M", PERSIST_E_CONFIG,
                    "setting: memory_limit is a size");
+    assert_refused(NULL, "trace_file=x", PERSIST_E_CONFIG,
+                   "setting: trace_file is an absolute path");
     assert_refused(NULL, "metrics_textfile=/x", PERSIST_E_CONFIG,
                    "setting: metrics_textfile is an absolute path");
     assert_refused("PERSIST_METRICS_TEXTFILE=/x", NULL, PERSIST_E_CONFIG,
@@ -236,7 +238,7 @@ static void keys__are_all_known_to_get(void **state)
     size_t n = 0;
     for (const char *const *key = config_keys(); *key; key++, n++)
         get(c, *key);
-    assert_int_equal(n, 9);
+    assert_int_equal(n, 10);
     config_destroy(c);
 }
 

@@ -6,7 +6,10 @@
  */
 #include "services/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +20,17 @@
 
 #define LINE_MAX_LEN ((size_t)1 << 20)
 
+/* Lines that say the same, lately. */
+struct repeated {
+    uint64_t hash;
+    int64_t since_us; /* Unix time */
+    uint64_t left_out;
+    uint32_t passed;
+    enum log_level level;
+    char message[80]; /* its beginning */
+};
+#define N_REPEATED 64
+
 struct log {
     enum log_level level;
     enum log_format format;
@@ -24,6 +38,9 @@ struct log {
     void *sink_ctx;
     const struct clock *clock;
     struct redactor *redactor;
+    pthread_mutex_t mutex;
+    struct repeated repeated[N_REPEATED]; /* by hash; under mutex */
+    atomic_uint_fast64_t suppressed;
 };
 
 static const struct {
@@ -52,20 +69,13 @@ struct log *log_create(enum log_level level, enum log_format format,
     log->sink = sink;
     log->sink_ctx = sink_ctx;
     log->clock = &clock_system;
+    pthread_mutex_init(&log->mutex, NULL);
     return log;
 }
 
 void log_set_clock(struct log *log, const struct clock *clock)
 {
     log->clock = clock;
-}
-
-void log_destroy(struct log *log)
-{
-    if (!log)
-        return;
-    redactor_destroy(log->redactor);
-    free(log);
 }
 
 bool log_enabled(const struct log *log, enum log_level level)
@@ -141,22 +151,33 @@ static void begin_line(const struct log *log, struct buf *line,
     put_text(log, line, "msg", message);
 }
 
+static _Thread_local struct log_ids thread_ids;
+
+struct log_ids log_set_ids(const struct log_ids *ids)
+{
+    struct log_ids before = thread_ids;
+
+    thread_ids = *ids;
+    return before;
+}
+
 static void end_line(const struct log *log, struct buf *line)
 {
+    if (thread_ids.trace_id[0]) {
+        put_text(log, line, "trace_id", thread_ids.trace_id);
+        put_text(log, line, "span_id", thread_ids.span_id);
+    }
     if (log->format == LOG_JSON)
         buf_putc(line, '}');
 }
 
-void log_line(struct log *log, enum log_level level, const char *message, ...)
+static void put_line(const struct log *log, enum log_level level,
+                     const char *message, uint64_t suppressed, va_list fields)
 {
     struct buf line;
-    va_list fields;
 
-    if (!log_enabled(log, level))
-        return;
     buf_init(&line, LINE_MAX_LEN);
     begin_line(log, &line, level, message);
-    va_start(fields, message);
     for (;;) {
         struct log_field f = va_arg(fields, struct log_field);
         if (!f.key)
@@ -166,7 +187,8 @@ void log_line(struct log *log, enum log_level level, const char *message, ...)
         else
             put_number(log, &line, f.key, f.number);
     }
-    va_end(fields);
+    if (suppressed)
+        put_number(log, &line, "suppressed", suppressed);
     end_line(log, &line);
 
     if (buf_failed(&line)) {
@@ -179,6 +201,126 @@ void log_line(struct log *log, enum log_level level, const char *message, ...)
         log->sink(log->sink_ctx, (int)level, line.data, len);
     }
     buf_finish(&line);
+}
+
+/* Whether or not it is a repetition. */
+static void write_line(const struct log *log, enum log_level level,
+                       const char *message, ...)
+{
+    va_list fields;
+
+    if (!log_enabled(log, level))
+        return;
+    va_start(fields, message);
+    put_line(log, level, message, 0, fields);
+    va_end(fields);
+}
+
+/* ------------------------------------------------------------- repetitions */
+
+/* FNV-1a; where two different lines meet by chance, one may be left out. */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return (hash ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+static uint64_t hash_line(enum log_level level, const char *message,
+                          va_list fields)
+{
+    uint64_t hash =
+        hash_text(UINT64_C(0xcbf29ce484222325) ^ (uint64_t)level, message);
+
+    for (;;) {
+        struct log_field f = va_arg(fields, struct log_field);
+        bool counts = f.text && f.key &&
+                      (level == LOG_INFO || strcmp(f.key, "object") != 0);
+
+        if (!f.key)
+            return hash;
+        if (counts)
+            hash = hash_text(hash_text(hash, f.key), f.text);
+    }
+}
+
+static void begin_window(struct repeated *r, int64_t now_us)
+{
+    r->since_us = now_us;
+    r->passed = 1;
+    r->left_out = 0;
+}
+
+/* False: it is left out.  *out_before: those that were, before this one. */
+static bool may_pass(struct log *log, enum log_level level, uint64_t hash,
+                     const char *message, uint64_t *out_before)
+{
+    struct repeated *r = &log->repeated[hash % N_REPEATED];
+    int64_t now_us = clock_wall_us(log->clock);
+    bool pass = true;
+
+    pthread_mutex_lock(&log->mutex);
+    if (r->hash != hash || !r->passed) {
+        r->hash = hash;
+        r->level = level;
+        snprintf(r->message, sizeof r->message, "%.79s", message);
+        begin_window(r, now_us);
+    } else if (now_us < r->since_us || now_us - r->since_us >= LOG_WINDOW_US) {
+        *out_before = r->left_out;
+        begin_window(r, now_us);
+    } else if (r->passed < LOG_REPEATS) {
+        r->passed++;
+    } else {
+        r->left_out++;
+        pass = false;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    if (!pass)
+        atomic_fetch_add(&log->suppressed, 1);
+    return pass;
+}
+
+uint64_t log_suppressed(const struct log *log)
+{
+    return log ? atomic_load(&log->suppressed) : 0;
+}
+
+void log_destroy(struct log *log)
+{
+    if (!log)
+        return;
+    for (size_t i = 0; i < N_REPEATED; i++) {
+        const struct repeated *r = &log->repeated[i];
+
+        if (r->left_out)
+            write_line(log, r->level, "a line was left out as a repetition",
+                       log_text("line", r->message),
+                       log_u64("suppressed", r->left_out), LOG_END);
+    }
+    redactor_destroy(log->redactor);
+    pthread_mutex_destroy(&log->mutex);
+    free(log);
+}
+
+void log_line(struct log *log, enum log_level level, const char *message, ...)
+{
+    uint64_t before = 0;
+    va_list fields;
+    bool pass = true;
+
+    if (!log_enabled(log, level))
+        return;
+    if (level != LOG_DEBUG) {
+        va_start(fields, message);
+        uint64_t hash = hash_line(level, message, fields);
+        va_end(fields);
+        pass = may_pass(log, level, hash, message, &before);
+    }
+    if (!pass)
+        return;
+    va_start(fields, message);
+    put_line(log, level, message, before, fields);
+    va_end(fields);
 }
 
 int log_add_secret(struct log *log, const void *bytes, size_t len)

@@ -9,6 +9,11 @@
  * INFO and above name only a container and the last part of a key
  * (log_basename); DEBUG may name whole keys.  Thread-safe.
  *
+ * Repetitions: of lines that say the same (level, message and texts; of
+ * warnings and errors not the object), LOG_REPEATS pass in LOG_WINDOW_US; the
+ * next one that passes, or the end of the log, says how many did not.  DEBUG is
+ * never cut: who asks for everything gets it.
+ *
  *     log_line(log, LOG_WARN, "retrying",
  *              log_text("op", "put"), log_u64("attempt", 2), LOG_END);
  */
@@ -21,6 +26,9 @@
 
 enum log_level { LOG_ERROR = 1, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_OFF };
 enum log_format { LOG_LOGFMT = 1, LOG_JSON };
+
+#define LOG_REPEATS 5
+#define LOG_WINDOW_US INT64_C(10000000)
 
 struct log;
 
@@ -52,8 +60,20 @@ void log_destroy(struct log *log);
 struct clock;
 void log_set_clock(struct log *log, const struct clock *clock);
 bool log_enabled(const struct log *log, enum log_level level);
+/* Lines left out as repetitions so far. */
+uint64_t log_suppressed(const struct log *log);
 /* Fields are struct log_field by value, ended by LOG_END.  log may be NULL. */
 void log_line(struct log *log, enum log_level level, const char *message, ...);
+
+/*
+ * Every line of this thread names these ids until others are set; "": none.
+ * Returns those that were set before.
+ */
+struct log_ids {
+    char trace_id[33]; /* hex */
+    char span_id[17];
+};
+struct log_ids log_set_ids(const struct log_ids *ids);
 
 /* From now on this text (and its JSON-escaped, URL-encoded, base64 and hex
  * forms) is replaced by "(redacted)" in every line, or by asterisks where it is

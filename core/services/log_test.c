@@ -241,14 +241,14 @@ static void count(void *ctx, int level, const char *line, size_t len)
 static void *write_lines(void *log)
 {
     for (int i = 0; i < 200; i++)
-        log_line(log, LOG_INFO, "m", log_u64("n", 9), LOG_END);
+        log_line(log, LOG_DEBUG, "m", log_u64("n", 9), LOG_END);
     return NULL;
 }
 
 static void lines__from_many_threads_stay_whole(void **state)
 {
     (void)state;
-    struct log *log = log_create(LOG_INFO, LOG_LOGFMT, count, NULL);
+    struct log *log = log_create(LOG_DEBUG, LOG_LOGFMT, count, NULL);
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, write_lines, log);
@@ -258,6 +258,85 @@ static void lines__from_many_threads_stay_whole(void **state)
         pthread_join(threads[i], NULL);
 
     assert_int_equal(atomic_load(&n_lines), 800);
+    log_destroy(log);
+}
+
+/* ------------------------------------------------------------- repetitions */
+
+static int64_t moving_us;
+
+static int64_t moving_wall_us(void *ctx)
+{
+    (void)ctx;
+    return moving_us;
+}
+
+static const struct clock moving = {.wall_us = moving_wall_us};
+
+static void repeat(struct log *log, enum log_level level, int n,
+                   const char *object)
+{
+    for (int i = 0; i < n; i++)
+        log_line(log, level, "repeating a request", log_text("op", "put"),
+                 log_text("object", object), log_u64("attempt", (uint64_t)i),
+                 LOG_END);
+}
+
+static void repetitions__are_left_out_and_told(void **state)
+{
+    struct capture c = {0};
+    struct log *log = make(LOG_INFO, LOG_LOGFMT, &c);
+
+    (void)state;
+    moving_us = INT64_C(1795407564642210);
+    log_set_clock(log, &moving);
+    repeat(log, LOG_WARN, 50, "a");
+    repeat(log, LOG_WARN, 50, "b");
+    assert_int_equal(c.n, LOG_REPEATS);
+    assert_int_equal(log_suppressed(log), 100 - LOG_REPEATS);
+
+    moving_us += LOG_WINDOW_US;
+    repeat(log, LOG_WARN, 1, "a");
+    assert_int_equal(c.n, LOG_REPEATS + 1);
+    assert_non_null(strstr(c.line, " suppressed=95"));
+    repeat(log, LOG_WARN, LOG_REPEATS + 6, "a");
+    assert_int_equal(c.n, 2 * LOG_REPEATS);
+    log_destroy(log);
+    assert_int_equal(c.n, 2 * LOG_REPEATS + 1);
+    assert_non_null(strstr(c.line, "line=\"repeating a request\""));
+    assert_non_null(strstr(c.line, " suppressed=7"));
+}
+
+static void repetitions__of_other_objects_and_of_debug_are_none(void **state)
+{
+    struct capture c = {0};
+    struct log *log = make(LOG_DEBUG, LOG_LOGFMT, &c);
+
+    (void)state;
+    repeat(log, LOG_INFO, LOG_REPEATS, "a");
+    repeat(log, LOG_INFO, LOG_REPEATS, "b");
+    assert_int_equal(c.n, 2 * LOG_REPEATS);
+    repeat(log, LOG_DEBUG, 100, "a");
+    assert_int_equal(c.n, 2 * LOG_REPEATS + 100);
+    log_destroy(log);
+}
+
+static void ids__stand_in_every_line_until_they_are_taken_back(void **state)
+{
+    struct capture c = {0};
+    struct log *log = make(LOG_INFO, LOG_JSON, &c);
+    const struct log_ids ids = {"0af7651916cd43dd8448eb211c80319c",
+                                "b7ad6b7169203331"};
+
+    (void)state;
+    struct log_ids before = log_set_ids(&ids);
+    log_line(log, LOG_INFO, "one", LOG_END);
+    assert_non_null(strstr(c.line, "\"trace_id\":"
+                                   "\"0af7651916cd43dd8448eb211c80319c\","
+                                   "\"span_id\":\"b7ad6b7169203331\"}"));
+    log_set_ids(&before);
+    log_line(log, LOG_INFO, "two", LOG_END);
+    assert_null(strstr(c.line, "trace_id"));
     log_destroy(log);
 }
 
@@ -274,6 +353,9 @@ int main(void)
         cmocka_unit_test(basename__is_the_last_part),
         cmocka_unit_test(parse__knows_levels_and_formats),
         cmocka_unit_test(lines__from_many_threads_stay_whole),
+        cmocka_unit_test(repetitions__are_left_out_and_told),
+        cmocka_unit_test(repetitions__of_other_objects_and_of_debug_are_none),
+        cmocka_unit_test(ids__stand_in_every_line_until_they_are_taken_back),
     };
     return cmocka_run_group_tests_name("services.log", tests, NULL, NULL);
 }

@@ -68,6 +68,7 @@ static int open_op(struct readahead *r, struct persist_error *err)
     if (rc)
         return error_errno(err, -rc, "cannot read ahead");
     r->op.deadline_ns = above->deadline_ns;
+    r->op.trace = above->trace;
     r->object.op = &r->op;
     for (; r->n_usable < r->what.n; r->n_usable++) {
         rc = work_init(&r->slots[r->n_usable].work);

@@ -62,6 +62,7 @@ static int open_op(struct upload *u, struct persist_error *err)
     if (rc)
         return error_errno(err, -rc, "cannot start an upload");
     u->op.deadline_ns = u->what.op->deadline_ns;
+    u->op.trace = u->what.op->trace;
     return PERSIST_OK;
 }
 

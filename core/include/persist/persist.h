@@ -87,9 +87,15 @@ enum persist_log_level {
 typedef void (*persist_log_fn)(void *ctx, int level, const char *line,
                                size_t len);
 
+/* Finished spans: one line of OTLP JSON (an ExportTraceServiceRequest) without
+ * a newline.  Called when an operation ends, and earlier where there are many;
+ * never twice at once; must not call the library. */
+typedef void (*persist_trace_fn)(void *ctx, const char *line, size_t len);
+
 /* persist_options.flags */
 #define PERSIST_NO_CONFIG_FILES UINT32_C(1) /* read no configuration file */
-#define PERSIST_NO_ENVIRONMENT UINT32_C(2)  /* read no PERSIST_* variable */
+/* read no PERSIST_* variable, and no TRACEPARENT */
+#define PERSIST_NO_ENVIRONMENT UINT32_C(2)
 
 struct persist_options {
     uint32_t struct_size;
@@ -120,6 +126,9 @@ struct persist_options {
      * a store, uploads to resume.  Absolute; NULL: $XDG_STATE_HOME/persist or
      * $HOME/.local/state/persist; "": nowhere. */
     const char *state_dir;
+    /* Where spans go, beside the configured trace_file; NULL: nowhere. */
+    persist_trace_fn trace;
+    void *trace_ctx;
 };
 #define PERSIST_OPTIONS_INIT                                                   \
     {                                                                          \
@@ -232,6 +241,14 @@ PERSIST_API void persist_op_destroy(struct persist_op *op);
 /* The call answers PERSIST_E_CANCELLED soon, unless it is already past its
  * commit.  Thread-safe. */
 PERSIST_API void persist_op_cancel(struct persist_op *op);
+
+/* The W3C traceparent of what the next calls with this op are part of; NULL:
+ * none.  Without it TRACEPARENT of the environment counts.  Not while a call
+ * runs.  INVALID where it is malformed; UNSUPPORTED in a build without
+ * PERSIST_METRICS. */
+PERSIST_API int persist_op_set_traceparent(struct persist_op *op,
+                                           const char *traceparent,
+                                           struct persist_error *err);
 
 struct persist_progress {
     uint32_t struct_size;
