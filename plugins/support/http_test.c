@@ -40,9 +40,7 @@ static int set_up(void **state)
     f = (struct fixture){.call = kit_call(),
                          .err = {.struct_size = sizeof(f.err)}};
     make_client(&(struct http_config){.request_id_header = "x-request-id",
-                                      .retry_after_ms_header = "x-wait-ms",
-                                      .stall_timeout_ms = 300,
-                                      .stall_bytes_per_s = 100});
+                                      .retry_after_ms_header = "x-wait-ms"});
     f.large = malloc(LARGE);
     for (size_t i = 0; i < LARGE; i++)
         f.large[i] = (char)(i * 2654435761u >> 13);
@@ -591,11 +589,7 @@ static void expect__is_left_out_once_it_was_ignored(void **state)
     SERVE({.bytes = OK_EMPTY, .no_continue = true}, {.bytes = OK_EMPTY});
 
     (void)state;
-    assert_int_equal(perform((struct http_request){.method = "PUT",
-                                                   .expect_continue = true,
-                                                   .no_stall_limit = true,
-                                                   .body = {{f.large, LARGE}}}),
-                     OK);
+    assert_int_equal(put_large(true), OK);
     assert_non_null(strstr(server_head(f.server, 0), "Expect"));
     assert_int_equal(put_large(true), OK);
     assert_null(strstr(server_head(f.server, 1), "Expect"));
@@ -624,6 +618,13 @@ static void flood__of_headers_is_refused(void **state)
 #define ASSERT_TOOK(begin, least_ms, most_ms)                                  \
     assert_in_range((kit_now() - (begin)) / MS, least_ms, most_ms)
 
+static void stall_after(uint32_t ms)
+{
+    http_client_destroy(f.client);
+    make_client(
+        &(struct http_config){.stall_timeout_ms = ms, .stall_bytes_per_s = 1});
+}
+
 static void stall__ends_a_request(void **state)
 {
     SERVE({.then = THEN_STALL},
@@ -633,9 +634,10 @@ static void stall__ends_a_request(void **state)
     uint64_t begin = kit_now();
 
     (void)state;
+    stall_after(300);
     assert_int_equal(get(), PERSIST_BACKEND_TIMEOUT);
     ASSERT_MESSAGE("stalled");
-    ASSERT_TOOK(begin, 290, 5000);
+    ASSERT_TOOK(begin, 290, 20000);
     assert_int_equal(get(), PERSIST_BACKEND_TIMEOUT);
     assert_int_equal(put_small(), PERSIST_BACKEND_UNCERTAIN);
     /* Nobody reads: the socket's buffers fill, and no more. */
@@ -647,16 +649,17 @@ static void stall__ends_a_request(void **state)
         PERSIST_BACKEND_TIMEOUT);
 }
 
+/* A byte now and then is enough, however long the whole takes. */
 static void stall__is_not_slowness_above_the_floor(void **state)
 {
-    SERVE({.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
-                    "0123456789012345678901234567890123456789",
-           .drip_ms = 5});
+    SERVE({.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK",
+           .drip_ms = 50});
     uint64_t begin = kit_now();
 
     (void)state;
+    stall_after(1000);
     assert_int_equal(get(), OK);
-    ASSERT_TOOK(begin, 350, 20000); /* more than the stall limit of 300 ms */
+    ASSERT_TOOK(begin, 1500, 60000);
 }
 
 static void stall__limit_can_be_lifted(void **state)
@@ -664,6 +667,7 @@ static void stall__limit_can_be_lifted(void **state)
     SERVE({.bytes = OK_EMPTY, .pause_ms = 700});
 
     (void)state;
+    stall_after(300);
     assert_int_equal(perform((struct http_request){.method = "POST",
                                                    .writes = true,
                                                    .no_stall_limit = true}),
@@ -681,12 +685,12 @@ static void deadline__ends_a_request(void **state)
     f.call.deadline_ns = begin + 150 * MS;
     assert_int_equal(perform(silent), PERSIST_BACKEND_TIMEOUT);
     ASSERT_MESSAGE("deadline");
-    ASSERT_TOOK(begin, 149, 5000);
+    ASSERT_TOOK(begin, 149, 20000);
     f.call.present = 0;
     begin = kit_now();
     silent.timeout_ms = 150;
     assert_int_equal(perform(silent), PERSIST_BACKEND_TIMEOUT);
-    ASSERT_TOOK(begin, 149, 5000);
+    ASSERT_TOOK(begin, 149, 20000);
 
     f.call.present = PERSIST_BACKEND_CALL_DEADLINE;
     f.call.deadline_ns = 1; /* long past: nothing is sent */
@@ -726,8 +730,8 @@ static void cancel__is_seen_in_silence(void **state)
     int fd = eventfd(0, EFD_CLOEXEC);
 
     (void)state;
-    cancel_in_silence(fd, 2000);
-    cancel_in_silence(-1, 2000);
+    cancel_in_silence(fd, 5000);
+    cancel_in_silence(-1, 5000);
     (void)close(fd);
 }
 

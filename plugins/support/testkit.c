@@ -159,8 +159,8 @@ struct server {
     uint16_t port;
     char url[512];
     pthread_t acceptor, threads[THREADS_MAX];
-    unsigned n_threads;
     pthread_mutex_t lock;
+    unsigned n_threads;  /* lock; the acceptor's to change */
     unsigned n_requests; /* lock */
     struct heard heard[REQUESTS_MAX];
 };
@@ -333,8 +333,10 @@ static void *accept_all(void *server)
             free(p);
             break;
         }
+        (void)pthread_mutex_lock(&s->lock);
         if (pthread_create(&s->threads[s->n_threads], NULL, serve, p) == 0)
             s->n_threads++;
+        (void)pthread_mutex_unlock(&s->lock);
     }
     return NULL;
 }
@@ -384,7 +386,12 @@ const char *server_url(struct server *s, const char *path)
 
 unsigned server_connections(struct server *s)
 {
-    return s->n_threads;
+    unsigned n;
+
+    (void)pthread_mutex_lock(&s->lock);
+    n = s->n_threads;
+    (void)pthread_mutex_unlock(&s->lock);
+    return n;
 }
 
 unsigned server_requests(struct server *s)
