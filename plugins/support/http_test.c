@@ -649,17 +649,19 @@ static void stall__ends_a_request(void **state)
         PERSIST_BACKEND_TIMEOUT);
 }
 
-/* A byte now and then is enough, however long the whole takes. */
+/* A line now and then is enough, however long the whole takes. */
 static void stall__is_not_slowness_above_the_floor(void **state)
 {
-    SERVE({.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK",
-           .drip_ms = 50});
+    SERVE({.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n"
+                    "0123456789012345678901234567890123456789"
+                    "0123456789012345678901234567890123456789",
+           .drip_ms = 20});
     uint64_t begin = kit_now();
 
     (void)state;
-    stall_after(1000);
+    stall_after(2000);
     assert_int_equal(get(), OK);
-    ASSERT_TOOK(begin, 1500, 60000);
+    ASSERT_TOOK(begin, 2001, 60000);
 }
 
 static void stall__limit_can_be_lifted(void **state)
