@@ -15,7 +15,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#undef fail /* support/fail.h has one too */
+/* support/fail.h has a fail of its own, and cmocka's fail_msg uses the macro.
+ */
+#undef fail
+#undef fail_msg
+#define fail_msg(...)                                                          \
+    (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
 
 #include <stdatomic.h>
 #include <stdbool.h>

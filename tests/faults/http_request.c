@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 {
     struct options o = {.config = {.host = &host, .proxy = ""}, .times = 1};
     struct persist_backend_error err = {.struct_size = sizeof(err)};
-    struct http_client *client;
+    struct http_client *client = NULL;
     char *body;
 
     read_options(argc, argv, &o);
@@ -155,13 +155,12 @@ int main(int argc, char **argv)
     if (body == NULL)
         return 2;
     o.request.body[0] = (struct http_piece){body, o.body_len};
-    if (http_client_create(&o.config, &client, &err) != PERSIST_BACKEND_OK) {
+    if (http_client_create(&o.config, &client, &err) == PERSIST_BACKEND_OK)
+        while (o.times-- > 0)
+            perform(client, &o);
+    else
         (void)printf("%s\n", err.message);
-        return 2;
-    }
-    while (o.times-- > 0)
-        perform(client, &o);
     http_client_destroy(client);
     free(body);
-    return 0;
+    return client != NULL ? 0 : 2;
 }
