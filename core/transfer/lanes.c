@@ -34,6 +34,7 @@ struct lanes {
     uint64_t hashable; /* lanes started, as the hash knows */
     bool hashing;      /* a task is at it */
     bool hash_failed;
+    bool abandoned; /* nobody wants the rest */
     struct task hash_task;
 };
 
@@ -106,7 +107,7 @@ static void work(struct slot *s)
 /* Under the mutex: is the next payload in order there? */
 static bool can_hash(struct lanes *l)
 {
-    return l->hashed < l->hashable &&
+    return !l->abandoned && l->hashed < l->hashable &&
            (!l->what.decode || slot_at(l, l->hashed)->done);
 }
 
@@ -267,11 +268,26 @@ static bool at_rest(struct lanes *l)
     return !l->hashing;
 }
 
+/* Under the mutex: what no thread has begun never will. */
+static void take_back(struct lanes *l)
+{
+    struct executor *cpu = l->what.cpu;
+
+    l->abandoned = true;
+    for (uint64_t i = l->taken; cpu && i < l->started; i++)
+        if (!slot_at(l, i)->done &&
+            executor_take_back(cpu, &slot_at(l, i)->task))
+            slot_at(l, i)->done = true;
+    if (cpu && l->hashing && executor_take_back(cpu, &l->hash_task))
+        l->hashing = false;
+}
+
 void lanes_destroy(struct lanes *l)
 {
     if (!l)
         return;
     pthread_mutex_lock(&l->mutex);
+    take_back(l);
     while (!at_rest(l))
         pthread_cond_wait(&l->moved, &l->mutex);
     pthread_mutex_unlock(&l->mutex);

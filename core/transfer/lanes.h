@@ -63,7 +63,7 @@ struct lanes;
 size_t lanes_memory(const struct lanes_what *what);
 
 struct lanes *lanes_create(const struct lanes_what *what); /* NULL: memory */
-/* Waits for what runs.  NULL is fine. */
+/* Takes back what has not begun and waits for what runs.  NULL is fine. */
 void lanes_destroy(struct lanes *l);
 
 /* The next lane, empty; *out NULL where all are in use and one must be taken

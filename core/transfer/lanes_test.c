@@ -5,8 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "transfer/lanes.h"
 #include "util/crc32c.h"
@@ -276,6 +278,51 @@ static void destroy__waits_for_what_runs(void **state)
     executor_destroy(cpu);
 }
 
+static atomic_bool gate_open;
+
+static void wait_at_gate(struct task *t)
+{
+    (void)t;
+    while (!atomic_load(&gate_open))
+        usleep(1000);
+}
+
+/* A cancelled save does not encode first what it will not send. */
+static void destroy__takes_back_what_has_not_begun(void **state)
+{
+    struct executor *cpu = executor_create("cpu", 1, 0);
+    struct sha256 *sha = sha256_create();
+    const struct lanes_what what = {
+        .codec = CODEC_ZSTD,
+        .level = 1,
+        .frame_size = FRAME,
+        .out_cap = frame_bound(CODEC_ZSTD, FRAME),
+        .n = 3,
+        .cpu = cpu,
+        .sha256 = sha,
+    };
+    struct lanes *l = lanes_create(&what);
+    struct lane *lane;
+    struct task gate;
+
+    (void)state;
+    if (executor_limit(cpu) > 0) {
+        atomic_store(&gate_open, false);
+        task_init(&gate, wait_at_gate);
+        assert_int_equal(executor_submit(cpu, &gate), PERSIST_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(lanes_free(l, &lane, NULL), PERSIST_OK);
+        lane->in = payload;
+        lane->in_len = FRAME;
+        lanes_start(l, lane);
+    }
+    lanes_destroy(l); /* the only thread stands at the gate */
+    atomic_store(&gate_open, true);
+    sha256_destroy(sha);
+    executor_destroy(cpu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +331,7 @@ int main(void)
         cmocka_unit_test(decode__gives_payload_in_order),
         cmocka_unit_test(decode__reports_damage_of_its_lane_alone),
         cmocka_unit_test(destroy__waits_for_what_runs),
+        cmocka_unit_test(destroy__takes_back_what_has_not_begun),
     };
 
     return cmocka_run_group_tests(tests, make_payload, free_payload);
