@@ -3,14 +3,39 @@
  * One sync of a folder for all who linked a name into it meanwhile; the rule
  * and the picture are in local.h.
  *
- * It never waits for company: who finds no sync under way begins one at once,
- * so that a single writer pays nothing.
+ * A single writer pays nothing.  Beside others the leader waits a moment for
+ * those who have said that they come: a journal commits what has been linked
+ * until then in one go, and who is late pays for a whole commit more.
  */
 #include "local.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "posix/durable.h"
+
+/* The leader waits at most half as long as the last sync took, and never so
+ * long that anybody would notice. */
+#define GATHER_MAX_NS 2000000
+#define SECOND_NS 1000000000
+
+static int init_conditions(struct dirsync *d)
+{
+    pthread_cond_t *const all[] = {&d->ended[0], &d->ended[1], &d->gathered};
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+
+    if (rc != 0)
+        return rc;
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        rc = pthread_cond_init(all[i], &attr);
+        while (rc != 0 && i-- > 0)
+            pthread_cond_destroy(all[i]);
+    }
+    pthread_condattr_destroy(&attr);
+    return rc;
+}
 
 int dirsync_init(struct dirsync *d)
 {
@@ -18,34 +43,81 @@ int dirsync_init(struct dirsync *d)
 
     if (rc != 0)
         return -rc;
-    rc = pthread_cond_init(&d->ended[0], NULL);
-    if (rc == 0) {
-        rc = pthread_cond_init(&d->ended[1], NULL);
-        if (rc == 0)
-            return 0;
-        pthread_cond_destroy(&d->ended[0]);
-    }
-    pthread_mutex_destroy(&d->lock);
+    rc = init_conditions(d);
+    if (rc != 0)
+        pthread_mutex_destroy(&d->lock);
     return -rc;
 }
 
 void dirsync_finish(struct dirsync *d)
 {
+    pthread_cond_destroy(&d->gathered);
     pthread_cond_destroy(&d->ended[1]);
     pthread_cond_destroy(&d->ended[0]);
     pthread_mutex_destroy(&d->lock);
 }
 
+void dirs_announce(struct local_dir *dir)
+{
+    pthread_mutex_lock(&dir->sync.lock);
+    dir->sync.n_coming++;
+    pthread_mutex_unlock(&dir->sync.lock);
+}
+
+/* Under the lock. */
+static void has_come(struct dirsync *d)
+{
+    if (--d->n_coming == 0)
+        pthread_cond_signal(&d->gathered);
+}
+
+void dirs_withdraw(struct local_dir *dir)
+{
+    pthread_mutex_lock(&dir->sync.lock);
+    has_come(&dir->sync);
+    pthread_mutex_unlock(&dir->sync.lock);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+/* Under the lock: until all who are coming have come, or the time is over. */
+static void gather(struct dirsync *d)
+{
+    uint64_t wait_ns =
+        d->took_ns / 2 < GATHER_MAX_NS ? d->took_ns / 2 : GATHER_MAX_NS;
+    uint64_t until_ns;
+    struct timespec until;
+
+    if (d->n_coming == 0 || wait_ns == 0)
+        return;
+    until_ns = now_ns() + wait_ns;
+    until.tv_sec = (time_t)(until_ns / SECOND_NS);
+    until.tv_nsec = (long)(until_ns % SECOND_NS);
+    while (d->n_coming > 0 &&
+           pthread_cond_timedwait(&d->gathered, &d->lock, &until) == 0)
+        ;
+}
+
 /* Under the lock, which it gives away for the time of the sync. */
 static void lead(struct dirsync *d, int fd)
 {
-    uint64_t round = ++d->begun;
+    uint64_t round, began_ns;
     int rc;
 
     d->syncing = true;
+    gather(d);
+    round = ++d->begun; /* who comes from now on is not covered */
     pthread_mutex_unlock(&d->lock);
+    began_ns = now_ns();
     rc = durable_sync_dir(fd);
     pthread_mutex_lock(&d->lock);
+    d->took_ns = now_ns() - began_ns;
     d->syncing = false;
     if (rc == 0)
         d->done = round;
@@ -66,6 +138,7 @@ int dirs_sync(struct local_store *s, struct local_dir *dir)
     int rc;
 
     pthread_mutex_lock(&d->lock);
+    has_come(d);
     mine = d->begun + 1; /* a sync under way may have begun before our link */
     d->n_waiting++;
     while (d->done < mine && d->failed == 0) {

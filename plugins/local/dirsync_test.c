@@ -26,6 +26,12 @@ static struct local_dir *open_dir(struct kit *k)
     return dir;
 }
 
+static int sync_alone(struct kit *k, struct local_dir *dir)
+{
+    dirs_announce(dir);
+    return dirs_sync(k->store, dir);
+}
+
 static unsigned waiting(struct local_dir *dir)
 {
     unsigned n;
@@ -66,6 +72,7 @@ static void *sync_one(void *ctx)
 {
     struct member *m = ctx;
 
+    dirs_announce(m->dir);
     m->rc = dirs_sync(m->k->store, m->dir);
     return NULL;
 }
@@ -96,10 +103,10 @@ static void sync__of_one_alone_is_one_sync(void **state)
     struct local_dir *dir = open_dir(k);
     unsigned before = io_fault_calls(IO_FSYNC);
 
-    assert_int_equal(dirs_sync(k->store, dir), 0);
+    assert_int_equal(sync_alone(k, dir), 0);
     assert_int_equal(io_fault_calls(IO_FSYNC) - before, 1);
     /* A link after it needs another. */
-    assert_int_equal(dirs_sync(k->store, dir), 0);
+    assert_int_equal(sync_alone(k, dir), 0);
     assert_int_equal(io_fault_calls(IO_FSYNC) - before, 2);
     assert_int_equal(waiting(dir), 0);
     dirs_release(k->store, dir);
@@ -121,19 +128,61 @@ static void sync__of_many_is_one_that_began_after_all_came(void **state)
     dirs_release(k->store, dir);
 }
 
+/* A leader who has time waits for one who has announced himself, and for no
+ * one else. */
+static void sync__waits_for_those_who_come(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    struct member leader = {.k = k, .dir = dir, .rc = 1};
+    unsigned before = io_fault_calls(IO_FSYNC);
+
+    dir->sync.took_ns = UINT64_MAX; /* the last one took for ever */
+    dirs_announce(dir);
+    dirs_announce(dir); /* this one will not link after all */
+    assert_int_equal(pthread_create(&leader.thread, NULL, sync_one, &leader),
+                     0);
+    while (waiting(dir) == 0)
+        sched_yield();
+    dirs_withdraw(dir);
+    assert_int_equal(dirs_sync(k->store, dir), 0);
+    pthread_join(leader.thread, NULL);
+    assert_int_equal(leader.rc, 0);
+    /* Two where the leader's patience was over before we came. */
+    assert_in_range(io_fault_calls(IO_FSYNC) - before, 1, 2);
+    assert_int_equal(dir->sync.n_coming, 0);
+    dirs_release(k->store, dir);
+}
+
+/* It has not linked, and it must not be waited for. */
+static void put__that_is_refused_withdraws(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), OK);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT),
+                     PERSIST_BACKEND_EXISTS);
+    io_fault_set(IO_FSYNC, 1, 1, EIO);
+    assert_int_equal(kit_put(k, "a/b/other", "x", IF_ABSENT),
+                     PERSIST_BACKEND_IO);
+    assert_int_equal(dir->sync.n_coming, 0);
+    dirs_release(k->store, dir);
+}
+
 static void expect_abandoned(struct kit *k, struct local_dir *dir)
 {
     unsigned before = io_fault_calls(IO_FSYNC);
     struct local_dir *next;
 
     /* Whoever linked by it and comes later must not believe a second sync. */
-    assert_int_equal(dirs_sync(k->store, dir), -EIO);
+    assert_int_equal(sync_alone(k, dir), -EIO);
     assert_int_equal(io_fault_calls(IO_FSYNC), before);
     /* Who comes anew has nothing to do with it. */
     next = open_dir(k);
     assert_ptr_not_equal(next, dir);
     assert_int_not_equal(next->fd, dir->fd);
-    assert_int_equal(dirs_sync(k->store, next), 0);
+    assert_int_equal(sync_alone(k, next), 0);
     dirs_release(k->store, next);
     dirs_release(k->store, dir);
     assert_int_equal(io_fault_resynced(), 0);
@@ -272,6 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(sync__of_one_alone_is_one_sync),
         T(sync__of_many_is_one_that_began_after_all_came),
+        T(sync__waits_for_those_who_come),
+        T(put__that_is_refused_withdraws),
         T(sync__that_fails_is_told_to_all_who_shared_it),
         T(sync__that_fails_is_not_repeated_by_those_who_wait),
         T(puts__into_one_folder_are_all_there),

@@ -62,7 +62,8 @@
  *
  * B, C and D came while sync 1 was under way, which may have looked at the
  * folder before their names were there: they wait for sync 2, and one of them
- * makes it.  Nobody waits but behind a sync.
+ * makes it.  It waits a little for writers who have announced that their link
+ * is near; alone, nobody waits.
  *
  * All syncs of a group go through one descriptor, opened before any of its
  * members linked: the kernel tells a lost write to every descriptor that was
@@ -73,6 +74,9 @@
 struct dirsync {
     pthread_mutex_t lock;
     pthread_cond_t ended[2]; /* of rounds with an even, an odd number */
+    pthread_cond_t gathered; /* nobody is coming any more */
+    uint64_t took_ns;        /* lock; the last sync */
+    unsigned n_coming;       /* lock; announced and not yet in dirs_sync */
     uint64_t begun;          /* lock; syncs so far, numbered from 1 */
     uint64_t done;           /* lock; the last that went well */
     int failed;              /* lock; -errno of the one that did not */
@@ -196,9 +200,13 @@ void dirs_finish(struct local_store *s);
 /* Who opens the folder from now on gets another handle. */
 void dirs_forget(struct local_store *s, struct local_dir *d);
 
+/* A link by this handle is near: within the time of a small file's sync.  Then
+ * dirs_sync, or dirs_withdraw where there will be none. */
+void dirs_announce(struct local_dir *d);
+void dirs_withdraw(struct local_dir *d);
 /* Every name linked into the folder by this handle before the call is on the
  * medium: by a sync of our own or one that we shared.  0, or -errno: not known
- * to be.  The call of one link, once. */
+ * to be.  Once per announcement. */
 int dirs_sync(struct local_store *s, struct local_dir *d);
 
 int dirsync_init(struct dirsync *d); /* 0 or -errno */

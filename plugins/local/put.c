@@ -61,22 +61,50 @@ static int32_t not_durable(const struct durable_write *w, const char *key,
     return PERSIST_BACKEND_NOT_DURABLE;
 }
 
-/* As durable_publish of what is synced, with a sync that others share. */
-static int publish(struct local_store *s, struct durable_write *w,
-                   const struct local_object *object, const char *name)
+/* Behind the link: the sync that makes it durable, which others share. */
+static int32_t sync_name(struct local_store *s, struct durable_write *w,
+                         const struct local_object *object, int link_rc,
+                         struct persist_backend_error *err)
+{
+    int rc = dirs_sync(s, object->dir);
+
+    if (rc != 0)
+        w->dir_errno = -rc;
+    return rc == 0 && link_rc == 0 ? PERSIST_BACKEND_OK
+                                   : not_durable(w, object->key, err);
+}
+
+/* Everything up to the link.  *out_rc: what durable_link answered, where it
+ * came to that; a link that was made is OK. */
+static int32_t link_object(struct local_store *s,
+                           const struct persist_backend_call *call,
+                           struct durable_write *w,
+                           const struct local_object *object, int *out_rc,
+                           struct persist_backend_error *err)
 {
     bool if_absent = (object->flags & PERSIST_BACKEND_IF_ABSENT) != 0;
-    int rc =
-        durable_link(w, name, if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
-    int sync_rc;
+    const char *key = object->key;
+    char folder[LOCAL_KEY_CAP];
+    const char *name = key_split(key, folder);
+    int rc = w->synced ? 0 : durable_settle(w, object->size);
+    int32_t status = PERSIST_BACKEND_OK;
 
-    if (rc < 0)
-        return rc;
-    sync_rc = dirs_sync(s, object->dir);
-    if (sync_rc == 0)
-        return rc;
-    w->dir_errno = -sync_rc;
-    return DURABLE_NOT_SYNCED;
+    if (rc == 0 && !w->synced)
+        rc = durable_sync(w);
+    if (rc != 0)
+        return status_errno(err, -rc, "write", key);
+    /* A replacement takes the place of an object, of nothing else. */
+    if (!if_absent)
+        status = object_check(w->dir_fd, name, key, err);
+    if (status == PERSIST_BACKEND_OK || status == PERSIST_BACKEND_NOT_FOUND)
+        status = status_check(s, call, err); /* the last moment to stop */
+    if (status != PERSIST_BACKEND_OK)
+        return status;
+    rc = durable_link(w, name, if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
+    *out_rc = rc;
+    if (rc == -EEXIST)
+        return name_taken(w, name, key, err);
+    return rc >= 0 ? PERSIST_BACKEND_OK : status_errno(err, -rc, "write", key);
 }
 
 int32_t object_commit(struct local_store *s,
@@ -85,31 +113,22 @@ int32_t object_commit(struct local_store *s,
                       const struct local_object *object, bool *out_vanished,
                       struct persist_backend_error *err)
 {
-    const char *key = object->key;
-    char folder[LOCAL_KEY_CAP];
-    const char *name = key_split(key, folder);
-    int rc = w->synced ? 0 : durable_settle(w, object->size);
-    int32_t status = PERSIST_BACKEND_OK;
+    bool is_near = w->synced || object->size <= LOCAL_SLICE;
+    int rc = 0;
+    int32_t status;
 
-    *out_vanished = false;
-    if (rc == 0 && !w->synced)
-        rc = durable_sync(w);
-    if (rc != 0)
-        return status_errno(err, -rc, "write", key);
-    /* A replacement takes the place of an object, of nothing else. */
-    if ((object->flags & PERSIST_BACKEND_IF_ABSENT) == 0)
-        status = object_check(w->dir_fd, name, key, err);
-    if (status == PERSIST_BACKEND_OK || status == PERSIST_BACKEND_NOT_FOUND)
-        status = status_check(s, call, err); /* the last moment to stop */
-    if (status != PERSIST_BACKEND_OK)
-        return status;
-    rc = publish(s, w, object, name);
-    if (rc == DURABLE_NOT_SYNCED)
-        return not_durable(w, key, err);
-    if (rc == -EEXIST)
-        return name_taken(w, name, key, err);
+    if (is_near)
+        dirs_announce(object->dir);
+    status = link_object(s, call, w, object, &rc, err);
     *out_vanished = rc == -ENOENT;
-    return rc == 0 ? PERSIST_BACKEND_OK : status_errno(err, -rc, "write", key);
+    if (status == PERSIST_BACKEND_OK) {
+        if (!is_near)
+            dirs_announce(object->dir);
+        return sync_name(s, w, object, rc, err);
+    }
+    if (is_near)
+        dirs_withdraw(object->dir);
+    return status;
 }
 
 /* Why a folder could not be had for writing. */

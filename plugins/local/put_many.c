@@ -236,7 +236,10 @@ static void sync_folder(struct batch *b, size_t leader)
 
     for (size_t i = leader; i < b->n; i++)
         any |= b->items[i].linked && b->items[i].leader == leader;
-    if (!any || dirs_sync(b->s, b->items[leader].dir) == 0)
+    if (!any)
+        return;
+    dirs_announce(b->items[leader].dir);
+    if (dirs_sync(b->s, b->items[leader].dir) == 0)
         return;
     for (size_t i = leader; i < b->n; i++)
         if (b->items[i].linked && b->items[i].leader == leader)
