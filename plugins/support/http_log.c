@@ -148,13 +148,22 @@ static void add_request_line(struct line *l, const char *s, size_t len)
     add(l, query, (size_t)(end - query));
 }
 
+/* "HTTP/1.1 403" of a status line: the words behind it are the server's, which
+ * may repeat what it was sent. */
+static size_t status_len(const char *s, size_t len)
+{
+    size_t n = span(s, s + len, " ");
+
+    return n < len ? n + 1 + span(s + n + 1, s + len, " ") : n;
+}
+
 static void add_header(struct line *l, const char *s, size_t len)
 {
     const char *colon = memchr(s, ':', len);
 
-    if (colon == NULL) {
+    if (colon == NULL || (len >= 5 && memcmp(s, "HTTP/", 5) == 0)) {
         if (len >= 5 && memcmp(s, "HTTP/", 5) == 0)
-            add(l, s, len);
+            add(l, s, status_len(s, len));
         else
             add_text(l, "[hidden]");
         return;

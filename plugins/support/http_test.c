@@ -744,9 +744,10 @@ static void log__shows_no_secret(void **state)
     const char *const headers[] = {"Authorization: Bearer canary1",
                                    "X-Amz-Security-Token: canary2",
                                    "X-Unheard-Of: canary3", "If-None-Match: *"};
-    SERVE({.bytes = "HTTP/1.1 200 OK\r\nSet-Cookie: canary4\r\nLocation: "
-                    "http://h/?upload_id=canary5\r\nX-Tail: canary6\r\n"
-                    "ETag: \"seen\"\r\nContent-Length: 7\r\n\r\ncanary7"});
+    SERVE({.bytes =
+               "HTTP/1.1 200 a: canary7\r\nSet-Cookie: canary4\r\nLocation: "
+               "http://h/?upload_id=canary5\r\nX-Tail: canary6\r\n"
+               "ETag: \"seen\"\r\nContent-Length: 7\r\n\r\ncanary7"});
 
     (void)state;
     atomic_store(&kit_log_debug, true);
@@ -766,7 +767,7 @@ static void log__shows_no_secret(void **state)
                            "X-Amz-Signature=[hidden] HTTP/1.1\n"));
     assert_non_null(strstr(kit_logged(), "> Authorization: [hidden]\n"));
     assert_non_null(strstr(kit_logged(), "> If-None-Match: *\n"));
-    assert_non_null(strstr(kit_logged(), "< HTTP/1.1 200 OK\n"));
+    assert_non_null(strstr(kit_logged(), "< HTTP/1.1 200\n"));
     assert_non_null(strstr(kit_logged(), "< ETag: \"seen\"\n"));
     assert_non_null(strstr(kit_logged(), "< Location: [hidden]\n"));
 }
