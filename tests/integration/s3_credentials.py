@@ -86,8 +86,9 @@ class World:
             entries = json.load(reply)
         return [e for e in entries if service in (None, e["service"])]
 
-    def fail(self, service, status, body="", count=1):
-        data = json.dumps({"service": service, "status": status, "body": body, "count": count})
+    def fail(self, service, status, body="", count=1, reason=None):
+        data = json.dumps({"service": service, "status": status, "body": body, "count": count,
+                           "reason": reason})
         OPEN(self.url + "/_fail", data.encode()).close()
 
     def tool(self, *arguments, lines="", check=True):
@@ -385,9 +386,9 @@ def described():
         w.env["AWS_PROFILE"] = "base"
         text = w.tool("describe").stdout
         assert text.startswith("1 credentials: profile base (keys): access key ..."), text
-        assert "2 credentials file: " in text, text
-        assert "0 credentials: environment: AWS_ACCESS_KEY_ID is not set\n" in text, text
-        assert "0 credentials: container: not asked: profile comes first\n" in text, text
+        assert "2 credentials-file: " in text, text
+        assert "0 passed-over: environment: AWS_ACCESS_KEY_ID is not set\n" in text, text
+        assert "0 passed-over: container: not asked, profile comes first\n" in text, text
 
 
 TESTS = [assume_role, role_of_a_role, role_refused, clock_off, web_identity,

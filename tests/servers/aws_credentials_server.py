@@ -4,19 +4,20 @@
 endpoint and version 2 of instance metadata, strictly.
 
 usage: aws_credentials_server.py --port N [--key ID:SECRET]...
-           [--gives ID:SECRET] [--lifetime SECONDS] [--offset SECONDS]
+           [--lifetime SECONDS] [--true-lifetime SECONDS] [--offset SECONDS]
+           [--register URL]
 
-  --key       keys that may sign AssumeRole; the keys it hands out may too
-  --gives     the keys every source hands out (with a token); default: new ones
-              each time
-  --lifetime  of what it hands out, 3600
-  --offset    how far its clock is ahead
+  --key            keys that may sign AssumeRole; what it hands out may too
+  --lifetime       of what it hands out, as it says: 3600
+  --true-lifetime  as the store sees it, where that is less
+  --offset         how far its clock is ahead
+  --register       a server as tests/faults/s3_server.py that is told of all keys
 
   GET  /_health   200
   GET  /_log      what was asked: [{"service", "action", "form", "signer"}...]
-  POST /_fail     {"service": S, "status": N, "body": "...", "count": N}: the
-                  next N requests to that service fail so; status 0 drops the
-                  connection, "stall" never answers
+  POST /_fail     {"service": S, "status": N, "body": "...", "reason": "...", "count": N}:
+                  the next N requests to that service fail so; status 0 drops
+                  the connection, "stall" never answers
 
 It checks what AWS checks: the signature of AssumeRole with the time it was made
 at (15 minutes), that web identity is not signed and its token "good-token" (or
@@ -34,6 +35,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 SKEW_S = 900
@@ -46,12 +48,12 @@ class State:
         self.log = []
         self.failures = []
         self.count = 0
-        self.signers = {}  # id -> (secret, token or None)
+        self.signers = {}  # id -> (secret, token or None, its end or None)
         self.sso = 1       # the number of the access and refresh token
         self.imds_token = None
         for key in options.key:
             key_id, _, secret = key.partition(":")
-            self.signers[key_id] = (secret, None)
+            self.signers[key_id] = (secret, None, None)
 
     def now(self):
         return time.time() + self.options.offset
@@ -60,14 +62,22 @@ class State:
         with self.lock:
             self.count += 1
             n = self.count
-        if self.options.gives:
-            key_id, _, secret = self.options.gives.partition(":")
-        else:
             key_id, secret = f"ASIAPERSISTTEST{n:05}", f"secret-CANARY-{n}"
-        token = f"token-CANARY-{n}"
-        self.signers[key_id] = (secret, token)
+            token = f"token-CANARY-{n}"
+            lifetime = self.options.true_lifetime or self.options.lifetime
+            self.signers[key_id] = (secret, token, time.time() + lifetime)
+            self.register()
         return {"id": key_id, "secret": secret, "token": token,
                 "expires": self.now() + self.options.lifetime}
+
+    def register(self):
+        """Tells the store which keys are good."""
+        if not self.options.register:
+            return
+        request = urllib.request.Request(
+            self.options.register + "/_faults/settings", method="PUT",
+            data=json.dumps({"keys": self.signers}).encode())
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
 
     def failure_of(self, service):
         with self.lock:
@@ -109,11 +119,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def date_time_string(self, timestamp=None):
         return super().date_time_string(self.state.now() if timestamp is None else timestamp)
 
-    def reply(self, status, body, content_type="application/json"):
+    def reply(self, status, body, content_type="application/json", reason=None):
         if not isinstance(body, (str, bytes)):
             body = json.dumps(body)
         body = body.encode() if isinstance(body, str) else body
-        self.send_response(status)
+        self.send_response(status, reason)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("x-amzn-RequestId", f"test-{len(self.state.log)}")
@@ -130,12 +140,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if failure is None:
             return False
         self.note(service, "failed")
+        self.body()
         if failure["status"] == "stall":
             time.sleep(60)
         if failure["status"] in (0, "stall"):
             self.close_connection = True
             return True
-        self.reply(failure["status"], failure.get("body", ""))
+        self.reply(failure["status"], failure.get("body", ""), reason=failure.get("reason"))
         return True
 
     def body(self):
@@ -151,7 +162,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         key_id, date, region, service, end = parts["Credential"].split("/")
         if key_id not in self.state.signers:
             raise Refusal(403, "InvalidClientTokenId")
-        secret, token = self.state.signers[key_id]
+        secret, token, _ = self.state.signers[key_id]
         signed = parts["SignedHeaders"].split(";")
         if token and (self.headers.get("X-Amz-Security-Token") != token
                       or "x-amz-security-token" not in signed):
@@ -290,11 +301,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.reply(404, "")
 
     def do_PUT(self):
-        self.body()
         if self.path != "/latest/api/token":
+            self.body()
             return self.reply(404, "")
         if self.failed("imds"):
             return None
+        self.body()
         if not self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "").isdigit():
             return self.reply(400, "")
         self.state.imds_token = f"imds-token-CANARY-{len(self.state.log)}"
@@ -331,9 +343,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--key", action="append", default=[])
-    parser.add_argument("--gives")
     parser.add_argument("--lifetime", type=int, default=3600)
+    parser.add_argument("--true-lifetime", type=int, default=0)
     parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--register")
     Handler.state = State(parser.parse_args())
     with Server(("127.0.0.1", Handler.state.options.port), Handler) as server:
         server.serve_forever()

@@ -360,7 +360,7 @@ static void emit_exposed(const char *path, persist_backend_emit_finding_fn emit,
     if (path[0] == '\0')
         return;
     (void)snprintf(value, sizeof(value), "%s can be read by others", path);
-    emit_one(PERSIST_BACKEND_FINDING_WARN, "credentials file", value,
+    emit_one(PERSIST_BACKEND_FINDING_WARN, "credentials-file", value,
              "chmod 600", emit, emit_ctx);
 }
 
@@ -368,21 +368,21 @@ static void emit_exposed(const char *path, persist_backend_emit_finding_fn emit,
 static void emit_others(const struct verdict *verdicts, enum source_id last,
                         persist_backend_emit_finding_fn emit, void *emit_ctx)
 {
-    char name[64], value[SOURCE_WHY_MAX + 64];
+    char value[SOURCE_WHY_MAX + 64];
 
     for (int i = 0; i < N_SOURCES; i++) {
-        if (verdicts[i].is != VERDICT_ABSENT &&
-            verdicts[i].is != VERDICT_NOT_ASKED)
-            continue;
-        (void)snprintf(name, sizeof(name), "credentials: %s",
-                       chain_source_name((enum source_id)i));
+        const char *name = chain_source_name((enum source_id)i);
+
         if (verdicts[i].is == VERDICT_ABSENT)
-            (void)snprintf(value, sizeof(value), "%s", verdicts[i].why);
+            (void)snprintf(value, sizeof(value), "%s: %s", name,
+                           verdicts[i].why);
+        else if (verdicts[i].is == VERDICT_NOT_ASKED)
+            (void)snprintf(
+                value, sizeof(value), "%s: not asked, %s comes first", name,
+                last == N_SOURCES ? "another" : chain_source_name(last));
         else
-            (void)snprintf(value, sizeof(value), "not asked: %s comes first",
-                           last == N_SOURCES ? "another"
-                                             : chain_source_name(last));
-        emit_one(PERSIST_BACKEND_FINDING_INFO, name, value, NULL, emit,
+            continue;
+        emit_one(PERSIST_BACKEND_FINDING_INFO, "passed-over", value, NULL, emit,
                  emit_ctx);
     }
 }

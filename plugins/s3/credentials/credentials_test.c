@@ -235,12 +235,12 @@ static void describe__tells_who_won_and_why_the_others_did_not(void **state)
         world.findings,
         "1 credentials: container: access key ...GONE with a session token, "
         "60 min left\n"
-        "0 credentials: options: access_key_id is not set\n"
-        "0 credentials: profile option: the option profile is not set\n"
-        "0 credentials: environment: AWS_ACCESS_KEY_ID is not set\n"
-        "0 credentials: web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set\n"
-        "0 credentials: profile: profile default says nothing of keys\n"
-        "0 credentials: instance metadata: not asked: container comes first\n");
+        "0 passed-over: options: access_key_id is not set\n"
+        "0 passed-over: profile option: the option profile is not set\n"
+        "0 passed-over: environment: AWS_ACCESS_KEY_ID is not set\n"
+        "0 passed-over: web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set\n"
+        "0 passed-over: profile: profile default says nothing of keys\n"
+        "0 passed-over: instance metadata: not asked, container comes first\n");
     assert_null(strstr(world.findings, "S3CRET"));
 }
 
@@ -254,8 +254,8 @@ static void describe__reports_a_broken_source(void **state)
     assert_non_null(strstr(world.findings,
                            "3 credentials: AWS_ACCESS_KEY_ID is set and "
                            "AWS_SECRET_ACCESS_KEY is not\n"));
-    assert_non_null(strstr(world.findings, "0 credentials: container: not "
-                                           "asked: environment comes first\n"));
+    assert_non_null(strstr(world.findings, "0 passed-over: container: not "
+                                           "asked, environment comes first\n"));
 }
 
 static void describe__warns_of_a_file_that_others_may_read(void **state)
@@ -268,7 +268,7 @@ static void describe__warns_of_a_file_that_others_may_read(void **state)
     assert_int_equal(world_describe(), PERSIST_BACKEND_OK);
 
     assert_non_null(strstr(world.findings, "access key ...OUGH, no expiry"));
-    assert_non_null(strstr(world.findings, "2 credentials file: " CREDENTIALS
+    assert_non_null(strstr(world.findings, "2 credentials-file: " CREDENTIALS
                                            " can be read by others\n"));
     assert_non_null(strstr(world.logged, "can be read by others"));
 }
