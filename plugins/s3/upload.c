@@ -43,7 +43,9 @@ static int32_t send_begin(struct s3_store *s,
                           struct http_response *response,
                           struct persist_backend_error *err)
 {
-    struct request r = {.method = "POST", .key = args->key};
+    /* Written as one that writes, so that libcurl does not silently send it a
+     * second time: nobody would know of the first one's upload. */
+    struct request r = {.method = "POST", .key = args->key, .writes = true};
     struct attributes attributes;
 
     request_pair(&r, "uploads", "");
@@ -111,6 +113,9 @@ int32_t s3_upload_begin(void *store, const struct persist_backend_call *call,
         level = next;
         rc = send_begin(s, call, args, level, &response, err);
     }
+    if (rc == PERSIST_BACKEND_UNCERTAIN) /* the next attempt looks for it */
+        rc = s->host->is_cancelled(call) != 0 ? PERSIST_BACKEND_CANCELLED
+                                              : PERSIST_BACKEND_TRANSIENT;
     if (rc == PERSIST_BACKEND_OK && response.status == 200) {
         level = granted(&response, level);
         checksum_learn(s, true, level);
