@@ -4,6 +4,7 @@
 #include "engine/read_test_kit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,14 +257,14 @@ static void restores__wait_for_memory_until_their_deadline(void **state)
 
 struct stopper {
     struct persist_op *op;
-    unsigned left;
+    atomic_int left; /* reads come from several threads */
 };
 
 static int32_t cancel_later(void *ctx, const struct memory_event *e)
 {
     struct stopper *s = ctx;
 
-    if (e->phase == MEMORY_AFTER && s->left > 0 && --s->left == 0)
+    if (e->phase == MEMORY_AFTER && atomic_fetch_sub(&s->left, 1) == 1)
         persist_op_cancel(s->op);
     return 0;
 }
@@ -279,7 +280,7 @@ static void cancelling__ends_restore_verify_and_lists(void **state)
         struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
         struct persist_verify_options v = PERSIST_VERIFY_OPTIONS_INIT;
         struct persist_error err = {0};
-        struct stopper s = {.left = at};
+        struct stopper s = {.left = (int)at};
         void *got = NULL;
         size_t got_len = 0;
         f->memory->reset(f->id);
@@ -292,13 +293,94 @@ static void cancelling__ends_restore_verify_and_lists(void **state)
                       PERSIST_E_CANCELLED, &err);
         persist_op_destroy(s.op);
         assert_ok(persist_op_create(f->p, &s.op, &err), &err);
-        s.left = at < 3 ? at : 2;
+        atomic_store(&s.left, at < 3 ? (int)at : 2);
         v.op = s.op;
         assert_status(persist_verify(f->store, "a", &v, NULL, &err),
                       PERSIST_E_CANCELLED, &err);
         f->memory->set_hook(f->id, NULL, NULL);
         persist_op_destroy(s.op);
     }
+    free(payload);
+}
+
+struct refusing {
+    const uint8_t *payload;
+    size_t at;
+    size_t refuse_at;
+};
+
+static int refuse_later(void *ctx, const void *data, size_t len,
+                        struct persist_error *err)
+{
+    struct refusing *r = ctx;
+
+    (void)err;
+    assert_memory_equal(data, r->payload + r->at, len);
+    r->at += len;
+    return r->at > r->refuse_at ? PERSIST_E_NO_SPACE : PERSIST_OK;
+}
+
+/* While reads and frames are under way behind it. */
+static void sink__that_refuses_ends_the_restore(void **state)
+{
+    struct fixture *f = *state;
+    const size_t len = 300 * FRAME;
+    uint8_t *payload = fixture_payload(len, 2);
+    struct snapshot_spec spec = {.payload = payload, .len = len};
+
+    fixture_put(f, &spec);
+    for (size_t at = 0; at < len; at += 77 * FRAME) {
+        struct refusing r = {.payload = payload, .refuse_at = at};
+        struct persist_sink sink = PERSIST_SINK_INIT;
+        struct persist_error err = {0};
+
+        sink.write = refuse_later;
+        sink.ctx = &r;
+        assert_status(persist_restore(f->store, "a", &sink, NULL, NULL, &err),
+                      PERSIST_E_NO_SPACE, &err);
+        assert_int_equal(budget_used(f->p->budget), 0);
+    }
+    free(payload);
+}
+
+static int32_t fail_later(void *ctx, const struct memory_event *e)
+{
+    struct stopper *s = ctx;
+
+    return e->phase == MEMORY_BEFORE && strcmp(e->op, "read") == 0 &&
+                   atomic_fetch_sub(&s->left, 1) == 1
+               ? PERSIST_BACKEND_DENIED
+               : 0;
+}
+
+/* Whichever of the reads it is; what came before it was right. */
+static void read__that_fails_ends_the_restore(void **state)
+{
+    struct fixture *f = *state;
+    const size_t len = 800 * FRAME;
+    uint8_t *payload = fixture_payload(len, 3);
+    struct snapshot_spec spec = {.payload = payload, .len = len};
+    unsigned failed = 0;
+
+    fixture_put(f, &spec);
+    for (int at = 1; at <= 12; at++) {
+        struct refusing r = {.payload = payload, .refuse_at = len};
+        struct stopper s = {.left = at};
+        struct persist_sink sink = PERSIST_SINK_INIT;
+        struct persist_error err = {0};
+        int rc;
+
+        sink.write = refuse_later;
+        sink.ctx = &r;
+        f->memory->set_hook(f->id, fail_later, &s);
+        rc = persist_restore(f->store, "a@0", &sink, NULL, NULL, &err);
+        f->memory->set_hook(f->id, NULL, NULL);
+        assert_true(rc == PERSIST_OK || rc == PERSIST_E_DENIED);
+        assert_true(rc == PERSIST_E_DENIED || r.at == len);
+        failed += rc == PERSIST_E_DENIED;
+        assert_int_equal(budget_used(f->p->budget), 0);
+    }
+    assert_true(failed >= 3); /* opening takes two */
     free(payload);
 }
 
@@ -311,6 +393,8 @@ int main(void)
         TEST(range__works_in_a_huge_payload),
         TEST(headers__may_be_long),
         TEST(cancelling__ends_restore_verify_and_lists),
+        TEST(sink__that_refuses_ends_the_restore),
+        TEST(read__that_fails_ends_the_restore),
         cmocka_unit_test(restores__share_a_small_budget),
         cmocka_unit_test(restores__wait_for_memory_until_their_deadline),
     };
