@@ -14,7 +14,9 @@ esac
 # The backends that speak HTTP, beside BUILD_PACKAGES.
 NETWORK_PACKAGES="libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev zlib1g-dev strace zstd gzip python3 python3-venv
- g++ clang make binutils e2fsprogs file util-linux mandoc openssl"
+ g++ clang make binutils e2fsprogs file util-linux mandoc openssl libuv1-dev"
+# What the benchmarks are measured against.
+BENCH_PACKAGES="libsqlite3-dev zstd openssl e2fsprogs util-linux python3"
 # To build the Debian packages, and to try them in fresh chroots.
 DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
 PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"

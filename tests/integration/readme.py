@@ -47,7 +47,10 @@ def session(text, home):
     return checked
 
 
-def program(text, home, agent):
+def program(text, home):
+    """Compiles and runs it; the agent it names must have its "{}" then."""
+    agent = re.search(r'persist_save\w+\(store, "([^"]+)"', text).group(1)
+    libraries = ["-lpersist"] + (["-luv"] if "<uv.h>" in text else [])
     source = os.path.join(home, "example.c")
     binary = os.path.join(home, "example")
     with open(source, "w", encoding="utf-8") as f:
@@ -55,7 +58,7 @@ def program(text, home, agent):
     subprocess.run(["cc", "-Wall", "-Werror", source, "-o", binary,
                     "-I", os.path.join(SOURCE, "core/include"),
                     "-I", os.path.join(BUILD, "include"),
-                    "-L", os.path.join(BUILD, "lib"), "-lpersist"], check=True)
+                    "-L", os.path.join(BUILD, "lib"), *libraries], check=True)
     result = subprocess.run([binary], env=environment(home), text=True,
                             capture_output=True, timeout=60, check=False)
     if result.returncode != 0 or result.stderr:
@@ -68,17 +71,17 @@ def program(text, home, agent):
 
 
 def main():
-    sessions, programs = blocks("sh"), [(x, "writer") for x in blocks("c")]
+    sessions, programs = blocks("sh"), blocks("c")
     if os.environ["ASYNC"].upper() in ("ON", "TRUE", "1"):
-        programs += [(x, "loop") for x in blocks("c", "docs/async.md")]
+        programs += blocks("c", "docs/async.md")
     if not sessions or not programs:
         sys.exit("README has no shell session or no C program")
     if os.environ.get("SANITIZE"):
         programs = []  # an uninstrumented program cannot load the library
     with tempfile.TemporaryDirectory() as home:
         commands = sum(session(text, home) for text in sessions)
-        for text, agent in programs:
-            program(text, home, agent)
+        for text in programs:
+            program(text, home)
     print(f"README: {commands} commands and {len(programs)} programs run")
 
 
