@@ -1,180 +1,273 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What does a 4 KiB save through the library cost over the bare protocol?
+ * What do 4 KiB saves cost with 1, 4, 16, 64 in flight?
  *
- * In turn, in one process: N saves of 4 KiB by persist_save_buffer, and N files
- * of the same bytes made durable by O_TMPFILE, write, fsync, linkat, fsync of
- * the directory. Every round uses new folders and deletes nothing (ext4 slows
- * down after deletions). Prints the medians of both per operation and the
- * ratio bare / library: 1.0 means that the library costs nothing.
+ * Against the bare protocol (bare.h) with as many threads, and SQLite in WAL
+ * mode with synchronous=FULL, one row per save.  All save into one session, one
+ * directory, one table; with "apart" each thread into a session or directory of
+ * its own.
  *
- * usage: bench_small_saves BACKEND-DIR FOLDER [ROUNDS [N]]
+ * usage: bench_small_saves FOLDER THREADS [ROUNDS [N [apart]]]
+ * N: saves of each side in each round.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <persist/persist.h>
+#include "bare.h"
 
-enum { PAYLOAD = 4096, MAX_ROUNDS = 101 };
+#ifdef BENCH_SQLITE
+#include <sqlite3.h>
+#endif
 
-static double now_us(void)
+enum { PAYLOAD = 4096, THREADS_MAX = 256 };
+
+struct what {
+    const char *folder;
+    unsigned threads, n;
+    bool apart;
+};
+
+struct worker {
+    const struct what *what;
+    unsigned number, round;
+    struct persist_store *store;
+    char address[64];
+    int dir;
+    void *db;
+};
+
+/* Each worker's share; the first take what is over. */
+static unsigned share(const struct worker *w)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+    return w->what->n / w->what->threads +
+           (w->number < w->what->n % w->what->threads);
 }
 
-static void fail(const char *what)
+static void fill(const struct worker *w, unsigned i, char *payload)
 {
-    fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+    bench_fill(payload, PAYLOAD,
+               ((uint64_t)w->round << 40) + ((uint64_t)w->number << 20) + i);
+}
+
+static double run_workers(const struct what *what, struct worker *workers,
+                          void *(*run)(void *ctx))
+{
+    void *ctx[THREADS_MAX];
+
+    for (unsigned i = 0; i < what->threads; i++)
+        ctx[i] = &workers[i];
+    return bench_threads(what->threads, run, ctx);
+}
+
+/* ----------------------------------------------------------------- library
+ */
+
+static void save_one(struct worker *w, const char *payload)
+{
+    struct persist_error err;
+
+    if (persist_save_buffer(w->store, w->address, payload, PAYLOAD, NULL, NULL,
+                            &err))
+        bench_fail_persist(&err);
+}
+
+static void *save_share(void *ctx)
+{
+    struct worker *w = ctx;
+    char payload[PAYLOAD];
+    unsigned n = share(w);
+
+    bench_ready();
+    for (unsigned i = 0; i < n; i++) {
+        fill(w, i, payload);
+        save_one(w, payload);
+    }
+    return NULL;
+}
+
+static double library(void *ctx, unsigned round)
+{
+    static struct worker workers[THREADS_MAX];
+    const struct what *what = ctx;
+    char folder[4096], payload[PAYLOAD] = "warm";
+    struct persist *p = bench_instance(0);
+    struct persist_store *store;
+    double s;
+
+    bench_folder(what->folder, "library", round, folder);
+    store = bench_store(p, folder);
+    for (unsigned i = 0; i < what->threads; i++) {
+        workers[i] = (struct worker){
+            .what = what, .number = i, .round = round, .store = store};
+        snprintf(workers[i].address, sizeof(workers[i].address), "bench/s%u",
+                 what->apart ? i : 0);
+        if (i == 0 ||
+            what->apart) /* the folders are there, as for the others */
+            save_one(&workers[i], payload);
+    }
+    s = run_workers(what, workers, save_share);
+    persist_close(store);
+    persist_destroy(p);
+    return s;
+}
+
+/* -------------------------------------------------------------------- bare
+ */
+
+static void *bare_share(void *ctx)
+{
+    struct worker *w = ctx;
+    char payload[PAYLOAD], name[64];
+    unsigned n = share(w);
+
+    bench_ready();
+    for (unsigned i = 0; i < n; i++) {
+        fill(w, i, payload);
+        snprintf(name, sizeof(name), "%u-%u.snap", w->number, i);
+        bare_save(w->dir, name, payload, PAYLOAD);
+    }
+    return NULL;
+}
+
+static int make_dir(const char *folder, unsigned i)
+{
+    char path[4200];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%u", folder, i);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        bench_fail(path);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        bench_fail(path);
+    return fd;
+}
+
+static double bare(void *ctx, unsigned round)
+{
+    static struct worker workers[THREADS_MAX];
+    const struct what *what = ctx;
+    char folder[4096];
+
+    bench_folder(what->folder, "bare", round, folder);
+    for (unsigned i = 0; i < what->threads; i++) {
+        workers[i] = (struct worker){.what = what, .number = i, .round = round};
+        workers[i].dir = make_dir(folder, what->apart ? i : 0);
+        if (i == 0 || what->apart)
+            bare_save(workers[i].dir, "warm", "warm", 4);
+    }
+    return run_workers(what, workers, bare_share);
+}
+
+/* ------------------------------------------------------------------ SQLite
+ */
+
+#ifdef BENCH_SQLITE
+static pthread_mutex_t one_writer = PTHREAD_MUTEX_INITIALIZER;
+
+static void must(int rc, sqlite3 *db)
+{
+    if (rc == SQLITE_OK || rc == SQLITE_DONE || rc == SQLITE_ROW)
+        return;
+    fprintf(stderr, "bench: SQLite: %s\n", sqlite3_errmsg(db));
     exit(1);
 }
 
-static void fill(uint8_t *payload, uint32_t seed)
+static sqlite3 *open_db(const char *folder)
 {
-    static const char words[] = "{\"role\":\"assistant\",\"content\":\"";
+    char path[4200];
+    sqlite3 *db;
 
-    for (size_t i = 0; i < PAYLOAD; i++) {
-        seed = seed * 1664525 + 1013904223;
-        payload[i] = i % 64 < sizeof(words) - 1 ? (uint8_t)words[i % 64]
-                                                : (uint8_t)('a' + (seed >> 27));
-    }
+    snprintf(path, sizeof(path), "%s/state.db", folder);
+    must(sqlite3_open(path, &db), db);
+    must(sqlite3_exec(db,
+                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                      "CREATE TABLE t (session TEXT, i INTEGER, state BLOB,"
+                      " PRIMARY KEY (session, i))",
+                      NULL, NULL, NULL),
+         db);
+    return db;
 }
 
-static void bare_one(int dir, const uint8_t *payload, unsigned n)
+/* SQLite has one writer at a time: a lock of ours is kinder to it than its own
+ * waits. */
+static void *insert_share(void *ctx)
 {
-    char name[32], proc[64];
-    int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    struct worker *w = ctx;
+    char payload[PAYLOAD];
+    sqlite3_stmt *insert;
+    unsigned n = share(w);
 
-    if (fd < 0)
-        fail("O_TMPFILE");
-    if (write(fd, payload, PAYLOAD) != PAYLOAD || fsync(fd) != 0)
-        fail("write");
-    snprintf(name, sizeof(name), "%u.snap", n);
-    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-    if (linkat(fd, "", dir, name, AT_EMPTY_PATH) != 0 &&
-        linkat(AT_FDCWD, proc, dir, name, AT_SYMLINK_FOLLOW) != 0)
-        fail("linkat");
-    if (close(fd) != 0 || fsync(dir) != 0)
-        fail("fsync of the directory");
-}
-
-static double bare(const char *folder, unsigned round, unsigned n)
-{
-    char path[4096];
-    uint8_t payload[PAYLOAD];
-    double start;
-    int dir;
-
-    snprintf(path, sizeof(path), "%s/bare-%u", folder, round);
-    if (mkdir(path, 0700) != 0)
-        fail(path);
-    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        fail(path);
-    start = now_us();
+    must(sqlite3_prepare_v2(w->db, "INSERT INTO t VALUES (?, ?, ?)", -1,
+                            &insert, NULL),
+         w->db);
+    bench_ready();
     for (unsigned i = 0; i < n; i++) {
-        fill(payload, round * n + i);
-        bare_one(dir, payload, i);
+        fill(w, i, payload);
+        pthread_mutex_lock(&one_writer);
+        must(sqlite3_reset(insert), w->db);
+        sqlite3_bind_text(insert, 1, w->address, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(insert, 2, (int64_t)w->number << 32 | i);
+        sqlite3_bind_blob(insert, 3, payload, PAYLOAD, SQLITE_STATIC);
+        must(sqlite3_step(insert), w->db);
+        must(sqlite3_reset(insert), w->db);
+        pthread_mutex_unlock(&one_writer);
     }
-    start = now_us() - start;
-    close(dir);
-    return start / n;
+    sqlite3_finalize(insert);
+    return NULL;
 }
 
-static double library(struct persist_store *store, unsigned round, unsigned n)
+static double sqlite(void *ctx, unsigned round)
 {
-    struct persist_error err;
-    char address[64];
-    uint8_t payload[PAYLOAD];
-    double start;
+    static struct worker workers[THREADS_MAX];
+    const struct what *what = ctx;
+    char folder[4096];
+    sqlite3 *db;
+    double s;
 
-    snprintf(address, sizeof(address), "bench/round-%u", round);
-    start = now_us();
-    for (unsigned i = 0; i < n; i++) {
-        fill(payload, round * n + i);
-        if (persist_save_buffer(store, address, payload, PAYLOAD, NULL, NULL,
-                                &err)) {
-            fprintf(stderr, "bench: %s\n", err.message);
-            exit(1);
-        }
+    bench_folder(what->folder, "sqlite", round, folder);
+    db = open_db(folder);
+    for (unsigned i = 0; i < what->threads; i++) {
+        workers[i] = (struct worker){
+            .what = what, .number = i, .round = round, .db = db};
+        snprintf(workers[i].address, sizeof(workers[i].address), "s%u",
+                 what->apart ? i : 0);
     }
-    return (now_us() - start) / n;
+    s = run_workers(what, workers, insert_share);
+    sqlite3_close(db);
+    return s;
 }
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *values, unsigned n)
-{
-    qsort(values, n, sizeof(*values), by_value);
-    return values[n / 2];
-}
-
-static struct persist_store *
-open_store(struct persist **out_p, const char *backends, const char *folder)
-{
-    const char *dirs[] = {backends};
-    struct persist_options options = PERSIST_OPTIONS_INIT;
-    struct persist_store_builder *b = NULL;
-    struct persist_store *store = NULL;
-    struct persist_error err;
-    char root[4096];
-
-    options.flags = PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT;
-    options.backend_dirs = dirs;
-    options.n_backend_dirs = 1;
-    snprintf(root, sizeof(root), "%s/library", folder);
-    if (mkdir(root, 0700) != 0)
-        fail(root);
-    if (persist_create(&options, out_p, &err) ||
-        persist_store_builder_create(*out_p, "local", &b, &err)) {
-        fprintf(stderr, "bench: %s\n", err.message);
-        exit(1);
-    }
-    persist_store_builder_set(b, "root", root);
-    if (persist_store_builder_build(b, &store, &err)) {
-        fprintf(stderr, "bench: %s\n", err.message);
-        exit(1);
-    }
-    return store;
-}
+#endif
 
 int main(int argc, char **argv)
 {
-    unsigned rounds = argc > 3 ? (unsigned)atoi(argv[3]) : 7;
-    unsigned n = argc > 4 ? (unsigned)atoi(argv[4]) : 300;
-    double a[MAX_ROUNDS], b[MAX_ROUNDS], r[MAX_ROUNDS];
-    struct persist *p = NULL;
-    struct persist_store *store;
+    struct what what = {.folder = argc > 1 ? argv[1] : NULL};
+    char question[200];
+    struct bench b;
 
-    if (argc < 3 || rounds == 0 || rounds > MAX_ROUNDS || n == 0) {
-        fprintf(stderr, "usage: %s BACKEND-DIR FOLDER [ROUNDS [N]]\n", argv[0]);
+    if (argc < 3) {
+        fprintf(stderr, "usage: %s FOLDER THREADS [ROUNDS [N [apart]]]\n",
+                argv[0]);
         return 2;
     }
-    store = open_store(&p, argv[1], argv[2]);
-    library(store, 1000000, 10);
-    for (unsigned i = 0; i < rounds; i++) {
-        a[i] = library(store, i, n);
-        b[i] = bare(argv[2], i, n);
-        r[i] = b[i] / a[i];
-    }
-    printf("4 KiB saves, one thread: library %.1f us, bare protocol %.1f us, "
-           "bare / library %.3f (medians of %u rounds of %u)\n",
-           median(a, rounds), median(b, rounds), median(r, rounds), rounds, n);
-    persist_close(store);
-    persist_destroy(p);
+    what.threads = bench_number(argv[2], 1);
+    what.n = bench_number(argc > 4 ? argv[4] : NULL, 300);
+    what.apart = argc > 5 && strcmp(argv[5], "apart") == 0;
+    if (what.threads < 1 || what.threads > THREADS_MAX || what.n < what.threads)
+        return 2;
+    snprintf(question, sizeof(question), "4 KiB saves, %u in flight%s",
+             what.threads, what.apart ? ", each into its own session" : "");
+    bench_init(&b, "small-saves", question,
+               bench_number(argc > 3 ? argv[3] : NULL, 5));
+    bench_side(&b, "persist_save_buffer", library, &what);
+    bench_side(&b, "bare protocol", bare, &what);
+#ifdef BENCH_SQLITE
+    bench_side(&b, "SQLite WAL FULL", sqlite, &what);
+#endif
+    bench_run(&b);
+    bench_tell(&b, "saves", what.n);
     return 0;
 }
