@@ -248,12 +248,21 @@ static bool cure_clock(struct s3_store *s, const struct request *r,
     return true;
 }
 
-static bool cure_token(struct s3_store *s, const struct sending *g,
+static bool cure_token(struct s3_store *s, const struct request *r,
+                       const struct sending *g,
+                       const struct http_response *response,
                        const struct answer *answer)
 {
     static const char *const words[] = {"ExpiredToken", "ExpiredTokenException",
                                         "InvalidToken", "TokenRefreshRequired"};
+    /* A HEAD's refusal has no body to say it in. */
+    bool silent = response->status == 400 && strcmp(r->method, "HEAD") == 0 &&
+                  g->keys.session_token[0] != '\0';
 
+    if (silent) {
+        s3_credentials_invalidate(s->credentials, g->keys.generation);
+        return true;
+    }
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcmp(answer->code, words[i]) == 0) {
             s3_credentials_invalidate(s->credentials, g->keys.generation);
@@ -277,7 +286,7 @@ static unsigned find_cure(struct s3_store *s,
         return CURE_REGION;
     if ((left & CURE_CLOCK) && cure_clock(s, r, response, &answer))
         return CURE_CLOCK;
-    if ((left & CURE_TOKEN) && cure_token(s, g, &answer))
+    if ((left & CURE_TOKEN) && cure_token(s, r, g, response, &answer))
         return CURE_TOKEN;
     return CURE_NONE;
 }

@@ -208,6 +208,20 @@ static void denied__is_sent_once_where_the_clock_is_right(void **state)
     stage_close(&g);
 }
 
+/* HEAD of the object, HEAD of the bucket for its region, and once more. */
+static void token__is_renewed_where_a_head_cannot_say_why(void **state)
+{
+    const struct script replies[] = {REPLY_EMPTY("400", ""),
+                                     REPLY_EMPTY("400", ""), FOUND};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, COUNT(replies), "session_token=x", NULL);
+    assert_int_equal(stage_head(&g, "a"), OK);
+    assert_int_equal(server_requests(g.server), 3);
+    stage_close(&g);
+}
+
 static void token__is_renewed_once(void **state)
 {
     struct script replies[] = {reply_error("400", "", "ExpiredToken", ""),
@@ -442,6 +456,7 @@ int main(void)
         TEST(clock__is_corrected_by_the_date_once),
         TEST(clock__is_suspected_behind_a_bare_403),
         TEST(denied__is_sent_once_where_the_clock_is_right),
+        TEST(token__is_renewed_where_a_head_cannot_say_why),
         TEST(token__is_renewed_once),
         TEST(errors__have_their_codes),
         TEST(retry_after__is_handed_on),

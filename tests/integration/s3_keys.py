@@ -7,7 +7,8 @@ usage: tests/servers/with faults-s3|localstack -- s3_keys.py [NAME]...
 
 With faults-s3, which checks signatures, tokens and their end, the scripted STS,
 SSO, container and instance (tests/servers/aws_credentials_server.py) hand out
-keys it knows; with localstack, its own STS is asked.  Every secret is marked:
+keys it knows; with localstack, its own STS is asked (role, web_identity: it has
+one from 4.14 on, with Python 3.13).  Every secret is marked:
 none may appear, as it is, in base64, in hexadecimal or URL-encoded, in what the
 command prints at any log level or in its arguments.
 """
