@@ -302,18 +302,20 @@ static CURLcode drive(struct http_transfer *t)
     int cancel = host->cancel_fd != NULL ? host->cancel_fd(t->call) : -1;
     struct curl_waitfd wait = {.fd = cancel, .events = CURL_WAIT_POLLIN};
     int running = 0, sleep_ms = 0;
+    bool begun = false;
 
-    for (;;) {
+    /* Before anything is sent, and then before each sleep. */
+    while (http_look(t, &sleep_ms) == PERSIST_BACKEND_OK) {
+        if (begun && curl_multi_poll(multi, &wait, cancel >= 0 ? 1 : 0,
+                                     sleep_ms, NULL) != CURLM_OK)
+            return CURLE_OUT_OF_MEMORY;
+        begun = true;
         if (curl_multi_perform(multi, &running) != CURLM_OK)
             return CURLE_OUT_OF_MEMORY;
         if (running == 0)
             return result_of(multi);
-        if (http_look(t, &sleep_ms) != PERSIST_BACKEND_OK)
-            return CURLE_ABORTED_BY_CALLBACK;
-        if (curl_multi_poll(multi, &wait, cancel >= 0 ? 1 : 0, sleep_ms,
-                            NULL) != CURLM_OK)
-            return CURLE_OUT_OF_MEMORY;
     }
+    return CURLE_ABORTED_BY_CALLBACK;
 }
 
 static CURLcode run(struct http_transfer *t)

@@ -678,7 +678,8 @@ static void stall__limit_can_be_lifted(void **state)
 
 static void deadline__ends_a_request(void **state)
 {
-    SERVE({.then = THEN_STALL}, {.then = THEN_STALL}, {.bytes = OK_EMPTY});
+    SERVE({.then = THEN_STALL}, {.then = THEN_STALL}, {.bytes = OK_EMPTY},
+          {.bytes = OK_EMPTY});
     struct http_request silent = {.method = "GET", .no_stall_limit = true};
     uint64_t begin = kit_now();
 
@@ -694,10 +695,18 @@ static void deadline__ends_a_request(void **state)
     assert_int_equal(perform(silent), PERSIST_BACKEND_TIMEOUT);
     ASSERT_TOOK(begin, 149, 20000);
 
+    /* Long past, or cancelled: nothing is sent, though a connection waits. */
+    f.call.present = 0;
+    assert_int_equal(get(), OK);
     f.call.present = PERSIST_BACKEND_CALL_DEADLINE;
-    f.call.deadline_ns = 1; /* long past: nothing is sent */
+    f.call.deadline_ns = 1;
     assert_int_equal(put_small(), PERSIST_BACKEND_TIMEOUT);
     assert_false(f.r.may_have_applied);
+    f.call.present = 0;
+    atomic_store(&kit_cancelled, true);
+    assert_int_equal(put_small(), PERSIST_BACKEND_CANCELLED);
+    assert_false(f.r.may_have_applied);
+    assert_int_equal(server_requests(f.server), 3);
 }
 
 static void *cancel_soon(void *fd)

@@ -8,7 +8,8 @@
  * Speaks enough of S3 and of GCS's JSON API for one client at a time to be
  * measured with another:
  *
- *   PUT           200 with an ETag; the body is discarded in the kernel
+ *   PUT           200 with an ETag; the body is discarded in the kernel; 412
+ *                 for the object that proves create-if-absent
  *   POST ?uploads, POST ?uploadId=   the answers of a multipart upload
  *   POST ?uploadType=resumable       a session; PUTs to it 308 until the last
  *   GET, HEAD     N bytes of a fixed pattern, whole or a range
@@ -239,6 +240,11 @@ static bool answer_put(struct peer *p)
 
     if (strncmp(p->head, "PUT /session", 12) == 0)
         return answer_chunk(p);
+    if (strstr(p->head, "/.persist-probe ") != NULL)
+        return answer(p, "412 Precondition Failed",
+                      "Content-Type: application/xml\r\n",
+                      "<?xml version=\"1.0\"?><Error><Code>PreconditionFailed"
+                      "</Code></Error>");
     (void)snprintf(text, sizeof(text), "ETag: \"%s\"\r\n", options.etag);
     return answer(p, "200 OK", text, "");
 }
