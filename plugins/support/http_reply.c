@@ -72,6 +72,7 @@ static char lower(char c)
 static void keep_line(struct text *headers, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len), *end = line + len, *value;
+    size_t before = headers->len;
 
     if (colon == NULL || memchr(line, '\0', len) != NULL)
         return;
@@ -85,6 +86,8 @@ static void keep_line(struct text *headers, const char *line, size_t len)
     text_add_char(headers, '\0');
     text_add_bytes(headers, value, (size_t)(end - value));
     text_add_char(headers, '\0');
+    if (headers->failed) /* no half of one: who looks up wants pairs */
+        text_cut(headers, before);
 }
 
 /* What the head says of the body; 0 to go on. */
