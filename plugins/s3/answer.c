@@ -75,7 +75,7 @@ static const struct meaning words[] = {
     {"InvalidObjectState", PERSIST_BACKEND_DENIED,
      "the object is archived; restore it in S3 first"},
     {"AuthorizationHeaderMalformed", PERSIST_BACKEND_CONFIG,
-     "is the region right?"},
+     "check the region"},
     {"BadDigest", PERSIST_BACKEND_TRANSIENT, NULL},
     {"BandwidthLimitExceeded", PERSIST_BACKEND_THROTTLED, NULL},
     {"ConditionalRequestConflict", PERSIST_BACKEND_TRANSIENT, NULL},
@@ -84,7 +84,7 @@ static const struct meaning words[] = {
     {"ExpiredToken", PERSIST_BACKEND_AUTH, "log in again"},
     {"ExpiredTokenException", PERSIST_BACKEND_AUTH, "log in again"},
     {"IllegalLocationConstraintException", PERSIST_BACKEND_CONFIG,
-     "is the region right?"},
+     "check the region"},
     {"IncompleteBody", PERSIST_BACKEND_TRANSIENT, NULL},
     {"InternalError", PERSIST_BACKEND_TRANSIENT, NULL},
     {"InvalidAccessKeyId", PERSIST_BACKEND_AUTH,
@@ -94,12 +94,12 @@ static const struct meaning words[] = {
     {"InvalidToken", PERSIST_BACKEND_AUTH, NULL},
     {"MethodNotAllowed", PERSIST_BACKEND_UNSUPPORTED, NULL},
     {"NoSuchBucket", PERSIST_BACKEND_CONFIG,
-     "is the bucket's name right, and the account?"},
+     "check the bucket's name and the account"},
     {"NoSuchKey", PERSIST_BACKEND_NOT_FOUND, NULL},
     {"NoSuchUpload", PERSIST_BACKEND_NOT_FOUND, NULL},
     {"NotImplemented", PERSIST_BACKEND_UNSUPPORTED, NULL},
     {"OperationAborted", PERSIST_BACKEND_TRANSIENT, NULL},
-    {"PermanentRedirect", PERSIST_BACKEND_CONFIG, "is the region right?"},
+    {"PermanentRedirect", PERSIST_BACKEND_CONFIG, "check the region"},
     {"PreconditionFailed", PERSIST_BACKEND_PRECONDITION, NULL},
     {"PriorRequestNotComplete", PERSIST_BACKEND_TRANSIENT, NULL},
     {"QuotaExceeded", PERSIST_BACKEND_NO_SPACE, NULL},
@@ -108,13 +108,15 @@ static const struct meaning words[] = {
      "this machine's clock is wrong"},
     {"RequestTimeout", PERSIST_BACKEND_TRANSIENT, NULL},
     {"ServiceUnavailable", PERSIST_BACKEND_THROTTLED, NULL},
-    {"SignatureDoesNotMatch", PERSIST_BACKEND_AUTH, "is the secret key right?"},
+    {"SignatureDoesNotMatch", PERSIST_BACKEND_AUTH, "check the secret key"},
     {"SlowDown", PERSIST_BACKEND_THROTTLED, NULL},
     {"TemporaryRedirect", PERSIST_BACKEND_TRANSIENT, NULL},
     {"Throttling", PERSIST_BACKEND_THROTTLED, NULL},
     {"ThrottlingException", PERSIST_BACKEND_THROTTLED, NULL},
     {"TooManyRequests", PERSIST_BACKEND_THROTTLED, NULL},
     {"TooManyRequestsException", PERSIST_BACKEND_THROTTLED, NULL},
+    {"XAdminUserNotFound", PERSIST_BACKEND_AUTH, /* versitygw's */
+     "the service does not know this access key"},
     {"XAmzContentSHA256Mismatch", PERSIST_BACKEND_TRANSIENT, NULL},
     {"XMinioStorageFull", PERSIST_BACKEND_NO_SPACE, NULL},
 };
@@ -188,6 +190,12 @@ static void note(struct s3_store *s, const struct http_response *response,
         atomic_store(&s->bucket_seen, true);
 }
 
+/* Listings of everything have no key. */
+static const char *named(const char *key)
+{
+    return key[0] != '\0' ? key : "the store";
+}
+
 static int32_t report(const struct s3_store *s, const struct answer *a,
                       int32_t code, int32_t status, const char *what,
                       const char *key, const char *action,
@@ -206,10 +214,10 @@ static int32_t report(const struct s3_store *s, const struct answer *a,
     if (!a->is_s3)
         return fail(err, code,
                     "cannot %s %.200s: the service answered %d%s%.100s%s", what,
-                    key, (int)status, hint == NULL ? "" : " (",
+                    named(key), (int)status, hint == NULL ? "" : " (",
                     hint == NULL ? "" : hint, hint == NULL ? "" : ")");
     return fail(err, code, "cannot %s %.160s in bucket %.63s: %s%s%s%s", what,
-                key, s->set.text[S3_BUCKET],
+                named(key), s->set.text[S3_BUCKET],
                 a->message[0] != '\0' ? a->message : a->code,
                 hint == NULL ? "" : " (", hint == NULL ? "" : hint,
                 hint == NULL ? "" : ")");
@@ -228,8 +236,8 @@ int32_t answer_fail(struct s3_store *s, const struct http_response *response,
     if (code == PERSIST_BACKEND_IO && !a.is_s3 && response->status == 404)
         return fail(err, code,
                     "cannot %s %.200s: the endpoint answered 404 with "
-                    "something that is not S3's; is it an S3 service?",
-                    what, key);
+                    "something that is not S3's (check the endpoint)",
+                    what, named(key));
     return report(s, &a, code, response->status, what, key, action, err);
 }
 
@@ -252,7 +260,7 @@ int32_t answer_odd(struct s3_store *s, const struct http_response *response,
                    const char *why, struct persist_backend_error *err)
 {
     http_note(s->http, response, err);
-    return fail(err, code, "cannot %s %.200s: %s", what, key, why);
+    return fail(err, code, "cannot %s %.200s: %s", what, named(key), why);
 }
 
 int32_t answer_bucket(struct s3_store *s,
@@ -270,8 +278,7 @@ int32_t answer_bucket(struct s3_store *s,
         http_note(s->http, &response, err);
         set_word(err, "NoSuchBucket");
         rc = fail(err, PERSIST_BACKEND_CONFIG,
-                  "there is no bucket %.63s (is its name right, and the "
-                  "account?)",
+                  "there is no bucket %.63s (check its name and the account)",
                   s->set.text[S3_BUCKET]);
     } else if (rc == PERSIST_BACKEND_OK) {
         atomic_store(&s->bucket_seen, true);

@@ -20,6 +20,8 @@
 #include "support/digest.h"
 #include "support/encode.h"
 
+/* A service may think for minutes about ten thousand parts, in silence. */
+#define COMMIT_TIMEOUT_MS (10 * 60 * 1000)
 #define PER_PART 512 /* bytes of the document, with an escaped ETag */
 
 static const struct persist_backend_receipt *
@@ -128,7 +130,8 @@ static int32_t send_commit(struct s3_store *s,
     struct request r = {.method = "POST",
                         .key = c->args->key,
                         .writes = true,
-                        .no_stall_limit = true};
+                        .no_stall_limit = true,
+                        .timeout_ms = COMMIT_TIMEOUT_MS};
     char crc[9], size[24];
     struct fixed n = fixed_over(size, sizeof(size));
     size_t len = 0;

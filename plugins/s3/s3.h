@@ -202,6 +202,7 @@ struct request {
     bool writes;    /* as in http_request */
     bool expect_continue;
     bool no_stall_limit;
+    uint32_t timeout_ms; /* 0: the call's deadline alone */
     void *into;
     uint64_t into_cap;
     size_t body_max;

@@ -125,7 +125,8 @@ int32_t s3_upload_begin(void *store, const struct persist_backend_call *call,
                          "s3:PutObject", err);
     }
     http_response_finish(&response);
-    return rc;
+    /* Another attempt takes away what this one may have begun. */
+    return rc == PERSIST_BACKEND_UNCERTAIN ? PERSIST_BACKEND_TRANSIENT : rc;
 }
 
 /* -------------------------------------------------------------------- parts */

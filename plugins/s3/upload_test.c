@@ -97,6 +97,22 @@ static void begin__needs_an_id(void **state)
     }
 }
 
+/* libcurl would send it again over a new connection, and nobody would know of
+ * the first one's upload. */
+static void begin__is_sent_once_where_its_reply_is_lost(void **state)
+{
+    struct script replies[] = {
+        REPLY_EMPTY("204", ""), {.bytes = NULL, .then = THEN_CLOSE}, BEGUN("")};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, COUNT(replies), NULL);
+    assert_int_equal(stage_abort(&g, "a", "w.id"), OK); /* keeps a connection */
+    assert_int_equal(stage_begin(&g, "a"), PERSIST_BACKEND_TRANSIENT);
+    assert_int_equal(server_requests(g.server), 2);
+    stage_close(&g);
+}
+
 /* A first attempt may have begun an upload that nobody knows of. */
 static void begin__aborts_what_a_lost_reply_left(void **state)
 {
@@ -486,6 +502,7 @@ int main(void)
         TEST(begin__takes_what_a_service_has),
         TEST(begin__notices_a_lesser_checksum),
         TEST(begin__needs_an_id),
+        TEST(begin__is_sent_once_where_its_reply_is_lost),
         TEST(begin__aborts_what_a_lost_reply_left),
         TEST(part__carries_checksum_and_number),
         TEST(part__says_what_happened),

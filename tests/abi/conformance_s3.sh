@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# usage: conformance_s3.sh SERVER [virtual]: the S3 backend passes the conformance
+# suite against a server of tests/servers/with, and leaves no upload open.
+#
+# virtual: the bucket in the host name, which no resolver here knows: the server
+# is asked as its own proxy.
+set -eu
+program=$BUILD_DIR/bin/persist-backend-conformance
+here=$(cd "$(dirname "$0")" && pwd)
+if [ "${1:-}" != --inside ]; then
+    exec "$here/../servers/with" "$1" -- "$0" --inside "$1" "${2:-path}"
+fi
+server=$2
+style=$3
+set -- --backend "$BACKENDS/s3.so" --set "bucket=$S3_BUCKET" --set prefix=conformance/deep
+if [ "$style" = virtual ]; then
+    port=${S3_ENDPOINT##*:}
+    set -- "$@" --set "endpoint=http://s3.test:$port" --set addressing=virtual \
+        --set allow_http=true --set "proxy=http://127.0.0.1:$port"
+else
+    set -- "$@" --set "endpoint=$S3_ENDPOINT"
+fi
+# A key nobody knows may do nothing at all. (LocalStack takes every key, and
+# versitygw says 404 to one, which is not what S3 says.)
+[ "$server" != faults-s3 ] ||
+    set -- "$@" --set "access_key_id=$AWS_ACCESS_KEY_ID" \
+        --set "secret_access_key=$AWS_SECRET_ACCESS_KEY" --denied access_key_id=nobody
+if ! "$program" "$@"; then
+    echo "conformance_s3: $server ($style): rules fail, see above" >&2
+    exit 1
+fi
