@@ -7,22 +7,7 @@
 
 #include <string.h>
 
-/* "amazonaws.com", or what another partition calls itself. */
-static const char *suffix_of(const char *region)
-{
-    static const struct {
-        const char *start, *suffix;
-    } partitions[] = {
-        {"cn-", "amazonaws.com.cn"},    {"eusc-", "amazonaws.eu"},
-        {"us-isob-", "sc2s.sgov.gov"},  {"us-isof-", "csp.hci.ic.gov"},
-        {"eu-isoe-", "cloud.adc-e.uk"}, {"us-iso-", "c2s.ic.gov"}};
-
-    for (size_t i = 0; i < sizeof(partitions) / sizeof(partitions[0]); i++)
-        if (strncmp(region, partitions[i].start, strlen(partitions[i].start)) ==
-            0)
-            return partitions[i].suffix;
-    return "amazonaws.com";
-}
+#include "s3/partition.h"
 
 static void add_service(const struct s3_store *s, const char *region,
                         struct fixed *out)
@@ -36,7 +21,7 @@ static void add_service(const struct s3_store *s, const char *region,
         fixed_add(out, "dualstack.");
     fixed_add(out, region);
     fixed_add(out, ".");
-    fixed_add(out, suffix_of(region));
+    fixed_add(out, partition_suffix(region));
 }
 
 bool endpoint_is_tls(const struct s3_store *s)

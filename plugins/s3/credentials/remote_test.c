@@ -162,6 +162,8 @@ static void sts__endpoint_is_found_in_its_order(void **state)
     } cases[] = {{"X", "x", "POST https://sts.eu-central-1.amazonaws.com/"},
                  {"AWS_REGION", "cn-north-1",
                   "POST https://sts.cn-north-1.amazonaws.com.cn/"},
+                 {"AWS_REGION", "eusc-de-east-1",
+                  "POST https://sts.eusc-de-east-1.amazonaws.eu/"},
                  {"AWS_ENDPOINT_URL_STS", "http://127.0.0.1:99/sts/",
                   "POST http://127.0.0.1:99/sts/"},
                  {"AWS_ENDPOINT_URL", "https://all.example",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "s3/partition.h"
 #include "support/fail.h"
 #include "support/url.h"
 
@@ -198,7 +199,7 @@ int32_t setting_service_url(struct asking *a, const char *service,
     if (!url_label_ok(region))
         return fail(a->err, PERSIST_BACKEND_CONFIG,
                     "%.80s is not the name of a region", region);
-    (void)snprintf(out, SETTING_MAX, "https://%s.%s.amazonaws.com%s", prefix,
-                   region, strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+    (void)snprintf(out, SETTING_MAX, "https://%s.%s.%s", prefix, region,
+                   partition_suffix(region));
     return PERSIST_BACKEND_OK;
 }

@@ -129,8 +129,9 @@ int32_t setting_endpoint(struct asking *a, const char *service,
 /*
  * The URL at which keys are asked for, without a slash at its end: what is
  * configured for `service` ("sts", "sso", "sso_oidc"), else
- * https://PREFIX.REGION.amazonaws.com.  CONFIG where it would be plain http to
- * another machine: what is answered there is secret.
+ * https://PREFIX.REGION. and the suffix of the region's partition.  CONFIG
+ * where it would be plain http to another machine: what is answered there is
+ * secret.
  */
 int32_t setting_service_url(struct asking *a, const char *service,
                             const char *prefix, const char *region,
