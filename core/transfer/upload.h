@@ -67,8 +67,9 @@
 #define UPLOAD_WHOLE_MAX (UINT32_C(8) << 20) /* bytes stored; one put */
 
 /* Encoders, hashes and small buffers between uploads, so that a save of 4 KiB
- * allocates next to nothing.  Holds at most a few; idle ones are not counted
- * against the budget. */
+ * allocates next to nothing.  Holds at most a few large ones, and as many that
+ * served nothing but small payloads as may be in flight; idle ones are not
+ * counted against the budget. */
 struct upload_pool;
 struct upload_pool *upload_pool_create(void); /* NULL: memory */
 void upload_pool_destroy(struct upload_pool *pool);

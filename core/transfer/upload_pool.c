@@ -10,13 +10,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define KITS_MAX 4                     /* idle ones */
+#define KITS_MAX 64 /* idle ones: as many as small saves may be in flight */
+#define GROWN_MAX 4 /* of them, those that are large */
+#define SMALL_MAX ((size_t)64 << 10)   /* buffers of one that is not */
 #define BUFFER_MAX ((size_t)512 << 10) /* larger ones are freed */
 
 struct upload_pool {
     pthread_mutex_t mutex;
     struct kit *free; /* under mutex */
     size_t n_free;
+    size_t n_grown; /* of the free */
 };
 
 static void destroy(struct kit *k)
@@ -64,13 +67,15 @@ static void drop_large(uint8_t **buffer, size_t *cap)
 
 void upload_pool_put(struct upload_pool *pool, struct kit *k)
 {
+    k->grown |= k->frame_cap > SMALL_MAX || k->out_cap > SMALL_MAX;
     drop_large(&k->frame, &k->frame_cap);
     drop_large(&k->out, &k->out_cap);
     pthread_mutex_lock(&pool->mutex);
-    if (pool->n_free < KITS_MAX) {
+    if (pool->n_free < KITS_MAX && (!k->grown || pool->n_grown < GROWN_MAX)) {
         k->next = pool->free;
         pool->free = k;
         pool->n_free++;
+        pool->n_grown += k->grown;
         k = NULL;
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -95,6 +100,7 @@ static struct kit *take_idle(struct upload_pool *pool,
     if (k) {
         *at = k->next;
         pool->n_free--;
+        pool->n_grown -= k->grown;
     }
     pthread_mutex_unlock(&pool->mutex);
     return k;

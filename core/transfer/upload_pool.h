@@ -12,6 +12,8 @@
 /* What can serve one upload after another. */
 struct kit {
     struct kit *next;
+    bool grown; /* has served more than a small payload: its encoder is large
+                   too */
     struct frame_encoder *encoder;
     enum codec codec;
     int level;
