@@ -339,6 +339,8 @@ static enum owner_reply reply_of(int rc)
                                          : OWNER_FAILED;
 }
 
+static void finish_upload(struct saving *s);
+
 static void step_give_up(struct saving *s, uint64_t index,
                          struct owner_answer *a)
 {
@@ -346,6 +348,10 @@ static void step_give_up(struct saving *s, uint64_t index,
     char key[KEY_CAP];
     int rc;
 
+    /* What was sent goes first: a journal that keeps data in order would write
+     * all of it to the medium for the sake of the tombstone. */
+    if (!s->machine.commit_sent)
+        finish_upload(s);
     key_format(s->target.prefix, index, KEY_SNAP, key);
     rc = put_tombstone(s, key, s->id, false, &err);
     a->reply = reply_of(rc);
