@@ -101,33 +101,10 @@ static int64_t usable_until(const struct s3_credentials *c,
     return c->expires_us;
 }
 
-/* One refresh at a time: struct refresh sees to it. */
-static int32_t fetch(void *ctx, const struct persist_backend_call *call,
-                     struct refresh_value *out,
-                     struct persist_backend_error *err)
+/* Keys that are kept lie in a struct secret: wiped, and not in core dumps. */
+static struct s3_credentials *kept(const struct secret *value)
 {
-    struct s3_credentials_provider *p = ctx;
-    struct s3_credentials *keys = calloc(1, sizeof(*keys));
-    struct asking a = start(p, call, err);
-    struct verdict verdicts[N_SOURCES];
-    enum source_id source;
-    int32_t rc;
-
-    if (keys == NULL)
-        return fail(err, PERSIST_BACKEND_MEMORY, "out of memory");
-    memcpy(verdicts, p->verdicts, sizeof(verdicts));
-    rc = chain_ask(&a, p->pinned, keys, &source, verdicts);
-    note(p, &a, source, verdicts);
-    asking_finish(&a);
-    if (rc == PERSIST_BACKEND_OK) {
-        p->pinned = source;
-        out->value = keys;
-        out->expires_us = usable_until(keys, source, now_us(p));
-        return rc;
-    }
-    s3_credentials_wipe(keys);
-    free(keys);
-    return rc;
+    return (void *)value->bytes;
 }
 
 static void free_value(void *ctx, void *value)
@@ -135,8 +112,49 @@ static void free_value(void *ctx, void *value)
     (void)ctx;
     if (value == NULL)
         return;
-    s3_credentials_wipe(value);
+    secret_wipe(value);
     free(value);
+}
+
+static struct secret *new_value(void)
+{
+    struct s3_credentials none = {.generation = 0};
+    struct secret *value = calloc(1, sizeof(*value));
+
+    if (value == NULL ||
+        secret_set(value, &none, sizeof(none)) != PERSIST_BACKEND_OK) {
+        free(value);
+        return NULL;
+    }
+    return value;
+}
+
+/* One refresh at a time: struct refresh sees to it. */
+static int32_t fetch(void *ctx, const struct persist_backend_call *call,
+                     struct refresh_value *out,
+                     struct persist_backend_error *err)
+{
+    struct s3_credentials_provider *p = ctx;
+    struct secret *value = new_value();
+    struct asking a = start(p, call, err);
+    struct verdict verdicts[N_SOURCES];
+    enum source_id source;
+    int32_t rc;
+
+    if (value == NULL)
+        return fail(err, PERSIST_BACKEND_MEMORY, "out of memory");
+    memcpy(verdicts, p->verdicts, sizeof(verdicts));
+    rc = chain_ask(&a, p->pinned, kept(value), &source, verdicts);
+    note(p, &a, source, verdicts);
+    asking_finish(&a);
+    if (rc != PERSIST_BACKEND_OK) {
+        free_value(NULL, value);
+        return rc;
+    }
+    p->pinned = source;
+    out->value = value;
+    out->expires_us = usable_until(kept(value), source, now_us(p));
+    return PERSIST_BACKEND_OK;
 }
 
 /* ------------------------------------------------------------ create, destroy
@@ -250,7 +268,7 @@ int32_t s3_credentials_get(struct s3_credentials_provider *p,
         s3_credentials_wipe(out);
         return rc;
     }
-    memcpy(out, value, sizeof(*out));
+    memcpy(out, kept(value), sizeof(*out));
     out->generation = generation;
     refresh_put(p->refresh, value);
     return PERSIST_BACKEND_OK;
