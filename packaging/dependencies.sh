@@ -14,9 +14,12 @@ esac
 # The backends that speak HTTP, beside BUILD_PACKAGES.
 NETWORK_PACKAGES="libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev zlib1g-dev strace zstd gzip python3 python3-venv
- g++ clang make binutils e2fsprogs file util-linux mandoc openssl libuv1-dev"
+ g++ clang make binutils e2fsprogs file util-linux mandoc openssl libuv1-dev
+ prometheus"
 # What the benchmarks are measured against.
 BENCH_PACKAGES="libsqlite3-dev zstd openssl e2fsprogs util-linux python3"
+# To draw the pictures of docs/observability.md anew.
+PICTURE_PACKAGES="prometheus python3-matplotlib"
 # To build the Debian packages, and to try them in fresh chroots.
 DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
 PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
@@ -42,7 +45,21 @@ need() {
     fi
     echo "installing:$missing"
     apt-get update -qq
+    # A program is wanted, never the service its package brings along.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    else
+        policy=
+    fi
+    result=0
     # shellcheck disable=SC2086 # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-        --no-install-recommends $missing >/dev/null
+        --no-install-recommends $missing >/dev/null || result=$?
+    [ -z "$policy" ] || rm -f "$policy"
+    case " $missing " in
+    *" prometheus "*) systemctl disable -q prometheus 2>/dev/null || true ;;
+    esac
+    return "$result"
 }
