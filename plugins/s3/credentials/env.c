@@ -21,7 +21,7 @@ struct process {
 static const char *get(void *ctx, const char *name)
 {
     (void)ctx;
-    return getenv(name);
+    return secure_getenv(name); /* not of who calls a setuid program */
 }
 
 static int32_t read_small(void *ctx, const char *path, size_t max,
