@@ -14,9 +14,9 @@
 
 #include "posix/durable.h"
 
-/* The leader waits at most half as long as the last sync took, and never so
- * long that anybody would notice. */
-#define GATHER_MAX_NS 2000000
+/* The leader waits at most as long as the last sync took, which is what those
+ * pay who come too late, and never so long that anybody would notice. */
+#define GATHER_MAX_NS 5000000
 #define SECOND_NS 1000000000
 
 static int init_conditions(struct dirsync *d)
@@ -89,8 +89,7 @@ static uint64_t now_ns(void)
 /* Under the lock: until all who are coming have come, or the time is over. */
 static void gather(struct dirsync *d)
 {
-    uint64_t wait_ns =
-        d->took_ns / 2 < GATHER_MAX_NS ? d->took_ns / 2 : GATHER_MAX_NS;
+    uint64_t wait_ns = d->took_ns < GATHER_MAX_NS ? d->took_ns : GATHER_MAX_NS;
     uint64_t until_ns;
     struct timespec until;
 
