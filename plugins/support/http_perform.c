@@ -108,6 +108,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *transfer)
     struct http_transfer *t = transfer;
     size_t done = copy_body(t, out, size * n);
 
+    t->body_begun = true;
     if (t->body_at == t->body_len)
         t->sent_whole = true;
     return done;
@@ -132,7 +133,10 @@ static int on_ready(void *transfer, char *remote, char *local, int remote_port,
     struct http_transfer *t = transfer;
 
     (void)remote, (void)local, (void)remote_port, (void)local_port;
-    if (t->request->writes && http_may_have_applied(t)) {
+    /* Of a body that was begun libcurl 7.88 may send the second try's headers
+     * alone and then wait for a reply that cannot come. */
+    if ((t->request->writes && http_may_have_applied(t)) ||
+        (t->n_tries > 0 && t->body_begun)) {
         t->stop = PERSIST_BACKEND_TRANSIENT;
         t->stop_why = "the connection was lost before the reply";
         return CURL_PREREQFUNC_ABORT;

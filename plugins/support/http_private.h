@@ -66,6 +66,7 @@ struct http_transfer {
 
     uint64_t body_len;
     uint64_t body_at;  /* handed to libcurl, in this try */
+    bool body_begun;   /* some of the body was handed over */
     bool sent_whole;   /* the whole body was handed over once */
     unsigned n_tries;  /* requests begun on a connection */
     bool expecting;    /* asked for 100-continue */
