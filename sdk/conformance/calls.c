@@ -233,11 +233,11 @@ int32_t op_delete(struct test *t, const char *key, uint32_t *out_was)
     return rc;
 }
 
-int32_t op_begin(struct test *t, const char *key, char *out_id)
+int32_t op_begin(struct test *t, const char *key, uint32_t flags, char *out_id)
 {
     struct persist_backend_begin_args args = {
         .struct_size = sizeof(args),
-        .flags = PERSIST_BACKEND_IF_ABSENT,
+        .flags = flags,
         .key = key,
         .content_type = "application/octet-stream",
     };

@@ -56,7 +56,7 @@ static int32_t run_delete(struct test *t, const char *key)
 static int32_t run_begin(struct test *t, const char *key)
 {
     char id[PERSIST_BACKEND_UPLOAD_ID_MAX];
-    int32_t rc = op_begin(t, key, id);
+    int32_t rc = op_begin(t, key, PERSIST_BACKEND_IF_ABSENT, id);
     if (rc == PERSIST_BACKEND_OK)
         op_abort(t, key, id);
     return rc;

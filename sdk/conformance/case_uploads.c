@@ -128,7 +128,7 @@ static void commit_replaces(struct test *t)
 {
     char key[KEY_CAP];
     struct upload u;
-    if (upload_start(t, &u, test_key(t, "object", key), 2)) {
+    if (upload_start_replacing(t, &u, test_key(t, "object", key), 2)) {
         upload_send_all(t, &u);
         must_put(t, key, "old", 3, IF_ABSENT);
         expect_rc(t, "upload_commit", upload_commit(t, &u, 0),

@@ -128,8 +128,8 @@ static uint64_t plan_part(const struct persist_backend_limits *l)
     return (len + align - 1) / align * align;
 }
 
-bool upload_start(struct test *t, struct upload *u, const char *key,
-                  uint32_t n_parts)
+static bool start(struct test *t, struct upload *u, const char *key,
+                  uint32_t n_parts, uint32_t flags)
 {
     const struct persist_backend_limits *l = &t->suite->limits;
     memset(u, 0, sizeof(*u));
@@ -143,9 +143,21 @@ bool upload_start(struct test *t, struct upload *u, const char *key,
     u->last_len = 7; /* less than any part_min but that of none */
     u->len = u->part_len * (n_parts - 1) + u->last_len;
     u->data = test_bytes(u->len, n_parts);
-    int32_t rc = op_begin(t, key, u->id);
+    int32_t rc = op_begin(t, key, flags, u->id);
     return expect_rc(t, "upload_begin", rc, PERSIST_BACKEND_OK) &&
            expect(t, u->id[0] != '\0', "upload_begin gave an empty id");
+}
+
+bool upload_start(struct test *t, struct upload *u, const char *key,
+                  uint32_t n_parts)
+{
+    return start(t, u, key, n_parts, PERSIST_BACKEND_IF_ABSENT);
+}
+
+bool upload_start_replacing(struct test *t, struct upload *u, const char *key,
+                            uint32_t n_parts)
+{
+    return start(t, u, key, n_parts, 0);
 }
 
 int32_t upload_send(struct test *t, struct upload *u, uint32_t number)

@@ -108,7 +108,8 @@ int32_t op_read(struct test *t, const struct persist_backend_read_args *args,
 int32_t op_head(struct test *t, const char *key,
                 struct persist_backend_head_result *out);
 int32_t op_delete(struct test *t, const char *key, uint32_t *out_was);
-int32_t op_begin(struct test *t, const char *key, char *out_id);
+/* flags: those its commit will have. */
+int32_t op_begin(struct test *t, const char *key, uint32_t flags, char *out_id);
 int32_t op_part(struct test *t, const struct persist_backend_part_args *args,
                 struct persist_backend_part_result *out);
 int32_t op_commit(struct test *t,
@@ -165,6 +166,9 @@ struct upload {
 /* A plan of n parts the limits allow, and begin.  False: skipped or failed. */
 bool upload_start(struct test *t, struct upload *u, const char *key,
                   uint32_t n_parts);
+/* The same, for a commit that replaces. */
+bool upload_start_replacing(struct test *t, struct upload *u, const char *key,
+                            uint32_t n_parts);
 int32_t upload_send(struct test *t, struct upload *u, uint32_t number);
 /* Parts 1 to n, in order. */
 void upload_send_all(struct test *t, struct upload *u);

@@ -384,7 +384,9 @@ struct persist_backend_put_many_result {
 
 struct persist_backend_begin_args {
     uint32_t struct_size;
-    uint32_t flags; /* the commit's, as a hint: it decides there */
+    /* Those its commit will have.  It decides there; a commit with others may
+     * be refused as INVALID, for some stores settle it now. */
+    uint32_t flags;
     const char *key;
     uint32_t present; /* HAS_SIZE: size is the expected object size */
     uint32_t reserved;
@@ -641,7 +643,11 @@ struct persist_backend_ops {
 
     /* An upload: parts, any order, then one commit that makes the object
      * visible, or an abort.  A part may be sent again under the same number
-     * with the same bytes.  Abort succeeds where there is nothing to abort. */
+     * with the same bytes.  Abort succeeds where there is nothing to abort.
+     * NOT_FOUND from a part or the commit: there is no such upload any more.
+     * A host that goes on with an upload in another process (RESUMABLE) sends
+     * its last part there in any case: a store may keep the end of it in memory
+     * until the commit.  PRECONDITION from begin: the key is taken already. */
     int32_t (*upload_begin)(void *store,
                             const struct persist_backend_call *call,
                             const struct persist_backend_begin_args *args,
