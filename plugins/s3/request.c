@@ -31,6 +31,7 @@ struct sending {
     struct sign_header headers[SIGN_MAX_HEADERS];
     size_t n_headers;
     char lines[LINES_CAP]; /* what http_perform is given */
+    size_t lines_len;      /* the most that was ever written */
     const char *line_at[HTTP_REQUEST_HEADERS_MAX];
     size_t n_lines;
 };
@@ -103,7 +104,29 @@ static bool write_lines(struct sending *g)
     add_line(g, &out, "authorization", g->authorization);
     /* Bytes as they are stored: nothing on the way may pack them. */
     add_line(g, &out, "accept-encoding", "identity");
+    if (out.len > g->lines_len)
+        g->lines_len = out.len;
     return out.ok;
+}
+
+/* Wipes what is secret, keys and the token among the lines: not all 70 KiB,
+ * which would be a twentieth of a small put. */
+static void sending_destroy(struct sending *g)
+{
+    if (g == NULL)
+        return;
+    s3_credentials_wipe(&g->keys);
+    secret_wipe_bytes(g->lines, g->lines_len);
+    free(g);
+}
+
+static struct sending *sending_create(void)
+{
+    struct sending *g = malloc(sizeof(*g));
+
+    if (g != NULL)
+        g->lines_len = 0;
+    return g;
 }
 
 static int32_t prepare(struct s3_store *s,
@@ -194,7 +217,7 @@ static bool ask_region(struct s3_store *s,
     const struct request r = {.method = "HEAD"};
     struct persist_backend_error ignored = {.struct_size = sizeof(ignored)};
     struct http_response response = {0};
-    struct sending *g = malloc(sizeof(*g));
+    struct sending *g = sending_create();
     const char *named = NULL;
     bool learned;
 
@@ -203,9 +226,7 @@ static bool ask_region(struct s3_store *s,
         named = http_header(&response, "x-amz-bucket-region");
     learned = named != NULL && endpoint_learn_region(s, used, named);
     http_response_finish(&response);
-    if (g != NULL)
-        secret_wipe_bytes(g, sizeof(*g));
-    free(g);
+    sending_destroy(g);
     return learned;
 }
 
@@ -311,7 +332,7 @@ int32_t request_send(struct s3_store *s,
                      const struct request *r, struct http_response *response,
                      struct persist_backend_error *err)
 {
-    struct sending *g = malloc(sizeof(*g));
+    struct sending *g = sending_create();
     unsigned left = CURE_REGION | CURE_CLOCK | CURE_TOKEN;
     unsigned cured = CURE_NONE;
     int32_t rc = PERSIST_BACKEND_INTERNAL;
@@ -333,7 +354,6 @@ int32_t request_send(struct s3_store *s,
     if (rc == PERSIST_BACKEND_CANCELLED && r->writes &&
         response->may_have_applied)
         rc = PERSIST_BACKEND_UNCERTAIN;
-    secret_wipe_bytes(g, sizeof(*g));
-    free(g);
+    sending_destroy(g);
     return rc;
 }
