@@ -17,7 +17,7 @@ TEST_PACKAGES="libcmocka-dev zlib1g-dev strace zstd gzip python3 python3-venv
  g++ clang make binutils e2fsprogs file util-linux mandoc openssl libuv1-dev
  prometheus"
 # What the benchmarks are measured against.
-BENCH_PACKAGES="libsqlite3-dev zstd openssl e2fsprogs util-linux python3"
+BENCH_PACKAGES="libsqlite3-dev zstd openssl e2fsprogs util-linux python3 curl rclone"
 # To draw the pictures of docs/observability.md anew.
 PICTURE_PACKAGES="prometheus python3-matplotlib"
 # To build the Debian packages, and to try them in fresh chroots.

@@ -13,6 +13,7 @@ REACH = {
     ("batch", "batches of 64"): 8.0,
     ("random", "save"): 1 / 1.15,
     ("restore", "restore"): 1 / 0.75,
+    ("net-saves", ""): 0.4,
 }
 JOURNALED = "journal (loop"
 
@@ -271,6 +272,11 @@ journal cost a fraction of those with one, so that figures of the two must not b
 ## Restoring
 
 {restore}
+## S3
+
+Over the loopback, into a sink that counts bytes and keeps nothing: what the client costs, not what a network does. `sign_payload = never`.
+
+{network}
 ## Memory, cancellation, ten thousand saves at once
 
 {others}
@@ -297,7 +303,8 @@ def write(folder, about, rows):
         state_table=states(rows),
         state=by_place(rows, ("state-file", "state-pipe", "sha256")),
         random=by_place(rows, ("random",)),
-        restore=by_place(rows, ("restore",)), others=others(rows),
+        restore=by_place(rows, ("restore",)),
+        network=by_place(rows, ("network", "net-saves")), others=others(rows),
         levels=levels(rows))
     path = os.path.join(folder, "performance.md")
     with open(path, "w", encoding="utf-8") as f:

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What do 4 KiB saves to S3 cost, 64 in flight?
+ *
+ * persist_save_buffer on 64 threads, signed, against a sink on the loopback
+ * (http_sink.c) that counts and keeps nothing; beside it `curl --parallel` with
+ * as many transfers of the same bytes, unsigned, which is what one process can
+ * make of the sink at all.
+ *
+ * usage: bench_net_saves FOLDER ENDPOINT [ROUNDS [N]]
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+enum { PAYLOAD = 4096, THREADS = 64 };
+
+struct what {
+    const char *folder, *endpoint;
+    unsigned n;
+};
+
+struct worker {
+    const struct what *what;
+    struct persist_store *store;
+    unsigned number, round;
+};
+
+/* ----------------------------------------------------------------- library
+ */
+
+static struct persist_store *open_s3(struct persist *p, const char *endpoint)
+{
+    static const char *const options[][2] = {
+        {"bucket", "bench-bucket"},
+        {"region", "us-east-1"},
+        {"access_key_id", "AKIAIOSFODNN7EXAMPLE"},
+        {"secret_access_key", "not-a-secret-of-anybody"},
+    };
+    struct persist_store_builder *b = NULL;
+    struct persist_store *store = NULL;
+    struct persist_error err;
+
+    if (persist_store_builder_create(p, "s3", &b, &err))
+        bench_fail_persist(&err);
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        persist_store_builder_set(b, options[i][0], options[i][1]);
+    persist_store_builder_set(b, "endpoint", endpoint);
+    if (persist_store_builder_build(b, &store, &err))
+        bench_fail_persist(&err);
+    return store;
+}
+
+static void *save_share(void *ctx)
+{
+    const struct worker *w = ctx;
+    char payload[PAYLOAD], address[64];
+    struct persist_error err;
+
+    snprintf(address, sizeof(address), "bench/round-%u", w->round);
+    bench_ready();
+    for (unsigned i = w->number; i < w->what->n; i += THREADS) {
+        bench_fill(payload, PAYLOAD, i);
+        if (persist_save_buffer(w->store, address, payload, PAYLOAD, NULL, NULL,
+                                &err))
+            bench_fail_persist(&err);
+    }
+    return NULL;
+}
+
+static double library(void *ctx, unsigned round)
+{
+    const struct what *what = ctx;
+    struct persist *p = bench_instance(0);
+    struct persist_store *store = open_s3(p, what->endpoint);
+    struct worker workers[THREADS];
+    void *all[THREADS];
+    double s;
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){what, store, i, round};
+        all[i] = &workers[i];
+    }
+    s = bench_threads(THREADS, save_share, all);
+    persist_close(store);
+    persist_destroy(p);
+    return s;
+}
+
+/* -------------------------------------------------------------------- curl
+ */
+
+static void write_transfers(const struct what *what, const char *folder)
+{
+    char path[4200], payload[PAYLOAD];
+    FILE *f;
+
+    bench_fill(payload, PAYLOAD, 1);
+    snprintf(path, sizeof(path), "%s/payload", folder);
+    f = fopen(path, "we");
+    if (!f || fwrite(payload, 1, PAYLOAD, f) != PAYLOAD || fclose(f) != 0)
+        bench_fail(path);
+    snprintf(path, sizeof(path), "%s/transfers", folder);
+    f = fopen(path, "we");
+    if (!f)
+        bench_fail(path);
+    for (unsigned i = 0; i < what->n; i++)
+        fprintf(f,
+                "upload-file = \"%s/payload\"\n"
+                "url = \"%s/bench-bucket/%u\"\n"
+                "output = \"/dev/null\"\n",
+                folder, what->endpoint, i);
+    if (fclose(f) != 0)
+        bench_fail(path);
+}
+
+static double curl(void *ctx, unsigned round)
+{
+    const struct what *what = ctx;
+    char folder[4096], config[4200];
+    double start;
+    int status;
+    pid_t pid;
+
+    bench_folder(what->folder, "curl", round, folder);
+    write_transfers(what, folder);
+    snprintf(config, sizeof(config), "%s/transfers", folder);
+    start = bench_now_s();
+    pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+
+        dup2(null, 1); /* its meter */
+        dup2(null, 2);
+        execlp("curl", "curl", "-q", "-s", "--parallel", "--parallel-max", "64",
+               "--config", config, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        bench_fail("curl");
+    return bench_now_s() - start;
+}
+
+int main(int argc, char **argv)
+{
+    struct what what = {.folder = argc > 1 ? argv[1] : NULL,
+                        .endpoint = argc > 2 ? argv[2] : NULL};
+    char question[200];
+    struct bench b;
+
+    if (argc < 3) {
+        fprintf(stderr, "usage: %s FOLDER ENDPOINT [ROUNDS [N]]\n", argv[0]);
+        return 2;
+    }
+    what.n = bench_number(argc > 4 ? argv[4] : NULL, 1000);
+    snprintf(question, sizeof(question),
+             "%u saves of 4 KiB to S3, %d in flight", what.n, THREADS);
+    bench_init(&b, "net-saves", question,
+               bench_number(argc > 3 ? argv[3] : NULL, 5));
+    bench_side(&b, "persist_save_buffer", library, &what);
+    bench_side(&b, "curl --parallel, unsigned", curl, &what);
+    bench_run(&b);
+    bench_tell(&b, "saves", what.n);
+    return 0;
+}
