@@ -27,6 +27,8 @@ PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
 PLATFORM_PACKAGES="mmdebstrap arch-test qemu-user-static util-linux"
 PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev openssl zstd gzip python3 binutils file util-linux
  make g++"
+# The manual as HTML.
+DOC_PACKAGES="mkdocs python3"
 LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
 
 # need PACKAGE...: installs those that are missing. Root only; anyone else is
