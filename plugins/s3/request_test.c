@@ -342,6 +342,26 @@ static void secrets__stay_out_of_messages(void **state)
     stage_close(&g);
 }
 
+static void secrets__are_hidden_where_a_message_repeats_them(void **state)
+{
+    struct script replies[2] = {
+        reply_error("400", "", "InvalidToken",
+                    "<Message>The token FwoGZXIvYXdzEXAMPLETOKEN//////////"
+                    "wEaDEXAMPLE==FwoGZXIvYXdzEXAMPLETOKENwEaD is no good for "
+                    "arn:aws:s3:::bucket/p/agent/default</Message>")};
+    struct stage g;
+
+    (void)state;
+    replies[1] = replies[0]; /* it is renewed once */
+    stage_open(&g, replies, COUNT(replies), NULL);
+    assert_int_equal(stage_put(&g, "a", "x", 0), PERSIST_BACKEND_AUTH);
+    assert_null(strstr(g.err.message, "EXAMPLETOKEN"));
+    assert_non_null(strstr(g.err.message,
+                           "The token [hidden] is no good for "
+                           "arn:aws:s3:::bucket/p/agent/default"));
+    stage_close(&g);
+}
+
 /* A 404 that is not S3's says nothing about an object. */
 static void not_found__is_only_what_s3_says(void **state)
 {
@@ -461,6 +481,7 @@ int main(void)
         TEST(errors__have_their_codes),
         TEST(retry_after__is_handed_on),
         TEST(secrets__stay_out_of_messages),
+        TEST(secrets__are_hidden_where_a_message_repeats_them),
         TEST(not_found__is_only_what_s3_says),
         TEST(head__asks_for_the_bucket_once),
         TEST(call__that_is_to_stop_sends_nothing),
