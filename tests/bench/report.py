@@ -193,6 +193,13 @@ def states(rows):
     return "\n".join(out) + "\n"
 
 
+def failures(rows):
+    names = sorted({str(r.get("program") or r["failed"]) for r in rows
+                    if "failed" in r})
+    return f"**Not measured, because it failed: {', '.join(names)}.**\n\n" \
+        if names else ""
+
+
 def others(rows):
     out = []
     for row in rows:
@@ -243,7 +250,7 @@ PAGE = """# Performance
 
 {about}
 
-Written by `tests/bench/run BUILD-DIR`; do not edit. Each row is Persist and what a user would take instead, run in turn in one process tree,
+{failures}Written by `tests/bench/run BUILD-DIR`; do not edit. Each row is Persist and what a user would take instead, run in turn in one process tree,
 medians of the rounds; the speed ratio is the median of the pairs. Every side runs in a process of its own: CPU seconds and peak memory are
 that process's (and its children's). A round uses new folders, and nothing is deleted between rounds.
 
@@ -297,7 +304,7 @@ def write(folder, about, rows):
     size = "![throughput over size](performance/throughput-over-size.svg)\n\n" \
         if plot_sizes(plots, rows) else ""
     page = PAGE.format(
-        about=about_text(about), flight=flight, size=size,
+        about=about_text(about), failures=failures(rows), flight=flight, size=size,
         small=by_place(rows, ("small-saves",)),
         batch=by_place(rows, ("batch",)), sizes=by_place(rows, ("sizes",)),
         state_table=states(rows),
