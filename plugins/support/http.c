@@ -10,8 +10,10 @@
  */
 #include "support/http.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "support/fail.h"
@@ -176,6 +178,60 @@ void http_handle_destroy(struct http_handle *h)
     free(h);
 }
 
+static int on_open(void *handle, curl_socket_t fd, curlsocktype purpose)
+{
+    struct http_handle *h = handle;
+
+    (void)purpose;
+    if (h->n_sockets < HTTP_SOCKETS_MAX)
+        h->sockets[h->n_sockets++] = fd;
+    return CURL_SOCKOPT_OK;
+}
+
+static int on_close(void *handle, curl_socket_t fd)
+{
+    struct http_handle *h = handle;
+
+    for (unsigned i = 0; i < h->n_sockets; i++)
+        if (h->sockets[i] == fd) {
+            h->sockets[i] = h->sockets[--h->n_sockets];
+            break;
+        }
+    return close(fd);
+}
+
+static int local_port_of(int fd)
+{
+    struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(a);
+
+    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0)
+        return -1;
+    if (a.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&a)->sin_port);
+    if (a.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&a)->sin6_port);
+    return -1;
+}
+
+int http_handle_socket(const struct http_handle *h, int local_port)
+{
+    for (unsigned i = 0; i < h->n_sockets; i++)
+        if (local_port_of(h->sockets[i]) == local_port)
+            return h->sockets[i];
+    return -1;
+}
+
+static bool watch_sockets(struct http_handle *h)
+{
+    CURL *e = h->easy;
+
+    return curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_open) == 0 &&
+           curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, h) == 0 &&
+           curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == 0 &&
+           curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h) == 0;
+}
+
 /* What holds for every request.  libcurl answers UNKNOWN_OPTION, or copies a
  * text and can run out of memory. */
 static bool set_common(CURL *e, const struct http_client *c)
@@ -224,7 +280,8 @@ static struct http_handle *handle_create(struct http_client *c)
         return NULL;
     h->easy = curl_easy_init();
     h->multi = curl_multi_init();
-    if (h->easy == NULL || h->multi == NULL || !set_common(h->easy, c)) {
+    if (h->easy == NULL || h->multi == NULL || !set_common(h->easy, c) ||
+        !watch_sockets(h)) {
         http_handle_destroy(h);
         return NULL;
     }

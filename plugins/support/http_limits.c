@@ -33,13 +33,11 @@ static int32_t give_up(struct http_transfer *t, int32_t code, const char *why)
 /* Bytes that went either way, as far as this side can know. */
 static int64_t moved(const struct http_transfer *t)
 {
+    int fd = http_handle_socket(t->handle, t->local_port), queued = 0;
     curl_off_t sent = 0;
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    int queued = 0;
 
     (void)curl_easy_getinfo(t->handle->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    (void)curl_easy_getinfo(t->handle->easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (fd == CURL_SOCKET_BAD || ioctl(fd, SIOCOUTQ, &queued) != 0)
+    if (fd < 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
         queued = 0;
     return (int64_t)sent - queued + (int64_t)t->received;
 }
@@ -176,12 +174,9 @@ static bool answered(const struct http_transfer *t, CURLcode result)
 {
     int32_t status = t->response->status;
 
-    if (!t->head_done)
+    if (!t->head_done || t->stop != PERSIST_BACKEND_OK)
         return false;
-    if (result == CURLE_OK)
-        return t->stop == PERSIST_BACKEND_OK;
-    return t->enough ||
-           (t->stop == PERSIST_BACKEND_OK && (status < 200 || status >= 300));
+    return result == CURLE_OK || status < 200 || status >= 300;
 }
 
 static const char *host_of(const char *url, int *out_len)

@@ -132,7 +132,7 @@ static int on_ready(void *transfer, char *remote, char *local, int remote_port,
 {
     struct http_transfer *t = transfer;
 
-    (void)remote, (void)local, (void)remote_port, (void)local_port;
+    (void)remote, (void)local, (void)remote_port;
     /* Of a body that was begun libcurl 7.88 may send the second try's headers
      * alone and then wait for a reply that cannot come. */
     if ((t->request->writes && http_may_have_applied(t)) ||
@@ -142,6 +142,7 @@ static int on_ready(void *transfer, char *remote, char *local, int remote_port,
         return CURL_PREREQFUNC_ABORT;
     }
     t->n_tries++;
+    t->local_port = local_port;
     t->mark_ns = t->client->host->monotonic_ns();
     t->mark_moved = 0;
     return CURL_PREREQFUNC_OK;

@@ -27,6 +27,10 @@
 /* Idle handles that are kept. */
 #define HTTP_IDLE_MAX 128
 
+/* Sockets of one handle that are known: libcurl keeps four connections, and may
+ * try two addresses at once. */
+#define HTTP_SOCKETS_MAX 8
+
 enum { HTTP_SHARE_LOCKS = CURL_LOCK_DATA_LAST };
 
 /* A libcurl handle, with the multi handle that holds its connections. */
@@ -38,7 +42,9 @@ struct http_handle {
     char error[CURL_ERROR_SIZE];
     struct curl_slist lines[HTTP_REQUEST_HEADERS_MAX + 4];
     char *joined; /* HTTP_SMALL_BODY bytes for bodies of several pieces */
-    bool large;   /* buffers are set for large transfers */
+    int sockets[HTTP_SOCKETS_MAX]; /* open ones; n_sockets of them */
+    unsigned n_sockets;
+    bool large; /* buffers are set for large transfers */
 };
 
 struct http_client {
@@ -69,6 +75,7 @@ struct http_transfer {
     bool body_begun;   /* some of the body was handed over */
     bool sent_whole;   /* the whole body was handed over once */
     unsigned n_tries;  /* requests begun on a connection */
+    int local_port;    /* of that connection */
     bool expecting;    /* asked for 100-continue */
     bool was_expected; /* and got it */
 
@@ -78,7 +85,6 @@ struct http_transfer {
 
     int32_t stop; /* why a callback or limit ended it; OK: none did */
     const char *stop_why;
-    bool enough; /* ended by us, the answer being complete enough */
 
     uint64_t begin_ns;
     uint64_t mark_ns; /* when the present stall window began */
@@ -92,6 +98,9 @@ struct http_transfer {
 struct http_handle *http_pool_take(struct http_client *c, const char *origin);
 void http_pool_give(struct http_client *c, struct http_handle *h);
 void http_handle_destroy(struct http_handle *h);
+/* The open socket with that local port; -1 where there is none.  (libcurl names
+ * its active socket only once the transfer is over.) */
+int http_handle_socket(const struct http_handle *h, int local_port);
 
 /* ------------------------------------------------------------ http_reply.c */
 

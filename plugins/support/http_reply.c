@@ -171,8 +171,8 @@ static size_t into_error(struct http_transfer *t, const char *data, size_t len)
         return stop(t, PERSIST_BACKEND_MEMORY, "out of memory");
     if (len <= room)
         return len;
-    t->response->body_cut = t->enough = true;
-    return 0;
+    t->response->body_cut = true;
+    return 0; /* no failure: what is here is answer enough */
 }
 
 size_t http_on_body(char *data, size_t size, size_t n, void *transfer)

@@ -290,7 +290,7 @@ static void reply__longer_than_asked_for_is_corrupt(void **state)
 {
     char into[8] = "........";
     struct http_request r = {.method = "GET", .into = into, .into_cap = 4};
-    SERVE({.bytes = OK_HELLO},
+    SERVE({.bytes = OK_HELLO, .drip_ms = 2},
           {.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"});
 
@@ -664,6 +664,16 @@ static void stall__is_not_slowness_above_the_floor(void **state)
     ASSERT_TOOK(begin, 2001, 60000);
 }
 
+/* The last megabytes wait in the socket, all "sent", and leave it slowly. */
+static void stall__is_not_a_full_socket_that_drains(void **state)
+{
+    SERVE({.bytes = OK_EMPTY, .read_ms = 25});
+
+    (void)state;
+    stall_after(1000);
+    assert_int_equal(put_large(false), OK);
+}
+
 static void stall__limit_can_be_lifted(void **state)
 {
     SERVE({.bytes = OK_EMPTY, .pause_ms = 700});
@@ -863,6 +873,7 @@ int main(void)
         HTTP_TEST(flood__of_headers_is_refused),
         HTTP_TEST(stall__ends_a_request),
         HTTP_TEST(stall__is_not_slowness_above_the_floor),
+        HTTP_TEST(stall__is_not_a_full_socket_that_drains),
         HTTP_TEST(stall__limit_can_be_lifted),
         HTTP_TEST(deadline__ends_a_request),
         HTTP_TEST(cancel__is_seen_in_silence),

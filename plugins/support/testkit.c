@@ -144,6 +144,7 @@ struct persist_backend_call kit_call(void)
 
 /* ----------------------------------------------------------------- server */
 
+#define READ_PIECE ((size_t)64 << 10)
 #define REQUESTS_MAX 4096
 #define THREADS_MAX 256
 
@@ -251,7 +252,8 @@ static size_t body_length(const char *head)
 }
 
 /* The body of request n, what of it is in the buffer first. */
-static bool take_body(struct peer *p, unsigned n, size_t want, size_t have_at)
+static bool take_body(struct peer *p, unsigned n, size_t want, size_t have_at,
+                      unsigned read_ms)
 {
     struct heard *h = &p->server->heard[n];
     size_t have = p->len - have_at;
@@ -261,9 +263,15 @@ static bool take_body(struct peer *p, unsigned n, size_t want, size_t have_at)
     h->body = malloc(want + 1);
     memcpy(h->body, p->buffer + have_at, have);
     h->body_len = have;
-    while (h->body_len < want)
-        if (!take_more(p, h->body, want, &h->body_len))
+    while (h->body_len < want) {
+        size_t cap = want;
+
+        pause_ms(p->server, read_ms);
+        if (read_ms != 0 && want - h->body_len > READ_PIECE)
+            cap = h->body_len + READ_PIECE;
+        if (!take_more(p, h->body, cap, &h->body_len))
             return false;
+    }
     h->body[want] = '\0';
     memmove(p->buffer, p->buffer + have_at + have, p->len - have_at - have);
     p->len -= have_at + have;
@@ -302,7 +310,8 @@ static bool serve_one(struct peer *p)
         !e->before_body && !e->no_continue)
         (void)send(p->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
     if (!e->before_body &&
-        !take_body(p, n, body_length(p->server->heard[n].head), head_len))
+        !take_body(p, n, body_length(p->server->heard[n].head), head_len,
+                   e->read_ms))
         return false;
     send_reply(p, e);
     finish_connection(p, e->then);
@@ -347,12 +356,18 @@ struct server *server_start(const struct script *entries, size_t n)
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(a);
+    int small = 16384;
 
     s->entries = entries;
     s->n_entries = n;
     (void)pthread_mutex_init(&s->lock, NULL);
     assert_int_equal(pipe(s->stop), 0);
     s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (size_t i = 0; i < n; i++)
+        if (entries[i].read_ms != 0)
+            assert_int_equal(
+                setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)),
+                0);
     assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(s->fd, 64), 0);
     assert_int_equal(getsockname(s->fd, (struct sockaddr *)&a, &len), 0);

@@ -64,6 +64,8 @@ struct script {
     bool before_body;  /* answer as soon as the head is here */
     bool no_continue;  /* leave Expect unanswered */
     bool before_head;  /* act as soon as a byte is here */
+    unsigned
+        read_ms; /* before each 64 KiB of a body; the kernel keeps little */
     unsigned pause_ms; /* before answering */
     unsigned drip_ms;  /* between the bytes of the reply */
 };

@@ -176,7 +176,13 @@ class TlsTest(Test):
             server = self.server(tls=context("good", minimum_version=ssl.TLSVersion.TLSv1,
                                              maximum_version=ssl.TLSVersion.TLSv1_1))
         server.context.set_ciphers("ALL:@SECLEVEL=0")
-        answer = self.one("--ca", certificate("ca"), "GET", f"https://localhost:{server.port}/")
+        # The system's configuration may refuse them already: it is not asked.
+        settings = os.path.join(CERTIFICATES, "openssl.cnf")
+        with open(settings, "w", encoding="utf-8") as f:
+            f.write("openssl_conf = d\n[d]\nssl_conf = s\n[s]\nsystem_default = x\n[x]\n"
+                    "MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0\n")
+        answer = self.one("--ca", certificate("ca"), "GET", f"https://localhost:{server.port}/",
+                          env={"OPENSSL_CONF": settings})
         self.assertEqual(answer[:3], (TRANSIENT, 0, False))
         self.assertEqual(self.get("good", maximum_version=ssl.TLSVersion.TLSv1_2)[0], OK)
 
