@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <persist/error.h>
 #include <pthread.h>
 #include <signal.h>
@@ -152,6 +153,106 @@ static void thread__blocks_signals_and_knows_itself(void **state)
     assert_false(executor_is_own_thread());
 }
 
+/* --------------------------------------------------------- the queue */
+
+static atomic_bool gate_open;
+static atomic_int order[4];
+static atomic_int n_ordered;
+
+struct ordered {
+    struct task task;
+    int name;
+};
+
+static void wait_at_gate(struct task *t)
+{
+    (void)t;
+    while (!atomic_load(&gate_open))
+        usleep(1000);
+}
+
+static void note_order(struct task *t)
+{
+    atomic_store(&order[atomic_fetch_add(&n_ordered, 1)],
+                 ((struct ordered *)t)->name);
+}
+
+static void queue__lets_pieces_go_first_and_gives_back(void **state)
+{
+    struct executor *ex = executor_create("t", 1, 0);
+    struct task gate;
+    struct ordered tasks[4];
+
+    (void)state;
+    atomic_store(&gate_open, false);
+    atomic_store(&n_ordered, 0);
+    task_init(&gate, wait_at_gate);
+    assert_int_equal(executor_submit(ex, &gate), PERSIST_OK);
+    while (executor_queued(ex) > 0)
+        usleep(1000);
+    for (int i = 0; i < 4; i++) {
+        tasks[i].name = i;
+        task_init(&tasks[i].task, note_order);
+        assert_int_equal(i == 2 ? executor_submit_first(ex, &tasks[i].task)
+                                : executor_submit(ex, &tasks[i].task),
+                         PERSIST_OK);
+    }
+    assert_false(executor_take_back(ex, &gate)); /* it runs */
+    assert_true(executor_take_back(ex, &tasks[1].task));
+    assert_false(executor_take_back(ex, &tasks[1].task));
+    assert_int_equal(executor_queued(ex), 3);
+    atomic_store(&gate_open, true);
+    executor_destroy(ex);
+
+    assert_int_equal(atomic_load(&n_ordered), 3);
+    assert_int_equal(atomic_load(&order[0]), 2);
+    assert_int_equal(atomic_load(&order[1]), 0);
+    assert_int_equal(atomic_load(&order[2]), 3);
+}
+
+/* ------------------------------------------------ threads that cannot start */
+
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr,
+                          void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr,
+                          void *(*run)(void *), void *arg);
+
+static atomic_int threads_left = INT32_MAX;
+
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr,
+                          void *(*run)(void *), void *arg)
+{
+    if (atomic_fetch_sub(&threads_left, 1) <= 0)
+        return EAGAIN;
+    return __real_pthread_create(t, attr, run, arg);
+}
+
+static void submit__says_where_no_thread_can_start(void **state)
+{
+    struct executor *ex = executor_create("t", 4, 0);
+    static struct task tasks[100];
+
+    (void)state;
+    reset();
+    atomic_store(&threads_left, 0);
+    task_init(&tasks[0], count);
+    assert_int_equal(executor_submit(ex, &tasks[0]), PERSIST_E_MEMORY);
+    assert_int_equal(executor_threads(ex), 0);
+    assert_int_equal(executor_queued(ex), 0);
+
+    /* One that is there gets to everything. */
+    atomic_store(&threads_left, 1);
+    for (int i = 0; i < 100; i++) {
+        task_init(&tasks[i], count);
+        assert_int_equal(executor_submit(ex, &tasks[i]), PERSIST_OK);
+    }
+    assert_int_equal(executor_threads(ex), 1);
+    atomic_store(&threads_left, INT32_MAX);
+    executor_destroy(ex);
+
+    assert_int_equal(atomic_load(&ran), 100);
+}
+
 /* A build without threads: the caller runs its tasks itself. */
 static void submit__is_refused_without_threads(void **state)
 {
@@ -178,6 +279,8 @@ int main(void)
     (void)submit__grows_while_tasks_block;
     (void)thread__leaves_when_idle;
     (void)thread__blocks_signals_and_knows_itself;
+    (void)queue__lets_pieces_go_first_and_gives_back;
+    (void)submit__says_where_no_thread_can_start;
 
     return cmocka_run_group_tests(without, NULL, NULL);
 #else
@@ -188,6 +291,8 @@ int main(void)
         cmocka_unit_test(submit__grows_while_tasks_block),
         cmocka_unit_test(thread__leaves_when_idle),
         cmocka_unit_test(thread__blocks_signals_and_knows_itself),
+        cmocka_unit_test(queue__lets_pieces_go_first_and_gives_back),
+        cmocka_unit_test(submit__says_where_no_thread_can_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * What goes wrong while parts are under way: parts that fail or hang, sources
  * that stop, threads that cannot be started, others who hold the memory.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #include "transfer/transfer_test_kit.h"
 
-enum { FRAME = 65536, LEN = 40 * FRAME, WAIT_MS = 20000 };
+enum { FRAME = 65536, LEN = 40 * FRAME, WAIT_MS = 10000 };
 
 /* --------------------------------------------------------------- threads */
 
@@ -26,7 +27,7 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr,
                           void *(*run)(void *), void *arg)
 {
     if (atomic_fetch_sub(&threads_left, 1) <= 0)
-        return 11; /* EAGAIN */
+        return EAGAIN;
     return __real_pthread_create(t, attr, run, arg);
 }
 
@@ -43,7 +44,10 @@ struct saving {
     atomic_uint parts;
     unsigned fail_at; /* this part, and with `status` */
     int32_t status;
-    bool hang; /* every other part, until its call is to end */
+    bool late; /* every part waits until the source does */
+    atomic_bool source_waits;
+    bool hang;             /* every other part, until its call is to end */
+    atomic_bool forgotten; /* one that hung was never told */
     uint64_t timeout_ms;
     uint64_t says; /* what the source announces; 0: nothing */
     uint64_t size;
@@ -78,6 +82,7 @@ static int read_payload(void *ctx, void *out, size_t cap, size_t *out_len,
     for (int i = 0; s->given >= s->stop_at; i++) {
         int rc = op_check(upload_op(s->u), &clock_system);
 
+        atomic_store(&s->source_waits, true);
         if (rc)
             return error_set(err, rc, "stopped while waiting for input");
         if (i == WAIT_MS)
@@ -96,13 +101,20 @@ static int32_t on_part(void *ctx, const struct memory_event *event)
 
     if (event->phase != MEMORY_BEFORE || strcmp(event->op, "upload_part") != 0)
         return 0;
-    if (atomic_fetch_add(&s->parts, 1) + 1 == s->fail_at)
+    unsigned number = atomic_fetch_add(&s->parts, 1) + 1;
+
+    for (int i = 0; s->late && !atomic_load(&s->source_waits) && i < WAIT_MS;
+         i++)
+        usleep(1000);
+    if (number == s->fail_at)
         return s->status;
     for (int i = 0; s->hang && i < WAIT_MS; i++) {
         int rc = op_check(upload_op(s->u), &clock_system);
 
         if (rc)
             return rc;
+        if (i == WAIT_MS - 1)
+            atomic_store(&s->forgotten, true);
         usleep(1000);
     }
     return 0;
@@ -164,6 +176,7 @@ static void saving_close(struct saving *s)
     backend_upload_destroy(s->to);
     upload_close(s->u);
     assert_int_equal(atomic_load(&s->parts), parts);
+    assert_false(atomic_load(&s->forgotten));
     assert_int_equal(s->r.memory->n_uploads("default"), 0);
     assert_int_equal(s->r.memory->n_objects("default"), 0);
     rig_close(&s->r);
@@ -225,13 +238,17 @@ static void part__that_fails_ends_those_that_hang(void **state)
 
 static void part__that_fails_wakes_a_source_that_waits(void **state)
 {
-    struct saving s = {.fail_at = 2,
+    /* Four frames are read ahead, and so no more than four parts fly when the
+     * source begins to wait: the save does not wait for one of them. */
+    struct saving s = {.fail_at = 1,
+                       .late = true,
                        .status = PERSIST_BACKEND_DENIED,
-                       .stop_at = (size_t)30 * FRAME};
+                       .stop_at = (size_t)7 * FRAME};
 
     (void)state;
     saving_open(&s);
     assert_int_equal(saving_run(&s), PERSIST_E_DENIED);
+    assert_true(atomic_load(&s.source_waits));
     saving_close(&s);
 }
 
