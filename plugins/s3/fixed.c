@@ -21,13 +21,6 @@ bool fixed_copy(char *memory, size_t cap, const char *s)
     return t.ok;
 }
 
-void fixed_clear(struct fixed *t)
-{
-    t->len = 0;
-    t->at[0] = '\0';
-    t->ok = true;
-}
-
 void fixed_add_bytes(struct fixed *t, const char *s, size_t len)
 {
     if (!t->ok || len >= t->cap - t->len) {

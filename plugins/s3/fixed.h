@@ -30,7 +30,6 @@ struct fixed {
 struct fixed fixed_over(char *memory, size_t cap);
 /* Memory of cap bytes becomes s; false, and "", where it does not fit. */
 bool fixed_copy(char *memory, size_t cap, const char *s);
-void fixed_clear(struct fixed *t);
 void fixed_add(struct fixed *t, const char *s);
 void fixed_add_bytes(struct fixed *t, const char *s, size_t len);
 void fixed_add_number(struct fixed *t, uint64_t number);

@@ -11,8 +11,6 @@
 #include "support/dates.h"
 
 #define DAY_US ((int64_t)86400 * 1000000)
-/* From here on the server may refuse a body before it is sent. */
-#define EXPECT_MIN ((uint64_t)1 << 20)
 
 void attributes_add(const struct s3_store *s, struct attributes *a,
                     struct request *r)
@@ -54,7 +52,7 @@ static int32_t send_put(struct s3_store *s,
                         .body = args->data,
                         .body_len = args->len,
                         .is_data = true,
-                        .expect_continue = args->len >= EXPECT_MIN};
+                        .expect_continue = args->len >= S3_EXPECT_MIN};
     struct attributes attributes;
     struct checksum checksum;
     int32_t rc;

@@ -54,6 +54,8 @@
 #define S3_PART_MAX ((uint64_t)5 << 30)
 #define S3_PUT_MAX ((uint64_t)5 << 30)
 #define S3_PARTS_MAX 10000
+/* From here on a service may refuse a body before it is sent. */
+#define S3_EXPECT_MIN ((uint64_t)1 << 20)
 #define S3_BUCKET_MAX 255
 #define S3_URL_CAP 16384
 
@@ -208,6 +210,9 @@ struct request {
     size_t body_max;
 };
 
+/* The time as the service has it. */
+int64_t store_now_us(const struct s3_store *s);
+
 void request_pair(struct request *r, const char *name, const char *value);
 void request_header(struct request *r, const char *name, const char *value);
 
@@ -311,7 +316,6 @@ struct attributes {
 };
 void attributes_add(const struct s3_store *s, struct attributes *a,
                     struct request *r);
-int64_t store_now_us(const struct s3_store *s);
 
 /* ------------------------------------------------------------------ upload.c
  */

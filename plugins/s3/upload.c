@@ -14,7 +14,6 @@
 
 #include "s3/xml.h"
 
-#define EXPECT_MIN ((uint64_t)1 << 20)
 static const char level_letters[] = "wpmsu";
 
 int32_t upload_split(const char *upload_id, const char **out_id,
@@ -199,7 +198,7 @@ int32_t s3_upload_part(void *store, const struct persist_backend_call *call,
                         .body = args->data,
                         .body_len = args->len,
                         .is_data = true,
-                        .expect_continue = args->len >= EXPECT_MIN};
+                        .expect_continue = args->len >= S3_EXPECT_MIN};
     struct http_response response = {0};
     enum s3_checksum level = S3_UNCHECKED;
     struct checksum checksum;
