@@ -327,7 +327,6 @@ static int32_t apply_endpoint(struct gcs_options *o, const char *text,
     struct text origin = {0};
     int32_t rc;
 
-    o->custom_endpoint = text != NULL;
     if (text == NULL && emulator != NULL && emulator[0] != '\0') {
         o->emulator = true;
         rc = url_parse(emulator, "http", &o->endpoint, err);

@@ -38,8 +38,7 @@ struct gcs_options {
     bool temporary_hold;
     bool anonymous;
     bool allow_http;
-    bool emulator;        /* STORAGE_EMULATOR_HOST, or endpoint = it */
-    bool custom_endpoint; /* the endpoint was given */
+    bool emulator; /* STORAGE_EMULATOR_HOST was followed */
     bool
         has_service_json; /* service_account_json (or _file, _command) is set */
 };

@@ -224,6 +224,7 @@ class Read(Case):
         with self.store() as b:
             etag = self.rc(self.read(b, at=0, len=1), "ok")["etag"]
             self.rc(self.read(b, at=1, len=1, etag=etag), "ok")
+            self.assertEqual(self.server.log[-1]["query"]["ifGenerationMatch"], etag)
             self.put_object("a", b"another")
             self.rc(self.read(b, at=1, len=1, etag=etag), "precondition")
             del self.objects()["a"]
@@ -512,6 +513,14 @@ class Resumable(Case):
                 self.rc(answer, "ok")
                 self.assert_holds("u", path)
                 self.assert_no_byte_twice()
+
+    def test_a_part_is_never_uncertain(self):
+        """Nobody can have seen anything of it; "gone" must stay "gone" behind it."""
+        path = self.file(2 * M)
+        self.server.fault("chunk", "lost")
+        with self.store() as b:
+            upload = b("begin", key="u", if_absent=True)["id"]
+            self.rc(b("part", key="u", id=upload, number=1, at=0, len=M, file=path), "transient")
 
     def test_offset_ahead_is_asked_about(self):
         path = self.file(3 * M)

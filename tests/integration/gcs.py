@@ -148,6 +148,35 @@ class Strict(Store):
         self.assertTrue(all(s.cancelled for s in self.server.sessions.values()))
         self.assertEqual([n for n in self.server.buckets["bucket"] if n.endswith(".data")], [])
 
+    def test_killed_save_goes_on_in_a_new_process(self):
+        """persist save --resume: what the service acknowledged is not sent again."""
+        path = self.file(40 * M, 7)
+        words = ["save", "w/big", path, "--resume"]
+        if b"--resume" not in self.run_persist("help", "save").stdout:
+            self.run_persist(*words, want=2)  # not in this build: refused, not ignored
+            return
+        process = subprocess.Popen([PERSIST, "-c", self.config, *words], env=self.env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wanted = random.SystemRandom().randrange(5, 30)
+        deadline = time.monotonic() + 60
+        while len(self.server.of_kind("chunk")) < wanted and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+        self.assertEqual(len(self.server.sessions), 1)
+        session = next(iter(self.server.sessions.values()))
+        time.sleep(0.2)  # what is on its way arrives
+        held = len(session.data)
+        self.assertIsNone(session.finished)
+        self.server.clear()
+        self.run_persist(*words)
+        self.assertEqual(len(self.server.sessions), 1, "another upload was begun")
+        self.assertIsNotNone(session.finished)
+        sent = sum(e["length"] for e in self.server.of_kind("chunk", "final"))
+        self.assertEqual(sent, len(session.data) - held)
+        with open(path, "rb") as f:
+            self.assertEqual(self.restored("w/big"), f.read())
+
     def test_options_are_those_of_the_page(self):
         done = subprocess.run([PERSIST, "backends", "gcs", "--json"], env=self.env,
                               capture_output=True, check=True)
