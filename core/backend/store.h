@@ -130,6 +130,35 @@ int backend_upload_part(struct backend_upload *u, struct persist_op *op,
 int backend_upload_commit(struct backend_upload *u, struct persist_op *op,
                           uint64_t size, uint32_t crc32c, bool *out_maybe,
                           struct persist_error *err);
+/*
+ * An upload that another process began (limits: RESUMABLE).  Of the parts it
+ * had sent, those given here are not sent again: backend_upload_part answers OK
+ * at once where offset, length and CRC-32C are the same, and PRECONDITION,
+ * without a request, where they are not.  The last part is always sent: for
+ * some services only it completes what they have.  Makes no request.
+ */
+struct backend_receipt {
+    uint64_t offset;
+    uint64_t len;
+    uint32_t number;
+    uint32_t crc32c;
+    uint32_t receipt_len;
+    uint8_t receipt[PERSIST_BACKEND_RECEIPT_MAX];
+};
+int backend_upload_continue(struct backend_store *s, const char *key,
+                            const char *upload_id,
+                            const struct backend_receipt *receipts,
+                            size_t n_receipts, struct backend_upload **out,
+                            struct persist_error *err);
+/* What another process needs to go on; a bearer secret with some services.
+ * Lives as long as the upload. */
+const char *backend_upload_id(const struct backend_upload *u);
+/* Called on the thread of backend_upload_part after each part that was sent and
+ * acknowledged, several at once; set before the first one. */
+typedef void (*backend_receipt_fn)(void *ctx,
+                                   const struct backend_receipt *receipt);
+void backend_upload_watch(struct backend_upload *u, backend_receipt_fn watch,
+                          void *ctx);
 /* Best effort, runs also when op is cancelled; tells what it could not. */
 int backend_upload_abort(struct backend_upload *u, struct persist_error *err);
 void backend_upload_destroy(struct backend_upload *u);

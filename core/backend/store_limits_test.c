@@ -154,6 +154,54 @@ static void limits__uploads_pay_before_and_downloads_after(void **state)
     assert_int_equal(backend_delete(f.store, &f.op, "a/b", NULL, &f.err), 0);
 }
 
+static uint64_t object_len;
+
+/* Bytes of an object: the low byte of each offset. */
+static void fill_object(struct fake *fake, const void *args, void *result)
+{
+    const struct persist_backend_read_args *a = args;
+    struct persist_backend_read_result *r = result;
+    uint64_t left = a->offset < object_len ? object_len - a->offset : 0;
+
+    if (strcmp(fake->last_op, "read") != 0)
+        return;
+    r->len = left < a->len ? left : a->len;
+    r->offset = a->offset;
+    r->total = object_len;
+    memcpy(r->etag, "\"e\"", 4);
+    for (uint64_t i = 0; i < r->len; i++)
+        ((uint8_t *)a->buffer)[i] = (uint8_t)(a->offset + i);
+    assert_true(a->offset == 3 || strcmp(a->etag, "\"e\"") == 0);
+}
+
+static void limits__a_large_read_comes_in_slices(void **state)
+{
+    static uint8_t data[1 << 20];
+    const struct backend_read read = {
+        .key = "a/b", .buffer = data, .len = sizeof data, .offset = 3};
+    struct backend_read_answer answer;
+
+    (void)state;
+    down.bytes_per_s = 300 << 10;
+    f.env.download = &down;
+    f.fill = fill_object;
+    fake_open(&f);
+    for (object_len = (1 << 20) + 3; object_len > 300 << 10;
+         object_len -= 149 << 10) {
+        atomic_store(&f.n_calls, 0);
+        f.clock.n_sleeps = 0;
+        assert_int_equal(backend_read(f.store, &f.op, &read, &answer, &f.err),
+                         PERSIST_OK);
+        assert_int_equal(answer.len, object_len - 3);
+        assert_int_equal(answer.total, object_len);
+        for (size_t i = 0; i < answer.len; i++)
+            assert_int_equal(data[i], (uint8_t)(i + 3));
+        assert_true(atomic_load(&f.n_calls) >=
+                    1 + (int)(answer.len / (301 << 10)));
+        assert_true(f.args.read.len <= 300 << 10);
+    }
+}
+
 static void limits__a_repetition_pays_again_outside_the_window(void **state)
 {
     (void)state;
@@ -274,6 +322,7 @@ int main(void)
         TEST(throttled__slows_other_requests_of_the_store_too),
         TEST(tokens__run_out_for_all_requests_of_the_store),
         TEST(limits__uploads_pay_before_and_downloads_after),
+        TEST(limits__a_large_read_comes_in_slices),
         TEST(limits__a_repetition_pays_again_outside_the_window),
         TEST(limits__waiting_ends_with_the_operation),
         TEST(probe__is_remembered_for_thirty_days),

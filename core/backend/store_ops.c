@@ -10,6 +10,8 @@
 #include "util/crc32c.h"
 #include "util/error.h"
 
+#define SLICE_MIN ((size_t)256 << 10) /* of a read under a download limit */
+
 static int too_large(const struct backend_store *s, const char *key,
                      struct persist_error *err)
 {
@@ -152,9 +154,9 @@ static struct store_verdict check_read(void *ctx)
     return verdict;
 }
 
-int backend_read(struct backend_store *s, struct persist_op *op,
-                 const struct backend_read *read,
-                 struct backend_read_answer *out, struct persist_error *err)
+static int read_once(struct backend_store *s, struct persist_op *op,
+                     const struct backend_read *read,
+                     struct backend_read_answer *out, struct persist_error *err)
 {
     struct read r = {.store = s};
     struct store_call call = {.store = s,
@@ -192,6 +194,48 @@ int backend_read(struct backend_store *s, struct persist_op *op,
     out->total = r.result.total;
     memcpy(out->etag, r.result.etag, sizeof(out->etag));
     return PERSIST_OK;
+}
+
+/* A read is paid for when it is done: under a low limit a large one would be a
+ * burst and then a line that stands still. */
+static size_t slice_of(const struct backend_store *s,
+                       const struct backend_read *read)
+{
+    const struct rate *rate = s->env.download;
+
+    if (!rate || !rate->bytes_per_s || read->suffix ||
+        read->len <= SLICE_MIN || read->len <= rate->bytes_per_s)
+        return read->len;
+    return rate->bytes_per_s < SLICE_MIN ? SLICE_MIN
+                                         : (size_t)rate->bytes_per_s;
+}
+
+int backend_read(struct backend_store *s, struct persist_op *op,
+                 const struct backend_read *read,
+                 struct backend_read_answer *out, struct persist_error *err)
+{
+    struct backend_read part = *read;
+    struct backend_read_answer next;
+    size_t slice = slice_of(s, read);
+    int rc;
+
+    part.len = slice;
+    rc = read_once(s, op, &part, out, err);
+    /* All slices are of one version, where the backend gives etags. */
+    while (rc == PERSIST_OK && out->len > 0 && out->len % slice == 0 &&
+           out->len < read->len) {
+        size_t left = read->len - out->len;
+
+        part.offset = read->offset + out->len;
+        part.buffer = (char *)read->buffer + out->len;
+        part.len = left < slice ? left : slice;
+        part.etag = out->etag;
+        rc = read_once(s, op, &part, &next, err);
+        if (rc != PERSIST_OK || next.len == 0)
+            break;
+        out->len += next.len;
+    }
+    return rc;
 }
 
 /* ------------------------------------------------------------------- head */

@@ -34,6 +34,10 @@ struct backend_upload {
     size_t n_receipts;
     size_t cap;
     uint64_t equal_len; /* under mutex: of every part but the last; 0: none */
+    struct backend_receipt *known; /* of another process, by number */
+    size_t n_known;
+    backend_receipt_fn watch;
+    void *watch_ctx;
 };
 
 /* ------------------------------------------------------------------ begin */
@@ -129,10 +133,57 @@ int backend_upload_begin(struct backend_store *s, struct persist_op *op,
     return PERSIST_OK;
 }
 
+static int compare_receipts(const void *a, const void *b)
+{
+    const struct backend_receipt *left = a, *right = b;
+
+    return (left->number > right->number) - (left->number < right->number);
+}
+
+int backend_upload_continue(struct backend_store *s, const char *key,
+                            const char *upload_id,
+                            const struct backend_receipt *receipts,
+                            size_t n_receipts, struct backend_upload **out,
+                            struct persist_error *err)
+{
+    int rc = store_check_key(s, key, err);
+    struct backend_upload *u;
+
+    if (rc != PERSIST_OK)
+        return rc;
+    u = create(s, key, upload_id);
+    if (!u)
+        return error_memory(err);
+    u->known = calloc(n_receipts ? n_receipts : 1, sizeof(*u->known));
+    if (!u->known) {
+        backend_upload_destroy(u);
+        return error_memory(err);
+    }
+    if (n_receipts)
+        memcpy(u->known, receipts, n_receipts * sizeof(*u->known));
+    u->n_known = n_receipts;
+    qsort(u->known, n_receipts, sizeof(*u->known), compare_receipts);
+    *out = u;
+    return PERSIST_OK;
+}
+
+const char *backend_upload_id(const struct backend_upload *u)
+{
+    return u->id;
+}
+
+void backend_upload_watch(struct backend_upload *u, backend_receipt_fn watch,
+                          void *ctx)
+{
+    u->watch = watch;
+    u->watch_ctx = ctx;
+}
+
 void backend_upload_destroy(struct backend_upload *u)
 {
     if (!u)
         return;
+    free(u->known);
     gate_finish(&u->gate);
     pthread_mutex_destroy(&u->mutex);
     free(u->receipts);
@@ -263,6 +314,50 @@ static int keep_receipt(struct backend_upload *u, const struct part *p,
     return rc;
 }
 
+static const struct backend_receipt *find_known(const struct backend_upload *u,
+                                                const struct backend_part *part)
+{
+    const struct backend_receipt key = {.number = part->number};
+
+    if (!u->n_known || part->is_last)
+        return NULL;
+    return bsearch(&key, u->known, u->n_known, sizeof(key), compare_receipts);
+}
+
+/* Sent by the process before this one, with these bytes? */
+static int take_known(struct backend_upload *u,
+                      const struct backend_receipt *known, struct part *p,
+                      struct persist_error *err)
+{
+    if (known->offset != p->args.offset || known->len != p->args.len ||
+        known->crc32c != p->args.crc32c) {
+        error_set(err, PERSIST_E_PRECONDITION,
+                  "upload_part: part %u is not what it was when it was sent",
+                  (unsigned)known->number);
+        error_object(err, "%s", u->key);
+        return PERSIST_E_PRECONDITION;
+    }
+    p->result.receipt_len = known->receipt_len;
+    memcpy(p->result.receipt, known->receipt, sizeof(known->receipt));
+    return keep_receipt(u, p, err);
+}
+
+static void tell(const struct backend_upload *u, const struct part *p)
+{
+    struct backend_receipt receipt = {
+        .offset = p->args.offset,
+        .len = p->args.len,
+        .number = p->args.number,
+        .crc32c = p->args.crc32c,
+        .receipt_len = p->result.receipt_len,
+    };
+
+    if (!u->watch)
+        return;
+    memcpy(receipt.receipt, p->result.receipt, sizeof(receipt.receipt));
+    u->watch(u->watch_ctx, &receipt);
+}
+
 int backend_upload_part(struct backend_upload *u, struct persist_op *op,
                         const struct backend_part *part,
                         struct persist_error *err)
@@ -295,8 +390,15 @@ int backend_upload_part(struct backend_upload *u, struct persist_op *op,
         .present = PERSIST_BACKEND_HAS_CRC32C,
         .crc32c = part->crc32c,
     };
+    const struct backend_receipt *known = find_known(u, part);
+    if (known)
+        return take_known(u, known, &p, err);
     rc = store_call(&call, err);
-    return rc == PERSIST_OK ? keep_receipt(u, &p, err) : rc;
+    if (rc == PERSIST_OK)
+        rc = keep_receipt(u, &p, err);
+    if (rc == PERSIST_OK)
+        tell(u, &p);
+    return rc;
 }
 
 /* ----------------------------------------------------------------- commit */

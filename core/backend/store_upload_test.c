@@ -346,6 +346,109 @@ static void abort__tells_what_it_could_not(void **state)
     assert_string_equal(f.err.object, "a/b");
 }
 
+/* --------------------------------------------------------------- continued
+ */
+
+static int continue_upload(const struct backend_receipt *receipts, size_t n)
+{
+    return backend_upload_continue(f.store, "a/b", "upload-7", receipts, n, &u,
+                                   &f.err);
+}
+
+static struct backend_receipt watched[8];
+static atomic_uint n_watched;
+
+static void watch(void *ctx, const struct backend_receipt *receipt)
+{
+    assert_ptr_equal(ctx, watched);
+    watched[atomic_fetch_add(&n_watched, 1)] = *receipt;
+}
+
+static void watch__is_told_of_what_was_acknowledged(void **state)
+{
+    (void)state;
+    fake_open(&f);
+    assert_int_equal(begin(), PERSIST_OK);
+    assert_string_equal(backend_upload_id(u), "upload-1");
+    atomic_store(&n_watched, 0);
+    backend_upload_watch(u, watch, watched);
+    assert_int_equal(part(2, 10, 10, false), PERSIST_OK);
+    f.n_script = 0;
+    atomic_store(&f.n_calls, 0);
+    fake_answer(&f, PERSIST_BACKEND_DENIED);
+    assert_int_equal(part(1, 0, 10, false), PERSIST_E_DENIED);
+    assert_int_equal(atomic_load(&n_watched), 1);
+    assert_int_equal(watched[0].number, 2);
+    assert_int_equal(watched[0].offset, 10);
+    assert_int_equal(watched[0].len, 10);
+    assert_int_equal(watched[0].crc32c, 22);
+    assert_int_equal(watched[0].receipt_len, 4);
+    assert_int_equal(watched[0].receipt[0], 2);
+}
+
+static void continued__sends_only_what_is_not_there(void **state)
+{
+    const struct backend_receipt known[] = {
+        {.number = 2,
+         .offset = 10,
+         .len = 10,
+         .crc32c = 22,
+         .receipt_len = 1,
+         .receipt = {99}},
+        {.number = 1,
+         .offset = 0,
+         .len = 10,
+         .crc32c = 11,
+         .receipt_len = 1,
+         .receipt = {98}},
+        {.number = 3,
+         .offset = 20,
+         .len = 5,
+         .crc32c = 33,
+         .receipt_len = 1,
+         .receipt = {97}},
+    };
+
+    (void)state;
+    fake_open(&f);
+    assert_int_equal(continue_upload(known, 3), PERSIST_OK);
+    assert_int_equal(part(1, 0, 10, false), PERSIST_OK);
+    assert_int_equal(part(2, 10, 10, false), PERSIST_OK);
+    assert_int_equal(atomic_load(&f.n_calls), 0);
+    /* The last one completes what the service has. */
+    assert_int_equal(part(3, 20, 5, true), PERSIST_OK);
+    assert_int_equal(atomic_load(&f.n_calls), 1);
+    assert_string_equal(f.args.part.upload_id, "upload-7");
+    assert_int_equal(backend_upload_commit(u, &f.op, 25, 0, NULL, &f.err),
+                     PERSIST_OK);
+    assert_string_equal(f.args.commit.upload_id, "upload-7");
+    assert_int_equal(committed_bytes[0][0], 98);
+    assert_int_equal(committed_bytes[1][0], 99);
+    assert_int_equal(committed_bytes[2][0], 3);
+}
+
+static void continued__other_bytes_are_told(void **state)
+{
+    static const struct backend_receipt wrong[] = {
+        {.number = 1, .offset = 0, .len = 10, .crc32c = 12},
+        {.number = 1, .offset = 1, .len = 10, .crc32c = 11},
+        {.number = 1, .offset = 0, .len = 9, .crc32c = 11},
+    };
+
+    (void)state;
+    fake_open(&f);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(continue_upload(&wrong[i], 1), PERSIST_OK);
+        assert_int_equal(part(1, 0, 10, false), PERSIST_E_PRECONDITION);
+        assert_int_equal(atomic_load(&f.n_calls), 0);
+        /* One that is not known is sent. */
+        assert_int_equal(part(2, 10, 10, false), PERSIST_OK);
+        atomic_store(&f.n_calls, 0);
+        backend_upload_destroy(u);
+        u = NULL;
+    }
+}
+
 /* ---------------------------------------------------------------- threads */
 
 static atomic_int inside;
@@ -426,6 +529,9 @@ int main(void)
         TEST(commit__endless_etag_may_have_happened),
         TEST(abort__runs_when_everything_is_cancelled),
         TEST(abort__tells_what_it_could_not),
+        TEST(watch__is_told_of_what_was_acknowledged),
+        TEST(continued__sends_only_what_is_not_there),
+        TEST(continued__other_bytes_are_told),
         TEST(parts__come_from_many_threads_within_the_limit),
     };
     return cmocka_run_group_tests_name("store_upload", tests, NULL, NULL);

@@ -26,6 +26,7 @@
 #define HEAD_LEN 16
 #define PATH_CAP 4096
 #define LOCK_SUFFIX ".lock"
+#define LOCK_TRIES 100 /* of a file that its holder removes meanwhile */
 
 static const char magic[8] = {'P', 'R', 'S', 'T', 'S', 'T', 'A', '1'};
 
@@ -322,19 +323,21 @@ int state_each(const char *dir, const char *kind, state_each_fn each, void *ctx,
     return rc;
 }
 
-int state_lock(const char *dir, const char *name, int *out_fd,
-               struct persist_error *err)
+/* The file at path is the one that is open: it was not removed by the holder
+ * before us while we waited to open it. */
+static bool is_still_there(int fd, const char *path)
 {
-    char path[PATH_CAP];
-    int fd, rc;
+    struct stat ours, theirs;
 
-    *out_fd = -1;
-    rc = make_path(dir, name, LOCK_SUFFIX, path, err);
-    if (!rc)
-        rc = make_dirs(path, err);
-    if (rc)
-        return rc;
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fstat(fd, &ours) == 0 && lstat(path, &theirs) == 0 &&
+           ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+}
+
+static int lock_once(const char *path, int *out_fd, struct persist_error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int rc;
+
     if (fd < 0)
         return error_errno(err, errno, "cannot open \"%s\"", path);
     if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -347,4 +350,37 @@ int state_lock(const char *dir, const char *name, int *out_fd,
     }
     *out_fd = fd;
     return PERSIST_OK;
+}
+
+int state_lock(const char *dir, const char *name, int *out_fd,
+               struct persist_error *err)
+{
+    char path[PATH_CAP];
+    int rc;
+
+    *out_fd = -1;
+    rc = make_path(dir, name, LOCK_SUFFIX, path, err);
+    if (!rc)
+        rc = make_dirs(path, err);
+    for (int i = 0; !rc && i < LOCK_TRIES; i++) {
+        rc = lock_once(path, out_fd, err);
+        if (rc || is_still_there(*out_fd, path))
+            return rc;
+        close(*out_fd);
+        *out_fd = -1;
+    }
+    return rc ? rc
+              : error_set(err, PERSIST_E_TRANSIENT, "\"%s\" comes and goes",
+                          path);
+}
+
+void state_unlock(const char *dir, const char *name, int fd)
+{
+    char path[PATH_CAP];
+
+    if (fd < 0)
+        return;
+    if (make_path(dir, name, LOCK_SUFFIX, path, NULL) == PERSIST_OK)
+        unlink(path);
+    close(fd);
 }

@@ -46,9 +46,10 @@ typedef int (*state_each_fn)(void *ctx, const char *name);
 int state_each(const char *dir, const char *kind, state_each_fn each, void *ctx,
                struct persist_error *err);
 
-/* One process at a time: takes "NAME.lock" without waiting.  *out_fd is closed
- * to give it back.  TRANSIENT where another one has it. */
+/* One process at a time: takes "NAME.lock" without waiting.  TRANSIENT where
+ * another one has it.  state_unlock removes the file and closes *out_fd. */
 int state_lock(const char *dir, const char *name, int *out_fd,
                struct persist_error *err);
+void state_unlock(const char *dir, const char *name, int fd);
 
 #endif

@@ -164,9 +164,13 @@ static void lock__is_one_holders(void **state)
     assert_int_equal(state_lock(dir, NAME, &first, &err), PERSIST_OK);
     assert_int_equal(state_lock(dir, NAME, &second, &err), PERSIST_E_TRANSIENT);
     assert_int_equal(second, -1);
-    close(first);
+    state_unlock(dir, NAME, first);
     assert_int_equal(state_lock(dir, NAME, &second, &err), PERSIST_OK);
-    close(second);
+    assert_int_equal(state_lock(dir, NAME, &first, &err), PERSIST_E_TRANSIENT);
+    state_unlock(dir, NAME, second);
+    state_unlock(dir, NAME, -1);
+    strcat(path, ".lock");
+    assert_int_not_equal(access(path, F_OK), 0);
 }
 
 static void no_directory__reads_nothing_and_refuses_to_write(void **state)

@@ -95,6 +95,7 @@ struct upload_what {
     size_t header_max;      /* bytes the header may take */
     struct executor *cpu;   /* several frames at once; NULL: one by one */
     struct executor *io;    /* several parts at once; NULL: one by one */
+    uint64_t part_size;     /* bytes, of a resumed upload's; 0: chosen */
     uint64_t size_estimate; /* 0: none; used where the size is not known */
 };
 
@@ -117,6 +118,9 @@ int upload_object(struct upload *u, struct persist_metadata *m,
 
 /* An upper bound of the object's length, where the payload's size is known. */
 bool upload_expected(const struct upload *u, uint64_t *out);
+
+/* Bytes of every part but the last, where the payload's size is known. */
+uint64_t upload_part_size(const struct upload *u);
 
 /* The longest object that upload_send can make: parts of the chosen sizes, as
  * many as the store takes.  upload_open refuses with INVALID what is known to

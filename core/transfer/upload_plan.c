@@ -19,9 +19,11 @@
 #define MIB (UINT64_C(1) << 20)
 #define PART_MIN (8 * MIB) /* architecture.md, decision 3 */
 #define PART_MAX (64 * MIB)
-#define PARALLEL 4    /* parts under way, where the store does not say */
-#define HALVINGS 3    /* of the limit, before waiting */
-#define TIER_SHARE 10 /* a tier is a tenth of the parts there may be */
+#define PARALLEL 4        /* parts under way, where the store does not say */
+#define HALVINGS 3        /* of the limit, before waiting */
+#define TIER_SHARE 10     /* a tier is a tenth of the parts there may be */
+#define LIMITED_SECONDS 2 /* what a part takes under an upload limit, */
+#define LIMITED_MIN (MIB / 4) /* and the least it may be */
 
 static uint64_t frames_of(uint64_t payload, uint32_t frame_size)
 {
@@ -82,6 +84,22 @@ static uint64_t fit_part(const struct persist_backend_limits *l, uint64_t size)
     return size;
 }
 
+/* A part is paid for as a whole before it is sent: under a low limit large ones
+ * would make a line that stands still and bursts. */
+static uint64_t under_limit(const struct upload *u, uint64_t size)
+{
+    const struct rate *rate = backend_store_env(u->what.store)->upload;
+    uint64_t most;
+
+    if (!rate || !rate->bytes_per_s ||
+        rate->bytes_per_s > UINT64_MAX / LIMITED_SECONDS)
+        return size;
+    most = rate->bytes_per_s * LIMITED_SECONDS;
+    if (most < LIMITED_MIN)
+        most = LIMITED_MIN;
+    return size < most ? size : most;
+}
+
 /* Parts as decision 3 says, then as the store wants them (its limits are
  * complete: a maximum it does not name is the type's).  Where their number is
  * limited they are made large enough for the object; where they must also be
@@ -98,6 +116,7 @@ static uint64_t choose_part_size(const struct upload *u, uint64_t limit,
         size = PART_MIN;
     if (l->parts_max < UINT32_MAX && !object_size && equal)
         size = clamp(limit / 4, PART_MIN, PART_MAX);
+    size = under_limit(u, size);
     if (object_size / l->parts_max >= size)
         size = round_up(object_size / l->parts_max + 1, MIB);
     return fit_part(l, size);
@@ -141,6 +160,11 @@ uint64_t upload_ceiling(const struct upload *u)
         sum += n * t->size;
     }
     return sum;
+}
+
+uint64_t upload_part_size(const struct upload *u)
+{
+    return u->tiers[0].size;
 }
 
 unsigned upload_tier_of(const struct upload *u, uint32_t number)
@@ -240,6 +264,8 @@ static void plan(struct upload *u, uint64_t limit)
         u->n_flights = PARALLEL;
     u->tiers[0] = (struct part_tier){
         1, choose_part_size(u, limit, known ? bound : u->what.size_estimate)};
+    if (u->what.part_size)
+        u->tiers[0].size = fit_part(l, u->what.part_size);
     plan_tiers(u, limit);
     u->slack = 0;
     plan_buffers(u, limit, bound);
