@@ -203,8 +203,8 @@ static size_t slice_of(const struct backend_store *s,
 {
     const struct rate *rate = s->env.download;
 
-    if (!rate || !rate->bytes_per_s || read->suffix ||
-        read->len <= SLICE_MIN || read->len <= rate->bytes_per_s)
+    if (!rate || !rate->bytes_per_s || read->suffix || read->len <= SLICE_MIN ||
+        read->len <= rate->bytes_per_s)
         return read->len;
     return rate->bytes_per_s < SLICE_MIN ? SLICE_MIN
                                          : (size_t)rate->bytes_per_s;

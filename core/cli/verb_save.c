@@ -61,7 +61,10 @@ static const struct arg_option options[] = {
     [SAVE_SKIP_UNCHANGED] = {ARG_FLAG, 0, false, "skip-unchanged", NULL,
                              "write nothing where the latest is equal", NULL,
                              0},
-    [SAVE_RESUME] = {ARG_RESERVED, 0, false, "resume", NULL, NULL, NULL, 0},
+    [SAVE_RESUME] = {ARG_FLAG, 0, false, "resume", NULL,
+                     "leave an interrupted upload of FILE as it is, and go on "
+                     "with it the next time",
+                     NULL, 0},
     [N_SAVE] = {ARG_END, 0, false, NULL, NULL, NULL, NULL, 0},
 };
 
@@ -91,6 +94,7 @@ static void set_options(const struct cli *cli, struct persist_save_options *o)
         {SAVE_LEVEL, PERSIST_SAVE_LEVEL},
         {SAVE_SIZE_HINT, PERSIST_SAVE_SIZE_HINT},
         {SAVE_SKIP_UNCHANGED, PERSIST_SAVE_SKIP_UNCHANGED},
+        {SAVE_RESUME, PERSIST_SAVE_RESUME},
     };
     const struct arg_value *own = cli->args.own;
 
@@ -224,6 +228,7 @@ static const char *const examples[] = {
     "persist save writer state.json --label run=42 --schema notes/1",
     "persist save writer state.json --after 7      # nobody saved since 7",
     "persist save writer state.json --skip-unchanged --json",
+    "persist save writer dump.sql --resume         # again after a failure",
     NULL};
 
 const struct verb verb_save = {

@@ -3,11 +3,11 @@
  * Cleaning up: what no reader can ever need.
  *
  * Kinds of rubbish: leftovers and unfinished uploads, which the backend
- * knows; an object of a doctor that was killed; and by walking sessions, claims
- * that came to nothing, tombstones, and data behind tombstones.  What of an
- * index may go is owner.c's decision, how old it is store_time.c's.  Before
- * anything of a marker's size is removed it is read: a snapshot cut to that
- * size is damage, and evidence.
+ * knows, or a file of this user's that was to resume them; an object of a
+ * doctor that was killed; and by walking sessions, claims that came to nothing,
+ * tombstones, and data behind tombstones.  What of an index may go is owner.c's
+ * decision, how old it is store_time.c's.  Before anything of a marker's size
+ * is removed it is read: a snapshot cut to that size is damage, and evidence.
  *
  * A removal that fails is reported, and the rest goes on.
  */
@@ -19,7 +19,9 @@
 #include "engine/doctor_key.h"
 #include "engine/identity.h"
 #include "engine/owner.h"
+#include "engine/resume_files.h"
 #include "engine/store_time.h"
+#include "services/state.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -41,7 +43,10 @@ struct cleaning {
     size_t open_cap;
     bool open_unknown; /* they could not be listed: every claim stays */
     uint64_t n_left;   /* old uploads that are still there */
-    int first;         /* the first failure */
+    char **known; /* ids of uploads that are somebody's, or reported already */
+    size_t n_known;
+    size_t known_cap;
+    int first; /* the first failure */
     struct persist_error first_err;
     bool stopped; /* by the report */
 };
@@ -73,23 +78,66 @@ static int report(struct cleaning *c, enum persist_cleanup_kind kind,
 
 /* ------------------------------------------------------------- leftovers */
 
-static int keep_open(struct cleaning *c, const char *key)
+static int keep_text(char ***list, size_t *n, size_t *cap, const char *text)
 {
-    if (c->n_open == c->open_cap) {
-        size_t cap = c->open_cap ? c->open_cap * 2 : 16;
-        char **grown = realloc(c->open, cap * sizeof *grown);
+    if (*n == *cap) {
+        size_t more = *cap ? *cap * 2 : 16;
+        char **grown = realloc(*list, more * sizeof *grown);
 
         if (!grown)
             return PERSIST_E_MEMORY;
-        c->open = grown;
-        c->open_cap = cap;
+        *list = grown;
+        *cap = more;
     }
-    c->open[c->n_open] = text_dup(key);
-    if (!c->open[c->n_open])
+    (*list)[*n] = text_dup(text);
+    if (!(*list)[*n])
         return PERSIST_E_MEMORY;
-    c->n_open++;
+    ++*n;
     return PERSIST_OK;
 }
+
+static int keep_open(struct cleaning *c, const char *key)
+{
+    return keep_text(&c->open, &c->n_open, &c->open_cap, key);
+}
+
+/* ---------------------------------------------------------- resumable ones
+ */
+
+static bool is_known(const struct cleaning *c, const char *upload_id)
+{
+    for (size_t i = 0; i < c->n_known; i++)
+        if (strcmp(c->known[i], upload_id) == 0)
+            return true;
+    return false;
+}
+
+/* The file says since when nobody has gone on with it. */
+static int each_resumable(void *ctx, const struct resume_file *f)
+{
+    struct cleaning *c = ctx;
+    int64_t limit = c->has_limit ? c->limit_us : UPLOAD_AGE_US;
+    struct persist_error err = {0};
+    int rc = keep_text(&c->known, &c->n_known, &c->known_cap, f->upload_id);
+
+    if (rc)
+        return rc;
+    if (f->in_use || f->age_us < limit)
+        return keep_open(c, f->key);
+    if (!c->dry_run)
+        rc = backend_remove_leftover(c->store->backend, c->op, f->key,
+                                     f->upload_id, &err);
+    if (!rc && !c->dry_run)
+        rc = state_remove(c->store->p->state_dir, f->name, &err);
+    note(c, rc, &err);
+    c->n_left += rc || c->dry_run;
+    if (rc && keep_open(c, f->key))
+        return PERSIST_E_MEMORY;
+    return report(c, PERSIST_CLEANUP_UPLOAD, f->key, 0, f->age_us, rc);
+}
+
+/* --------------------------------------------------------- what is listed
+ */
 
 /* PRECONDITION: it is in use, however old it looks; then it is no leftover. */
 static int remove_leftover(struct cleaning *c, const struct backend_leftover *l)
@@ -144,7 +192,7 @@ static int each_leftover(void *ctx, const struct backend_leftover *l)
     bool remove;
     int rc;
 
-    if (is_upload && !is_our_upload(l->key))
+    if (is_upload && (!is_our_upload(l->key) || is_known(c, l->upload_id)))
         return PERSIST_OK;
     if (c->has_limit)
         limit = c->limit_us;
@@ -177,6 +225,13 @@ static int clean_leftovers(struct cleaning *c, const char *prefix)
     struct persist_error err = {0};
     int rc;
 
+    rc = resume_each_file(c->store, prefix, each_resumable, c, &err);
+    if (c->stopped)
+        return rc;
+    if (rc && !err.message[0])
+        error_set(&err, rc, "files for resuming could not be looked at");
+    note(c, rc, &err);
+    memset(&err, 0, sizeof err);
     rc = backend_list_leftovers(c->store->backend, c->op, prefix, each_leftover,
                                 c, &err);
     if (c->stopped)
@@ -500,6 +555,11 @@ static void free_open(struct cleaning *c)
     for (i = 0; i < c->n_open; i++)
         free(c->open[i]);
     free(c->open);
+    for (i = 0; i < c->n_known; i++) {
+        explicit_bzero(c->known[i], strlen(c->known[i]));
+        free(c->known[i]);
+    }
+    free(c->known);
 }
 
 int persist_cleanup(struct persist_store *store, const char *address,

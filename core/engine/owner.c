@@ -144,8 +144,39 @@ void owner_save_uploaded(struct owner_save *m)
     if (m->state != S_UPLOAD)
         return;
     m->state = S_COMMIT;
-    m->maybe = m->doubt = m->failed = false;
+    m->maybe = m->doubt = m->ghost;
+    m->failed = false;
     m->repeats = OWNER_REPEATS;
+}
+
+bool owner_save_again(struct owner_save *m)
+{
+    if ((m->state != S_UPLOAD && m->state != S_COMMIT) || m->maybe)
+        return false;
+    m->state = S_UPLOAD;
+    m->commit_sent = false;
+    m->asked = 0;
+    return true;
+}
+
+void owner_save_resume(struct owner_save *m, const struct owner_resume *r)
+{
+    m->index = r->index;
+    /* Since a restart of the machine less time may have passed than the claim
+     * is old: hence the renewal, and a limit a day below the commit's. */
+    m->claim_ns = r->now_ns > r->age_ns ? r->now_ns - r->age_ns : 0;
+    m->known_ns = m->claim_ns;
+    m->renew = true;
+    m->ghost = m->maybe = m->doubt = r->commit_sent;
+    m->state = S_UPLOAD;
+}
+
+bool owner_save_leave(struct owner_save *m)
+{
+    if (m->state != S_TOMBSTONE || m->then == OWNER_EXPIRED)
+        return false;
+    save_done(m, m->doubt ? OWNER_UNRESOLVED : (enum owner_result)m->then);
+    return true;
 }
 
 /* A claim that others may take for dead must not become a snapshot: a cleaner
@@ -164,7 +195,7 @@ static bool claim_needs_renewal(struct owner_save *m, uint64_t now_ns)
     }
     m->renewed = false;
     m->before_ns = 0;
-    return passed(now_ns, m->claim_ns, OWNER_RENEW_NS);
+    return m->renew || passed(now_ns, m->claim_ns, OWNER_RENEW_NS);
 }
 
 /* Time rules that turn one state into another before anything is sent. */
@@ -362,6 +393,7 @@ static void feed_renewal(struct owner_save *m, const struct owner_answer *a)
     if (a->reply == OWNER_OK) {
         m->before_ns = m->claim_ns;
         m->renewed = true;
+        m->renew = false;
         m->claim_ns = m->sent_ns;
     } else {
         give_up(m, OWNER_REFUSED);

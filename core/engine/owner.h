@@ -185,6 +185,8 @@ struct owner_save {
     bool failed; /* settle, then REFUSED rather than another round */
     bool commit_sent;
     bool renewed; /* and not yet known to have come in time */
+    bool renew;   /* at once, however young */
+    bool ghost;   /* a process before this one may have sent the commit */
     bool other_is_claim;
 };
 
@@ -210,8 +212,32 @@ bool owner_save_next(struct owner_save *m, uint64_t now_ns,
 void owner_save_feed(struct owner_save *m, const struct owner_answer *answer);
 /* After OWNER_SEND_DATA: everything is sent, commit next. */
 void owner_save_uploaded(struct owner_save *m);
+/* Instead of feeding an answer to a commit that had no effect and took the
+ * upload with it, or after OWNER_SEND_DATA: everything is to be sent again, for
+ * the same index.  False, and nothing changes, where an earlier commit may have
+ * been applied. */
+bool owner_save_again(struct owner_save *m);
 /* Stop: what was claimed is given up where that is certain to be harmless. */
 void owner_save_abort(struct owner_save *m);
+
+/* A claim that a process which died has left, and this one goes on with.  It
+ * stood still, as a machine that slept does; nothing else is different.  The
+ * claim is renewed before anything is sent. */
+#define OWNER_RESUME_NS (OWNER_HOUR_NS * 24 * 5) /* none older than this */
+struct owner_resume {
+    uint64_t index;
+    uint64_t now_ns;
+    uint64_t age_ns;  /* of the claim, or of its last renewal; not more than
+                         OWNER_RESUME_NS */
+    bool commit_sent; /* the commit may have been */
+};
+/* Before the first step, of a long save; the caller has seen that the claim is
+ * its own and there. */
+void owner_save_resume(struct owner_save *m, const struct owner_resume *r);
+/* Where the machine wants to give its claim up: it stays, for a later process
+ * to go on with.  False, and nothing changes, where the claim must go because
+ * it is too old, or where the machine is not at that point. */
+bool owner_save_leave(struct owner_save *m);
 
 /* Adds one index of a listing, from the highest down; true where no more of
  * them are needed. */

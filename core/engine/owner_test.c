@@ -507,6 +507,133 @@ static void clean__stops_at_a_failure(void **state)
     assert_int_equal(m.result, OWNER_REFUSED);
 }
 
+/* ----------------------------------------------------- again, and later on
+ */
+
+static struct owner_save all_sent(void)
+{
+    struct owner_save m = saver(true);
+
+    assert_int_equal(ask(&m, DAY), OWNER_PUT_CLAIM);
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, DAY), OWNER_SEND_DATA);
+    owner_save_uploaded(&m);
+    return m;
+}
+
+static void again__sends_everything_for_the_same_index(void **state)
+{
+    struct owner_save m = all_sent();
+
+    (void)state;
+    assert_int_equal(ask(&m, DAY), OWNER_COMMIT_DATA);
+    assert_true(owner_save_again(&m));
+    assert_int_equal(ask(&m, DAY), OWNER_SEND_DATA);
+    assert_int_equal(m.index, 3);
+    /* The claim is still renewed, and ages. */
+    assert_int_equal(ask(&m, 3 * DAY), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, 3 * DAY), OWNER_SEND_DATA);
+    owner_save_uploaded(&m);
+    assert_int_equal(ask(&m, 3 * DAY), OWNER_COMMIT_DATA);
+    answer(&m, OWNER_OK);
+    assert_int_equal(m.result, OWNER_SAVED);
+    assert_false(owner_save_again(&m));
+}
+
+static void again__not_where_a_commit_may_have_been_applied(void **state)
+{
+    struct owner_save m = all_sent();
+
+    (void)state;
+    assert_int_equal(ask(&m, DAY), OWNER_COMMIT_DATA);
+    answer(&m, OWNER_UNCERTAIN);
+    assert_int_equal(ask(&m, DAY), OWNER_COMMIT_DATA);
+    assert_false(owner_save_again(&m));
+    answer(&m, OWNER_FAILED);
+    assert_int_equal(ask(&m, DAY), OWNER_READ_DATA);
+}
+
+static struct owner_save resumed(bool commit_sent, uint64_t age_ns)
+{
+    const struct owner_save_what what = {.is_long = true,
+                                         .rules = OWNER_RULES_ALL};
+    const struct owner_resume r = {7, 10 * DAY, age_ns, commit_sent};
+    struct owner_save m;
+
+    owner_save_init(&m, &what);
+    owner_save_resume(&m, &r);
+    return m;
+}
+
+static void resume__renews_then_goes_on(void **state)
+{
+    struct owner_save m = resumed(false, OWNER_HOUR_NS);
+
+    (void)state;
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_SEND_DATA);
+    owner_save_uploaded(&m);
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_COMMIT_DATA);
+    answer(&m, OWNER_OK);
+    assert_int_equal(m.result, OWNER_SAVED);
+    assert_int_equal(m.index, 7);
+}
+
+static void resume__claim_goes_on_ageing(void **state)
+{
+    struct owner_save m = resumed(false, OWNER_RESUME_NS);
+
+    (void)state;
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_OK);
+    /* The renewal took more than a day: others may have seen it dead. */
+    assert_int_equal(ask(&m, 12 * DAY), OWNER_PUT_TOMBSTONE);
+    answer(&m, OWNER_OK);
+    assert_int_equal(m.result, OWNER_EXPIRED);
+}
+
+static void resume__after_a_commit_looks_before_it_gives_up(void **state)
+{
+    struct owner_save m = resumed(true, OWNER_HOUR_NS);
+
+    (void)state;
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_RENEW_CLAIM);
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_SEND_DATA);
+    assert_false(owner_save_again(&m));
+    owner_save_uploaded(&m);
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_COMMIT_DATA);
+    answer(&m, OWNER_FAILED); /* no such upload: that commit did it */
+    assert_int_equal(ask(&m, 10 * DAY), OWNER_READ_DATA);
+    answer_found(&m, OWNER_OURS);
+    assert_int_equal(m.result, OWNER_SAVED);
+}
+
+static void leave__keeps_the_claim_unless_it_is_dead(void **state)
+{
+    struct owner_save m = all_sent();
+
+    (void)state;
+    assert_false(owner_save_leave(&m));
+    owner_save_abort(&m);
+    assert_true(owner_save_leave(&m));
+    assert_int_equal(m.result, OWNER_ABORTED);
+    assert_int_equal(ask(&m, DAY), 0);
+
+    m = all_sent();
+    assert_int_equal(ask(&m, 8 * DAY), OWNER_PUT_TOMBSTONE);
+    assert_false(owner_save_leave(&m));
+    answer(&m, OWNER_OK);
+    assert_int_equal(m.result, OWNER_EXPIRED);
+
+    m = resumed(true, 0);
+    owner_save_abort(&m);
+    assert_true(owner_save_leave(&m));
+    assert_int_equal(m.result, OWNER_UNRESOLVED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +656,12 @@ int main(void)
         cmocka_unit_test(remove__of_data_that_fails_is_said),
         cmocka_unit_test(clean__removes_what_the_page_allows),
         cmocka_unit_test(clean__stops_at_a_failure),
+        cmocka_unit_test(again__sends_everything_for_the_same_index),
+        cmocka_unit_test(again__not_where_a_commit_may_have_been_applied),
+        cmocka_unit_test(resume__renews_then_goes_on),
+        cmocka_unit_test(resume__claim_goes_on_ageing),
+        cmocka_unit_test(resume__after_a_commit_looks_before_it_gives_up),
+        cmocka_unit_test(leave__keeps_the_claim_unless_it_is_dead),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

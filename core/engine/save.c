@@ -13,13 +13,15 @@
 #include <string.h>
 
 #include "engine/open.h"
+#include "engine/save_resume.h"
 #include "format/snapshot.h"
 #include "util/error.h"
 
 const uint32_t save_known_flags =
     PERSIST_SAVE_INDEX | PERSIST_SAVE_AFTER | PERSIST_SAVE_LEVEL |
     PERSIST_SAVE_SKIP_UNCHANGED | PERSIST_SAVE_SIZE_HINT |
-    PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_TIMESTAMP;
+    PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_TIMESTAMP |
+    PERSIST_SAVE_RESUME;
 
 /* Years 0000 to 9999, which is what RFC 3339 can say. */
 #define TIME_MIN_US INT64_C(-62167219200000000)
@@ -113,7 +115,7 @@ static int copy_labels(struct saving *s, struct persist_error *err)
     return PERSIST_OK;
 }
 
-static int name_snapshot(struct saving *s, struct persist_error *err)
+int save_rename(struct saving *s, struct persist_error *err)
 {
     const struct clock *clock = s->store->p->clock;
     int64_t now_us = clock_wall_us(clock);
@@ -141,7 +143,7 @@ static int describe(struct saving *s, struct persist_error *err)
     if (!rc)
         rc = copy_labels(s, err);
     if (!rc)
-        rc = name_snapshot(s, err);
+        rc = save_rename(s, err);
     m->struct_size = sizeof *m;
     m->format_version = 2;
     m->snapshot_id = s->id;
@@ -408,7 +410,7 @@ static int conclude_unchanged(struct saving *s, struct persist_metadata **out,
 
 /* ----------------------------------------------------------- one by itself */
 
-static int open_payload(struct saving *s, struct persist_error *err)
+int save_open_payload(struct saving *s, struct persist_error *err)
 {
     struct upload_what what = {
         .pool = s->store->pool,
@@ -419,6 +421,7 @@ static int open_payload(struct saving *s, struct persist_error *err)
         .frame_size = (uint32_t)s->o.frame_size,
         .cpu = s->store->p->cpu,
         .io = s->store->p->io,
+        .part_size = save_resume_part_size(s),
         .size_estimate =
             s->o.flags & PERSIST_SAVE_SIZE_HINT ? s->o.size_hint : 0,
     };
@@ -442,7 +445,7 @@ static int open_payload(struct saving *s, struct persist_error *err)
 static int save_all(struct saving *s, struct persist_metadata **out,
                     struct persist_error *err)
 {
-    bool whole = false;
+    bool whole = false, done = false;
     int rc;
 
     trace_stage(s->op->trace, "prepare");
@@ -454,7 +457,11 @@ static int save_all(struct saving *s, struct persist_metadata **out,
     if (!rc && s->unchanged)
         return conclude_unchanged(s, out, err);
     if (!rc)
-        rc = open_payload(s, err);
+        rc = save_resume_open(s, &done, out, err);
+    if (rc || done)
+        return rc;
+    if (!rc)
+        rc = save_open_payload(s, err);
     if (!rc && !s->dry_run)
         rc = backend_store_check_writable(s->store->backend, s->op, err);
     trace_stage(s->op->trace, "compress");
@@ -464,6 +471,9 @@ static int save_all(struct saving *s, struct persist_metadata **out,
         return rc;
     s->unchanged = whole && save_is_unchanged(s, upload_sha256(s->up),
                                               upload_payload_len(s->up));
+    rc = save_resume_fits(s, whole, err);
+    if (rc)
+        return rc;
     if (s->unchanged)
         return conclude_unchanged(s, out, err);
     trace_stage(s->op->trace, whole ? "store" : "upload");
@@ -506,7 +516,7 @@ int save_pack(struct saving *s, uint64_t index, bool *out_whole,
     if (s->object && s->described->snapshot_index == index)
         return PERSIST_OK;
     drop_object(s);
-    rc = open_payload(s, err);
+    rc = save_open_payload(s, err);
     if (!rc)
         rc = upload_fill(s->up, out_whole, err);
     s->m.snapshot_index = index;
@@ -570,6 +580,7 @@ int save_one(struct persist_store *store, struct persist_op *op,
         target_text(&s->target, NULL, text);
         error_object(err, "%s", text);
     }
+    save_resume_close(s, rc ? err : NULL);
     if (!rc && call && !s->unchanged)
         name_saved(s, call);
     save_finish(s);

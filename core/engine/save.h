@@ -2,7 +2,9 @@
 /*
  * One save as it runs, shared by the files of the save side: save.c prepares
  * it and says how it ended, save_steps.c makes the requests that the machine
- * of owner.h asks for, save_batch.c runs many at once.
+ * of owner.h asks for, save_upload.c those of a long save's upload,
+ * save_resume.c keeps what a later process needs to go on, save_batch.c runs
+ * many at once.
  *
  *     a save                              one of a batch
  *     save_one                            save_describe
@@ -54,6 +56,9 @@ struct saving {
     uint64_t object_size;
     uint32_t object_crc;
     bool committed; /* the upload has ended by its commit */
+    unsigned int n_restarts;
+    struct resume *resume; /* NULL: not to be resumed */
+    bool left;             /* claim and upload stay, for a later process */
 
     int failure; /* of the request that ended it, or of the source */
     struct persist_error last; /* its details */
@@ -100,6 +105,37 @@ void save_stop(struct saving *s);
  * one put.  With `unchanged` set nothing is written: OWNER_ABORTED, once a
  * listing has shown that fence and index hold. */
 void save_run(struct saving *s, bool whole);
+
+/* save_upload.c: what the machine's verbs SEND_DATA and COMMIT_DATA do. */
+void save_send(struct saving *s);
+void save_commit(struct saving *s, struct owner_answer *a);
+/* Aborts what is neither committed nor left. */
+void save_end_upload(struct saving *s);
+
+/* save.c.  `up` for the source as it stands. */
+int save_open_payload(struct saving *s, struct persist_error *err);
+/* A new id and time for the snapshot. */
+int save_rename(struct saving *s, struct persist_error *err);
+
+/* save_steps.c, for save_upload.c. */
+static inline uint64_t save_now(const struct saving *s)
+{
+    return clock_boot_ns(s->store->p->clock);
+}
+/* Remembers why a request failed, for the caller. */
+void save_failed(struct saving *s, int rc, const struct persist_error *err);
+/* A write's answer in the machine's words. */
+void save_answer(struct saving *s, int rc, bool maybe,
+                 const struct persist_error *err, struct owner_answer *a);
+/* A request that must not be repeated after until_ns: backend/retry keeps
+ * deadlines, and so the rules about time hold within one call of it too. */
+int save_bound_op(const struct saving *s, uint64_t until_ns,
+                  struct persist_op *out, struct persist_error *err);
+void save_put_claim(struct saving *s, uint64_t index, bool if_absent,
+                    struct owner_answer *a);
+/* A tombstone of this id at .snap: over our claim, or where nothing lies. */
+int save_put_tombstone(struct saving *s, const char *key, const char *id,
+                       bool if_absent, struct persist_error *err);
 
 /* True where the payload, now known, is the latest snapshot's. */
 bool save_is_unchanged(const struct saving *s, const uint8_t sha256[32],

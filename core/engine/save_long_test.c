@@ -522,6 +522,105 @@ static void commit__failure_takes_the_claim_back(void **state)
     expect_given_up(r, 0);
 }
 
+/* ------------------------------------------- an upload the store dropped
+ */
+
+static void commit__spent_upload_is_sent_again(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .times = 2,
+                                    .status = PERSIST_BACKEND_PRECONDITION});
+    assert_ok(save_noise(r, 40, NULL, &err), &err);
+    expect_noise(r, "a@0", 40);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 3);
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+    assert_int_equal(rig_objects(r), 2);
+}
+
+static void commit__spent_upload_of_a_stream_is_temporary(void **state)
+{
+    struct persist_save_options o = options(0);
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    uint8_t *data = rig_noise(LEN, 41);
+    struct stream s = {.data = data, .len = LEN};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .status = PERSIST_BACKEND_PRECONDITION});
+    assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_TRANSIENT,
+                  &err);
+    assert_contains(err.message, "cannot be read again");
+    expect_given_up(r, 0);
+    free(data);
+}
+
+static void commit__that_is_always_spent_ends(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_PRECONDITION});
+    assert_status(save_noise(r, 42, NULL, &err), PERSIST_E_TRANSIENT, &err);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 4);
+    expect_given_up(r, 0);
+}
+
+/* The first commit's answer was lost; the second says "spent": by the first. */
+static void commit__spent_by_a_lost_one_is_looked_at(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .phase = MEMORY_AFTER,
+                                    .status = PERSIST_BACKEND_TRANSIENT});
+    rig_fault(r, (struct rig_fault){.op = "upload_commit",
+                                    .at = 2,
+                                    .status = PERSIST_BACKEND_PRECONDITION});
+    assert_ok(save_noise(r, 43, NULL, &err), &err);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 1);
+    expect_noise(r, "a@0", 43);
+}
+
+/* A lifecycle rule took it. */
+static void part__of_a_lost_upload_is_sent_again(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = 2,
+                                    .status = PERSIST_BACKEND_NOT_FOUND});
+    assert_ok(save_noise(r, 44, NULL, &err), &err);
+    expect_noise(r, "a@0", 44);
+    assert_int_equal(r->memory->count(r->id, "upload_begin"), 2);
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+}
+
+static void limit__makes_parts_small(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct rig r;
+    struct persist_error err = {0};
+    size_t len = (size_t)9 << 20;
+    uint8_t *data = rig_noise(len, 45);
+
+    (void)state;
+    rig_open(&r, 0, NULL);
+    r.p->upload.bytes_per_s = 500000;
+    assert_ok(persist_save_buffer(r.store, "a", data, len, &o, NULL, &err),
+              &err);
+    assert_in_range(r.memory->count(r.id, "upload_part"), 9, 11);
+    rig_expect(&r, "a@0", data, len);
+    free(data);
+    rig_close(&r);
+}
+
 static void commit__not_durable_has_metadata(void **state)
 {
     struct persist_save_options o = options(0);
@@ -726,6 +825,12 @@ int main(void)
         T(commit__in_doubt_is_made_impossible),
         T(commit__in_doubt_is_said),
         T(commit__failure_takes_the_claim_back),
+        T(commit__spent_upload_is_sent_again),
+        T(commit__spent_upload_of_a_stream_is_temporary),
+        T(commit__that_is_always_spent_ends),
+        T(commit__spent_by_a_lost_one_is_looked_at),
+        T(part__of_a_lost_upload_is_sent_again),
+        cmocka_unit_test(limit__makes_parts_small),
         T(commit__not_durable_has_metadata),
         T(commit__under_someone_else_s_data_is_said),
         T(commit__that_lost_to_another_snapshot_says_so),

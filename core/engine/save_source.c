@@ -176,6 +176,7 @@ int save_source_file(struct save_source *s, const char *path,
         return rc;
     }
     rc = save_source_fd(s, fd, err);
+    s->path = path;
     s->owns_fd = true;
     if (rc) {
         error_prefix(err, "%s", path);
@@ -189,6 +190,43 @@ void save_source_finish(struct save_source *s)
     if (s->owns_fd && s->fd >= 0)
         close(s->fd);
     s->fd = -1;
+}
+
+/* ---------------------------------------------------------- a second time
+ */
+
+int save_source_rewind(struct save_source *s, struct persist_error *err)
+{
+    if (s->up.in_memory)
+        return PERSIST_OK;
+    if (!s->is_regular || lseek(s->fd, (off_t)s->start, SEEK_SET) < 0)
+        return error_set(err, PERSIST_E_INVALID,
+                         "the input cannot be read again");
+    return PERSIST_OK;
+}
+
+int save_source_identify(const struct save_source *s, struct buf *out_name,
+                         struct save_source_look *out,
+                         struct persist_error *err)
+{
+    char *path = s->path ? realpath(s->path, NULL) : NULL;
+    struct stat st;
+
+    if (fstat(s->fd, &st) || (s->path && !path)) {
+        free(path);
+        return error_errno(err, errno, "cannot look at the input");
+    }
+    if (path)
+        buf_printf(out_name, "file:%s", path);
+    else
+        buf_printf(out_name, "fd:%ju:%ju", (uintmax_t)st.st_dev,
+                   (uintmax_t)st.st_ino);
+    buf_printf(out_name, "+%ju", (uintmax_t)s->start);
+    free(path);
+    out->size = (uint64_t)st.st_size;
+    out->mtime_ns =
+        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return buf_failed(out_name) ? error_memory(err) : PERSIST_OK;
 }
 
 /* ------------------------------------------------------------------ hashing

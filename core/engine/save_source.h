@@ -8,6 +8,7 @@
 
 #include "engine/instance.h"
 #include "transfer/upload.h"
+#include "util/buf.h"
 
 struct save_source {
     struct upload_source up; /* ctx is this struct: it must not move */
@@ -16,6 +17,7 @@ struct save_source {
     bool owns_fd;                /* closed by finish */
     bool is_regular;             /* never blocks, and can be read twice */
     uint64_t start;              /* is_regular: where the payload starts */
+    const char *path;            /* the caller's; NULL: a descriptor */
     const struct persist_op *op; /* what it waits under; set when the save
                                   begins */
     const struct clock *clock;
@@ -30,6 +32,17 @@ int save_source_file(struct save_source *s, const char *path,
                      struct persist_error *err);
 int save_source_fd(struct save_source *s, int fd, struct persist_error *err);
 void save_source_finish(struct save_source *s);
+
+/* Back to the start of the payload; only of memory and regular files. */
+int save_source_rewind(struct save_source *s, struct persist_error *err);
+/* Which file it is, and how it looks: is_regular only. */
+struct save_source_look {
+    uint64_t size;
+    int64_t mtime_ns;
+};
+int save_source_identify(const struct save_source *s, struct buf *out_name,
+                         struct save_source_look *out,
+                         struct persist_error *err);
 
 /* SHA-256 of the whole payload without consuming it, where that can be done:
  * *out_done. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/identity.h"
+#include "engine/save_resume.h"
 #include "engine/session_memory.h"
 #include "engine/store_time.h"
 #include "util/error.h"
@@ -20,25 +21,18 @@
 #define LISTS_MAX 1000
 #define LATE_TIMEOUT_MS 5000 /* of requests made after a cancellation */
 
-static uint64_t boot_now(const struct saving *s)
-{
-    return clock_boot_ns(s->store->p->clock);
-}
-
 /* ---------------------------------------------------------------- answers
  */
 
 /* Remembers why a request failed, for the caller. */
-static void note_failure(struct saving *s, int rc,
-                         const struct persist_error *err)
+void save_failed(struct saving *s, int rc, const struct persist_error *err)
 {
     s->failure = rc;
     s->last = *err;
 }
 
-static void answer_write(struct saving *s, int rc, bool maybe,
-                         const struct persist_error *err,
-                         struct owner_answer *a)
+void save_answer(struct saving *s, int rc, bool maybe,
+                 const struct persist_error *err, struct owner_answer *a)
 {
     bool stopped = rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
 
@@ -62,7 +56,7 @@ static void answer_write(struct saving *s, int rc, bool maybe,
         a->doubt = maybe && stopped;
         break;
     }
-    note_failure(s, rc, err);
+    save_failed(s, rc, err);
 }
 
 /* -------------------------------------------------------- ops of their own
@@ -102,8 +96,8 @@ static void late_end(struct late *l)
 /* A request that must not be repeated after a time of its own: backend/retry
  * keeps deadlines, and so the rules about time hold within one call of it too.
  */
-static int bound_op(const struct saving *s, uint64_t until_ns,
-                    struct persist_op *out, struct persist_error *err)
+int save_bound_op(const struct saving *s, uint64_t until_ns,
+                  struct persist_op *out, struct persist_error *err)
 {
     uint64_t deadline_ns = s->op->deadline_ns;
     int rc = op_init(out, &s->op->cancel);
@@ -121,7 +115,7 @@ static int put_bounded(const struct saving *s, const struct backend_put *put,
                        struct persist_error *err)
 {
     struct persist_op op;
-    int rc = bound_op(s, until_ns, &op, err);
+    int rc = save_bound_op(s, until_ns, &op, err);
 
     if (rc)
         return rc;
@@ -161,7 +155,7 @@ static int list_session(struct saving *s, struct owner_view *view,
     int rc;
 
     memset(view, 0, sizeof *view);
-    view->began_ns = boot_now(s);
+    view->began_ns = save_now(s);
     rc = session_walk_open(s->store, s->op, s->target.prefix,
                            s->machine.fenced ? FENCE_PAGE : LIST_PAGE, &w, err);
     if (rc)
@@ -203,7 +197,7 @@ static void step_list(struct saving *s, struct owner_answer *a)
 
     a->reply = rc ? OWNER_FAILED : OWNER_OK;
     if (rc)
-        note_failure(s, rc, &err);
+        save_failed(s, rc, &err);
 }
 
 /* -------------------------------------------------------------------- puts
@@ -235,7 +229,7 @@ void save_put_answered(struct saving *s, uint64_t sent_ns, int rc, bool maybe,
                        const struct persist_error *err, struct owner_answer *a)
 {
     remember(s, s->m.snapshot_index, sent_ns, rc);
-    answer_write(s, rc, maybe, err, a);
+    save_answer(s, rc, maybe, err, a);
 }
 
 static int object_at(struct saving *s, uint64_t index, const void **out,
@@ -261,7 +255,7 @@ static void step_put_snapshot(struct saving *s, uint64_t index,
 {
     struct backend_put put = {.if_absent = true};
     struct persist_error err = {0};
-    uint64_t sent_ns = boot_now(s);
+    uint64_t sent_ns = save_now(s);
     char key[KEY_CAP];
     bool maybe = false;
     int rc;
@@ -277,12 +271,12 @@ static void step_put_snapshot(struct saving *s, uint64_t index,
     save_put_answered(s, sent_ns, rc, maybe, &err, a);
 }
 
-static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
-                           struct owner_answer *a)
+void save_put_claim(struct saving *s, uint64_t index, bool if_absent,
+                    struct owner_answer *a)
 {
     struct backend_put put = {.if_absent = if_absent, .len = CLAIM_LEN};
     struct persist_error err = {0};
-    uint64_t sent_ns = boot_now(s);
+    uint64_t sent_ns = save_now(s);
     char key[KEY_CAP], claim[CLAIM_LEN];
     struct marker marker;
     bool maybe = false;
@@ -302,12 +296,11 @@ static void step_put_claim(struct saving *s, uint64_t index, bool if_absent,
     /* That a renewal worked tells nothing about the indices above. */
     if (if_absent)
         remember(s, index, sent_ns, rc);
-    answer_write(s, rc, maybe, &err, a);
+    save_answer(s, rc, maybe, &err, a);
 }
 
-/* A tombstone of this id at .snap: over our claim, or where nothing lies. */
-static int put_tombstone(struct saving *s, const char *key, const char *id,
-                         bool if_absent, struct persist_error *err)
+int save_put_tombstone(struct saving *s, const char *key, const char *id,
+                       bool if_absent, struct persist_error *err)
 {
     struct backend_put put = {
         .key = key, .len = TOMBSTONE_LEN, .if_absent = if_absent};
@@ -339,8 +332,6 @@ static enum owner_reply reply_of(int rc)
                                          : OWNER_FAILED;
 }
 
-static void finish_upload(struct saving *s);
-
 static void step_give_up(struct saving *s, uint64_t index,
                          struct owner_answer *a)
 {
@@ -351,9 +342,9 @@ static void step_give_up(struct saving *s, uint64_t index,
     /* What was sent goes first: a journal that keeps data in order would write
      * all of it to the medium for the sake of the tombstone. */
     if (!s->machine.commit_sent)
-        finish_upload(s);
+        save_end_upload(s);
     key_format(s->target.prefix, index, KEY_SNAP, key);
-    rc = put_tombstone(s, key, s->id, false, &err);
+    rc = save_put_tombstone(s, key, s->id, false, &err);
     a->reply = reply_of(rc);
     if (rc)
         log_line(s->store->p->log, LOG_WARN,
@@ -371,7 +362,7 @@ static void step_block(struct saving *s, uint64_t index, struct owner_answer *a)
     char key[KEY_CAP];
 
     key_format(s->target.prefix, index, KEY_SNAP, key);
-    a->reply = reply_of(put_tombstone(
+    a->reply = reply_of(save_put_tombstone(
         s, key, "00000000-0000-0000-0000-000000000000", true, &err));
 }
 
@@ -404,9 +395,6 @@ static void step_read(struct saving *s, uint64_t index, enum key_kind kind,
                                                  : OWNER_OTHERS;
 }
 
-/* ------------------------------------------------------------------ upload
- */
-
 bool save_is_unchanged(const struct saving *s, const uint8_t sha256[32],
                        uint64_t len)
 {
@@ -416,101 +404,6 @@ bool save_is_unchanged(const struct saving *s, const uint8_t sha256[32],
         return false;
     text_to_hex(sha256, 32, hex);
     return strcmp(hex, s->latest->content_hash) == 0;
-}
-
-/* Between parts: the machine may want its claim renewed, or end. */
-static int between_parts(void *ctx, struct persist_error *err)
-{
-    struct saving *s = ctx;
-    struct owner_request r;
-    struct owner_answer a;
-
-    while (owner_save_next(&s->machine, boot_now(s), &r)) {
-        if (r.verb == OWNER_SEND_DATA)
-            return PERSIST_OK;
-        if (r.verb != OWNER_RENEW_CLAIM)
-            break;
-        memset(&a, 0, sizeof a);
-        step_put_claim(s, r.index, false, &a);
-        owner_save_feed(&s->machine, &a);
-    }
-    if (s->failure) {
-        *err = s->last;
-        return s->failure;
-    }
-    return error_set(err, PERSIST_E_CONFLICT, "the claim has expired");
-}
-
-static int send_all(struct saving *s, struct persist_error *err)
-{
-    uint64_t expected;
-    bool known = upload_expected(s->up, &expected);
-    char key[KEY_CAP];
-    int rc;
-
-    key_format(s->target.prefix, s->machine.index, KEY_DATA, key);
-    if (!known)
-        log_line(s->store->p->log, LOG_INFO,
-                 "uploading a payload of unknown size",
-                 log_text("store", s->store->name),
-                 log_text("object", log_basename(key)),
-                 log_u64("at_most_bytes", upload_ceiling(s->up)), LOG_END);
-    rc = backend_upload_begin(s->store->backend, s->op, key,
-                              known ? &expected : NULL, &s->upload, err);
-    if (rc)
-        return rc;
-    return upload_send(s->up, &s->m, s->upload, between_parts, s,
-                       &s->object_size, &s->object_crc, err);
-}
-
-/* Before the commit nothing can be visible, so no answer may say that of the
- * save which a beginning or a part was given. */
-static int definite(int rc, struct persist_error *err)
-{
-    if (rc == PERSIST_E_UNCERTAIN)
-        rc = PERSIST_E_TRANSIENT;
-    if (rc == PERSIST_E_NOT_DURABLE)
-        rc = PERSIST_E_IO;
-    err->status = rc;
-    return rc;
-}
-
-static void step_send(struct saving *s)
-{
-    struct persist_error err = {0};
-    int rc = send_all(s, &err);
-
-    if (rc) {
-        rc = definite(rc, &err);
-        note_failure(s, rc, &err);
-        owner_save_abort(&s->machine);
-        return;
-    }
-    s->unchanged =
-        save_is_unchanged(s, upload_sha256(s->up), upload_payload_len(s->up));
-    if (s->unchanged)
-        owner_save_abort(&s->machine);
-    else
-        owner_save_uploaded(&s->machine);
-}
-
-static void step_commit(struct saving *s, struct owner_answer *a)
-{
-    uint64_t first_ns =
-        s->machine.commit_sent ? s->machine.commit_ns : boot_now(s);
-    struct persist_error err = {0};
-    struct persist_op op;
-    bool maybe = false;
-    int rc;
-
-    rc = bound_op(s, first_ns + OWNER_REPEAT_NS, &op, &err);
-    if (!rc) {
-        rc = backend_upload_commit(s->upload, &op, s->object_size,
-                                   s->object_crc, &maybe, &err);
-        op_finish(&op);
-    }
-    s->committed = rc == PERSIST_OK || rc == PERSIST_E_NOT_DURABLE;
-    answer_write(s, rc, maybe, &err, a);
 }
 
 /* ----------------------------------------------------------------- the loop
@@ -531,7 +424,7 @@ static void dry_put(struct saving *s, uint64_t index)
     else
         rc = upload_object(s->up, &s->m, &object, &len, &err);
     if (rc)
-        note_failure(s, rc, &err);
+        save_failed(s, rc, &err);
     else
         s->unchanged = save_is_unchanged(s, upload_sha256(s->up),
                                          upload_payload_len(s->up));
@@ -549,10 +442,10 @@ void save_step(struct saving *s, const struct owner_request *r,
         step_put_snapshot(s, r->index, a);
         break;
     case OWNER_PUT_CLAIM:
-        step_put_claim(s, r->index, true, a);
+        save_put_claim(s, r->index, true, a);
         break;
     case OWNER_RENEW_CLAIM:
-        step_put_claim(s, r->index, false, a);
+        save_put_claim(s, r->index, false, a);
         break;
     case OWNER_READ_SNAP:
         step_read(s, r->index, KEY_SNAP, a);
@@ -561,7 +454,7 @@ void save_step(struct saving *s, const struct owner_request *r,
         step_read(s, r->index, KEY_DATA, a);
         break;
     case OWNER_COMMIT_DATA:
-        step_commit(s, a);
+        save_commit(s, a);
         break;
     case OWNER_PUT_BLOCK:
         step_block(s, r->index, a);
@@ -586,36 +479,20 @@ void save_start(struct saving *s, bool whole)
 
     owner_save_init(&s->machine, &what);
     s->plain = !what.fenced && !what.asserts;
+    if (save_resume_start(s))
+        return;
     if (!s->plain || s->dry_run)
         return;
     s->took_index = session_memory_take(s->store->memory, s->target.prefix,
-                                        boot_now(s), &index, &known_ns);
+                                        save_now(s), &index, &known_ns);
     if (s->took_index)
         owner_save_remember(&s->machine, index, known_ns);
 }
 
-static void finish_upload(struct saving *s)
-{
-    struct persist_error err = {0};
-    int rc;
-
-    if (!s->upload)
-        return;
-    /* Also where the data was found to be there: after "exists" the upload is
-     * still open. */
-    rc = s->committed ? PERSIST_OK : backend_upload_abort(s->upload, &err);
-    if (rc)
-        log_line(s->store->p->log, LOG_WARN,
-                 "an upload could not be aborted; cleanup will find it",
-                 log_text("store", s->store->name),
-                 log_text("error", err.message), LOG_END);
-    backend_upload_destroy(s->upload);
-    s->upload = NULL;
-}
-
 void save_stop(struct saving *s)
 {
-    finish_upload(s);
+    save_resume_settle(s);
+    save_end_upload(s);
     if (s->took_index && !s->index_used)
         session_memory_give_back(s->store->memory, s->target.prefix,
                                  s->machine.index);
@@ -628,7 +505,7 @@ void save_run(struct saving *s, bool whole)
     struct owner_answer a;
 
     save_start(s, whole);
-    while (owner_save_next(&s->machine, boot_now(s), &r)) {
+    while (owner_save_next(&s->machine, save_now(s), &r)) {
         if (looks_only && r.verb != OWNER_LIST) {
             owner_save_abort(&s->machine);
             continue;
@@ -638,9 +515,11 @@ void save_run(struct saving *s, bool whole)
             continue;
         }
         if (r.verb == OWNER_SEND_DATA) {
-            step_send(s);
+            save_send(s);
             continue;
         }
+        if (r.verb == OWNER_PUT_TOMBSTONE && save_resume_leaves(s))
+            continue;
         memset(&a, 0, sizeof a);
         save_step(s, &r, &a);
         owner_save_feed(&s->machine, &a);

@@ -129,8 +129,6 @@ for word in prune copy; do
 done
 p list --limit-upload fast
 exits 2 "a bad rate"
-p save writer state.json --resume
-exits 2 "--resume is reserved"
 p list --jsno
 exits 2 "an unknown option"
 check "it shows the usage line" says '^usage: persist list'
@@ -713,6 +711,12 @@ p doctor --set rooot=/x --json
 exits 9 "doctor of a bad configuration"
 check "which is a finding" json 'last["type"] == "error" and
     any(o.get("name") == "open" and o["verdict"] == "fail" for o in all_[:-1])'
+
+# --- resuming: a local store starts anew -------------------------------------
+p save resumed random.bin --resume
+exits 0 "--resume where the store cannot"
+p restore resumed -o resumed.out
+check "it is saved" cmp -s random.bin resumed.out
 
 # --- limits ----------------------------------------------------------------
 head -c 3000000 /dev/urandom >random

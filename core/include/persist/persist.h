@@ -353,6 +353,11 @@ enum persist_compression {
  *   DRY_RUN         do all but write; the metadata shows what a save would have
  *                   made
  *   TIMESTAMP       `timestamp_us` is set
+ *   RESUME          of a file: where the upload is interrupted, leave it as it
+ *                   is and write down (in state_dir) what is needed to go on;
+ *                   a later save of the same file to the same session with
+ *                   the same options, within 5 days, sends only what is
+ *                   missing.  Where a store cannot resume it starts anew.
  */
 #define PERSIST_SAVE_INDEX UINT32_C(1)
 #define PERSIST_SAVE_AFTER UINT32_C(2)
@@ -361,6 +366,7 @@ enum persist_compression {
 #define PERSIST_SAVE_SIZE_HINT UINT32_C(16)
 #define PERSIST_SAVE_DRY_RUN UINT32_C(32)
 #define PERSIST_SAVE_TIMESTAMP UINT32_C(64)
+#define PERSIST_SAVE_RESUME UINT32_C(128)
 
 struct persist_save_options {
     uint32_t struct_size;
