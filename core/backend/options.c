@@ -128,6 +128,9 @@ static void resolve_text(struct resolve *r, size_t i)
 
     if (!lookup(r, o, &given))
         return;
+    if (given.text && o->type == PERSIST_BACKEND_LIST &&
+        (o->flags & PERSIST_BACKEND_REPEATABLE))
+        given.text = given.all;
     const char *text = given.text ? given.text : o->default_text;
     if (!text) {
         if (o->flags & PERSIST_BACKEND_REQUIRED)

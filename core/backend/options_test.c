@@ -42,6 +42,10 @@ static struct persist_backend_option table[] = {
     {.key = "endpoint", .type = PERSIST_BACKEND_URL},
     {.key = "token", .alias = "password", .type = PERSIST_BACKEND_SECRET},
     {.key = "hosts", .type = PERSIST_BACKEND_LIST},
+    {.key = "tags",
+     .type = PERSIST_BACKEND_LIST,
+     .default_text = "x",
+     .flags = PERSIST_BACKEND_REPEATABLE},
 };
 enum {
     BUCKET,
@@ -54,6 +58,7 @@ enum {
     ENDPOINT,
     TOKEN,
     HOSTS,
+    TAGS,
     N_OPTIONS
 };
 
@@ -108,6 +113,26 @@ static int resolve(void)
         if (!strstr(text, part))                                               \
             fail_msg("\"%s\" does not hold \"%s\"", text, part);               \
     } while (0)
+
+static void resolve__collects_what_may_be_given_again(void **state)
+{
+    (void)state;
+    set("bucket", "b");
+    set("hosts", "a");
+    set("hosts", "b,c");
+    set("tags", "one");
+    set("tags", "two, three");
+    set("tags", "four");
+    assert_int_equal(resolve(), PERSIST_OK);
+    const struct persist_backend_value *v = values.values;
+    assert_int_equal(v[HOSTS].n_items, 2);
+    assert_string_equal(v[HOSTS].items[0], "b");
+    assert_int_equal(v[TAGS].n_items, 4);
+    assert_string_equal(v[TAGS].items[0], "one");
+    assert_string_equal(v[TAGS].items[2], "three");
+    assert_string_equal(v[TAGS].items[3], "four");
+    assert_int_equal(v[TAGS].flags, PERSIST_BACKEND_VALUE_SET);
+}
 
 static void resolve__gives_typed_values_in_order(void **state)
 {
@@ -541,6 +566,7 @@ static void type_names__cover_every_type(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(resolve__collects_what_may_be_given_again),
         TEST(resolve__gives_typed_values_in_order),
         TEST(resolve__takes_an_alias_for_its_key),
         TEST(resolve__refuses_key_and_alias_together),

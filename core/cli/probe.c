@@ -38,6 +38,7 @@ static json_t *option_json(const struct persist_option_info *option)
     json_object_set_new(o, "alias", output_text(option->alias));
     json_object_set_new(o, "secret", json_boolean(option->secret));
     json_object_set_new(o, "deprecated", json_boolean(option->deprecated));
+    json_object_set_new(o, "repeatable", json_boolean(option->repeatable));
     json_object_set_new(o, "since", output_text(option->since));
     json_object_set_new(o, "help", output_text(option->help));
     return o;

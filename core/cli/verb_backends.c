@@ -61,6 +61,8 @@ static void print_option(struct output *out, const json_t *option)
     output_escaped(out, text_of(option, "type") ? text_of(option, "type") : "");
     if (json_is_true(json_object_get(option, "required")))
         output_printf(out, "; required");
+    if (json_is_true(json_object_get(option, "repeatable")))
+        output_printf(out, "; repeatable");
     if (json_is_true(json_object_get(option, "secret")))
         output_printf(out, "; secret");
     if (json_is_true(json_object_get(option, "deprecated")))

@@ -139,7 +139,10 @@ static int show_options(struct show *s)
         if (o->type == PERSIST_BACKEND_SECRET)
             rc = show_secret(s, o);
         else if (find_value(s, o, &v))
-            rc = show_setting(s, o->key, v.text, v.origin);
+            rc = show_setting(s, o->key,
+                              o->flags & PERSIST_BACKEND_REPEATABLE ? v.all
+                                                                    : v.text,
+                              v.origin);
         else
             rc = show_setting(s, o->key, o->default_text, NULL);
         if (rc)
@@ -330,6 +333,7 @@ static int describe_option(const struct persist_backend_option *o,
     out->required = (o->flags & PERSIST_BACKEND_REQUIRED) != 0;
     out->deprecated = (o->flags & PERSIST_BACKEND_DEPRECATED) != 0;
     out->secret = o->type == PERSIST_BACKEND_SECRET;
+    out->repeatable = (o->flags & PERSIST_BACKEND_REPEATABLE) != 0;
     out->key = o->key;
     out->alias = o->alias;
     out->type = plugin_option_type_name(o->type);

@@ -34,11 +34,31 @@ struct config_entry *config_find(const struct config_section *s,
     return NULL;
 }
 
+/* Settings, and values of a program, may be given again; files may not, and a
+ * later file is another word, not one more. */
+static const char *join_again(struct config *c, const struct config_section *s,
+                              const struct config_entry *before,
+                              const struct config_entry *entry,
+                              const char *text)
+{
+    bool again =
+        before && (s == &c->settings || (before->strong && entry->strong));
+    char *joined, *kept;
+
+    if (!again)
+        return text;
+    joined = text_format("%s,%s", before->all, text);
+    kept = joined ? config_keep_text(&c->arena, joined) : NULL;
+    free(joined);
+    return kept;
+}
+
 int config_put(struct config *c, struct config_section *s,
                const struct config_entry *entry, struct persist_error *err)
 {
     struct config_entry *place = config_find(s, entry->key);
     const char *key = place ? place->key : NULL;
+    const struct config_entry *before = place;
 
     if (!place && s->n_entries == CONFIG_KEYS_MAX)
         return error_set(err, PERSIST_E_CONFIG,
@@ -54,12 +74,14 @@ int config_put(struct config *c, struct config_section *s,
     }
     const char *text = config_keep_text(&c->arena, entry->text);
     const char *origin = config_keep_text(&c->arena, entry->origin);
-    if (!key || !text || !origin)
+    const char *all = text ? join_again(c, s, before, entry, text) : NULL;
+    if (!key || !text || !origin || !all)
         return error_memory(err);
     s->n_entries += place == &s->entries[s->n_entries];
     *place = *entry;
     place->key = key;
     place->text = text;
+    place->all = all;
     place->origin = origin;
     return PERSIST_OK;
 }
@@ -166,6 +188,7 @@ void config_value_of(const struct config *c, const struct config_entry *entry,
     const struct config_file *file =
         entry->file == CONFIG_NO_FILE ? NULL : &c->files[entry->file];
     out->text = entry->text;
+    out->all = entry->all;
     out->origin = entry->origin;
     out->trusted = !file || (!file->foreign && !file->shared);
 }
@@ -181,7 +204,10 @@ int config_get(const struct config *c, const char *key,
     const struct config_variable *v = config_variable(c, key);
     const struct config_entry *entry = config_find(&c->settings, key);
     if (!entry && v) {
-        *out = (struct config_value){v->text, v->name, true};
+        *out = (struct config_value){.text = v->text,
+                                     .all = v->text,
+                                     .origin = v->name,
+                                     .trusted = true};
         return PERSIST_OK;
     }
     if (!entry)
@@ -189,8 +215,12 @@ int config_get(const struct config *c, const char *key,
     if (entry)
         config_value_of(c, entry, out);
     else
-        *out = (struct config_value){config_find_key(key)->default_text,
-                                     "default", true};
+        *out = (struct config_value){
+            .text = config_find_key(key)->default_text,
+            .all = config_find_key(key)->default_text,
+            .origin = "default",
+            .trusted = true,
+        };
     return PERSIST_OK;
 }
 

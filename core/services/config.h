@@ -45,7 +45,10 @@ struct config_sources {
 };
 
 struct config_value {
-    const char *text; /* NULL: not set anywhere */
+    const char *text; /* NULL: not set anywhere; given again, the last one */
+    /* Of an option that may be given again: every text it was given there, with
+     * commas between; else the same as text. */
+    const char *all;
     const char
         *origin;  /* "FILE:LINE", a variable's name, "setting", "default" */
     bool trusted; /* from a file owned by root or the effective user and not

@@ -114,6 +114,7 @@ int config_open_regular(const char *path, struct stat *out);
 struct config_entry {
     const char *key;
     const char *text;
+    const char *all; /* all texts it was given, as config_value.all */
     const char *origin;
     size_t file; /* index into files; CONFIG_NO_FILE */
     bool strong; /* set by a program: stands above the environment */

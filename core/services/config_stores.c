@@ -96,7 +96,10 @@ void config_store_get(const struct config *c, const char *store,
     if (entry)
         config_value_of(c, entry, out);
     else if (v)
-        *out = (struct config_value){v->text, v->name, true};
+        *out = (struct config_value){.text = v->text,
+                                     .all = v->text,
+                                     .origin = v->name,
+                                     .trusted = true};
 }
 
 /* ------------------------------------------------------------ all its keys */

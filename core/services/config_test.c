@@ -231,6 +231,37 @@ static void get__of_an_unknown_key_is_an_error(void **state)
     config_destroy(NULL);
 }
 
+/* Settings are collected, and hide what a file or variable gave. */
+static void settings__given_again_are_kept_together(void **state)
+{
+    (void)state;
+    const char *environment[] = {"PERSIST_TAGS=env", NULL};
+    const char *settings[] = {"tags=a", "root=/x", "tags=b,c", "tags=d"};
+    struct config *c = load_ok(environment, settings, 4);
+    struct config_value v;
+    struct persist_error err = {0};
+
+    config_store_get(c, "other", "tags", &v);
+    assert_string_equal(v.text, "d");
+    assert_string_equal(v.all, "a,b,c,d");
+    config_store_get(c, "other", "root", &v);
+    assert_string_equal(v.all, "/x");
+    config_destroy(c);
+
+    c = load_ok(environment, NULL, 0);
+    config_store_get(c, "other", "tags", &v);
+    assert_string_equal(v.all, "env");
+    assert_int_equal(
+        config_add_store_value(c, "other", "tags", "x", "default", &err), 0);
+    assert_int_equal(
+        config_add_store_value(c, "other", "tags", "y", "program", &err), 0);
+    assert_int_equal(
+        config_add_store_value(c, "other", "tags", "z", "program", &err), 0);
+    config_store_get(c, "other", "tags", &v);
+    assert_string_equal(v.all, "y,z");
+    config_destroy(c);
+}
+
 static void keys__are_all_known_to_get(void **state)
 {
     (void)state;
@@ -466,6 +497,7 @@ int main(void)
         TEST(setting__that_is_refused_is_not_shown_whole),
         TEST(get__of_an_unknown_key_is_an_error),
         TEST(keys__are_all_known_to_get),
+        TEST(settings__given_again_are_kept_together),
         TEST(each__visits_files_settings_and_own_variables_once),
         TEST(add__by_a_program_stands_above_the_environment),
         TEST(add__of_defaults_is_the_weakest),

@@ -177,9 +177,10 @@ persist_store_backend(const struct persist_store *store);
 
 /*
  * A store without a configuration file.  set never fails at once: build names
- * every problem (unknown key, bad value, missing option) in one error.  build
- * consumes the builder, also when it fails; persist_store_builder_destroy frees
- * one that is not built.
+ * every problem (unknown key, bad value, missing option) in one error.  Of an
+ * option that is set again the last value counts, of a repeatable list all.
+ * build consumes the builder, also when it fails; persist_store_builder_destroy
+ * frees one that is not built.
  */
 PERSIST_API int persist_store_builder_create(struct persist *p,
                                              const char *backend,
@@ -835,6 +836,8 @@ struct persist_option_info {
     const char *choices;       /* "a, b, c", or NULL */
     const char *help;
     const char *since;
+    uint32_t repeatable; /* a list; given again, all its values count */
+    uint32_t reserved;
 };
 
 struct persist_backend_info {
