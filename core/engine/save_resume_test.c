@@ -340,6 +340,42 @@ static void kill__before_or_after_any_request_is_taken_up(void **state)
     assert_true(n > N_PARTS + 3);
 }
 
+/* Every request of a save fails once with each of these, reply lost or not, and
+ * whatever comes of it, saving again ends well; parts go out in parallel. */
+static void fault__anywhere_then_again_ends_well(void **state)
+{
+    static const int32_t statuses[] = {
+        PERSIST_BACKEND_IO, PERSIST_BACKEND_UNCERTAIN,
+        PERSIST_BACKEND_NOT_FOUND, PERSIST_BACKEND_PRECONDITION,
+        PERSIST_BACKEND_DENIED};
+    uint8_t *data = rig_noise(LEN, 1);
+    struct rig *r = *state;
+    struct persist_error err;
+    size_t n_statuses = sizeof statuses / sizeof *statuses;
+
+    for (uint32_t n = 1; n < 13; n++)
+        for (size_t i = 0; i < 2 * n_statuses; i++) {
+            run("rm -rf '%s'%s", state_dir, "");
+            rig_close(r);
+            rig_state_dir = state_dir;
+            rig_open(r, 0, settings);
+            rig_state_dir = NULL;
+            rig_fault(r, (struct rig_fault){.op = "any",
+                                            .at = n,
+                                            .phase = i % 2 ? MEMORY_AFTER
+                                                           : MEMORY_BEFORE,
+                                            .status = statuses[i / 2]});
+            int first = save(r, &err);
+            rig_no_faults(r);
+            if (first != PERSIST_OK)
+                assert_ok(save(r, &err), &err);
+            rig_expect(r, "a", data, LEN);
+            assert_ok(persist_verify(r->store, "a", NULL, NULL, &err), &err);
+            assert_int_equal(n_files(), 0);
+        }
+    free(data);
+}
+
 /* What another process had begun is in nobody's way for ever. */
 static void kill__and_never_resumed_is_cleaned_up(void **state)
 {
@@ -891,6 +927,7 @@ int main(void)
         T(cancel__leaves_everything_for_later),
         T(without_the_flag__nothing_is_left),
         T(kill__before_or_after_any_request_is_taken_up),
+        T(fault__anywhere_then_again_ends_well),
         T(kill__and_never_resumed_is_cleaned_up),
         T(cleanup__leaves_what_may_be_resumed),
         T(cleanup__takes_what_nobody_resumes),
