@@ -660,7 +660,9 @@ struct persist_backend_ops {
     /* As put: visible and durable at OK, or not there.  After EXISTS and after
      * every other failure the upload is still to be aborted.  Repeated after
      * UNCERTAIN it answers EXISTS where the first one had succeeded, or OK
-     * where the store knows that what is there is this very upload's object. */
+     * where the store knows that what is there is this very upload's object.
+     * PRECONDITION: another write was under way, nothing was committed, and the
+     * upload is spent: the host sends everything again where it can. */
     int32_t (*upload_commit)(void *store,
                              const struct persist_backend_call *call,
                              const struct persist_backend_commit_args *args,
