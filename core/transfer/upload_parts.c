@@ -273,10 +273,12 @@ int parts_append(struct upload *u, const void *data, size_t len,
 static void give_descriptor(struct upload *u)
 {
     uint64_t deadline_ns = u->op.deadline_ns;
+    struct trace_call *trace = u->op.trace;
 
     op_finish(&u->op);
     (void)op_init_with_fd(&u->op, &u->what.op->cancel);
     u->op.deadline_ns = deadline_ns;
+    u->op.trace = trace;
 }
 
 int parts_begin(struct upload *u, struct backend_upload *to,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "format/snapshot.h"
+#include "services/trace.h"
 #include "transfer/transfer_test_kit.h"
 #include "transfer/upload.h"
 #include "util/buf.h"
@@ -319,6 +320,46 @@ static int refuse(void *ctx, struct persist_error *err)
     return PERSIST_E_CONFLICT;
 }
 
+/* Requests belong to the trace of the call, also those of parts. */
+static int note_trace(void *ctx, struct persist_error *err)
+{
+    const struct upload *const *u = ctx;
+
+    (void)err;
+    assert_non_null(upload_op(*u)->trace);
+    return PERSIST_OK;
+}
+
+static void send__hands_the_trace_on_to_parts(void **state)
+{
+    static const char *const tiny[] = {"put_max=4K", "part_max=4K"};
+    uint8_t *payload = noise(100000);
+    struct upload_source source = {
+        .data = payload, .in_memory = true, .has_size = true, .size = 100000};
+    struct persist_metadata m = describe(3, 65536);
+    struct trace_call call = {0};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    uint64_t size;
+    bool whole;
+    uint32_t crc;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, tiny, 2);
+    r.op.trace = &call;
+    w = what(&r, 65536);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    assert_ok(upload_fill(u, &whole, &err), &err);
+    assert_ok(upload_send(u, &m, NULL, note_trace, &u, &size, &crc, &err),
+              &err);
+    assert_ptr_equal(upload_op(u)->trace, &call);
+    upload_close(u);
+    rig_close(&r);
+    free(payload);
+}
+
 static void send__stops_when_told_between_parts(void **state)
 {
     static const char *const tiny[] = {"put_max=4K", "part_max=4K"};
@@ -496,6 +537,7 @@ int main(void)
         cmocka_unit_test(pool__gives_back_what_suits),
         cmocka_unit_test(send__cuts_parts_as_the_store_wants),
         cmocka_unit_test(send__ends_with_a_full_part),
+        cmocka_unit_test(send__hands_the_trace_on_to_parts),
         cmocka_unit_test(send__stops_when_told_between_parts),
         cmocka_unit_test(parts__have_the_size_that_fits),
         cmocka_unit_test(parts__grow_for_a_stream),
