@@ -292,6 +292,19 @@ static void probe__is_remembered_of_this_place_only(void **state)
     assert_int_equal(ask_again(), 0);
 }
 
+/* The options of both are the same, the services need not be. */
+static void probe__is_not_remembered_of_a_place_from_outside(void **state)
+{
+    (void)state;
+    fake_answer(&f, PERSIST_BACKEND_EXISTS);
+    assert_int_equal(ask_again(), 1);
+    f.limits.flags |= PERSIST_BACKEND_PLACE_FROM_OUTSIDE;
+    assert_int_equal(ask_again(), 1);
+    assert_int_equal(ask_again(), 1);
+    f.limits.flags &= ~PERSIST_BACKEND_PLACE_FROM_OUTSIDE;
+    assert_int_equal(ask_again(), 0);
+}
+
 static void probe__is_asked_again_without_a_state_directory(void **state)
 {
     (void)state;
@@ -327,6 +340,7 @@ int main(void)
         TEST(limits__waiting_ends_with_the_operation),
         TEST(probe__is_remembered_for_thirty_days),
         TEST(probe__is_remembered_of_this_place_only),
+        TEST(probe__is_not_remembered_of_a_place_from_outside),
         TEST(probe__is_asked_again_without_a_state_directory),
         TEST(probe__refusal_is_not_remembered),
     };

@@ -9,7 +9,10 @@
  * That it does is remembered for the life of the store, and for 30 days in the
  * user's state directory, under the backend and every option that is no secret:
  * a place is where its options point, and which of them decide that only the
- * plugin knows.  That it does not is found out anew each time.  Threads that
+ * plugin knows.  A store that says its options do not tell where it is
+ * (PERSIST_BACKEND_PLACE_FROM_OUTSIDE) is not remembered beyond its life: the
+ * next process may be sent to a service that was never asked.  That create-if-
+ * absent is not honoured is found out anew each time.  Threads that
  * ask at once all try: the test is as good in the company of others.
  */
 #include <inttypes.h>
@@ -106,12 +109,21 @@ static bool is_fresh(const struct backend_store *s, const struct buf *file)
     return then_us <= now_us && then_us > now_us - REMEMBER_US;
 }
 
+/* Whether another process with the same options is at the same place. */
+static bool can_be_remembered(const struct backend_store *s)
+{
+    return s->env.state_dir &&
+           !(s->limits.flags & PERSIST_BACKEND_PLACE_FROM_OUTSIDE);
+}
+
 static bool is_remembered(const struct backend_store *s)
 {
     struct buf identity, file;
     char name[32];
     bool yes = false;
 
+    if (!can_be_remembered(s))
+        return false;
     buf_init(&identity, IDENTITY_MAX);
     buf_init(&file, IDENTITY_MAX + 8);
     backend_store_identity(s, &identity);
@@ -135,7 +147,7 @@ static void remember(const struct backend_store *s)
     char name[32];
     uint8_t now[8];
 
-    if (!s->env.state_dir)
+    if (!can_be_remembered(s))
         return;
     le_put64(now, (uint64_t)clock_wall_us(s->env.clock));
     buf_init(&identity, IDENTITY_MAX);

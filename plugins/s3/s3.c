@@ -140,6 +140,8 @@ static int32_t s3_limits(void *store, struct persist_backend_limits *out)
     out->flags = PERSIST_BACKEND_ORDERED_LISTING | PERSIST_BACKEND_RESUMABLE;
     if (s->set.custom)
         out->flags |= PERSIST_BACKEND_CHECK_IF_ABSENT;
+    if (s->set.custom && s->set.text[S3_ENDPOINT] == NULL)
+        out->flags |= PERSIST_BACKEND_PLACE_FROM_OUTSIDE;
     out->part_min = S3_PART_MIN;
     out->part_max = S3_PART_MAX;
     if (part != 0) { /* exactly so, which is what some services want */

@@ -314,6 +314,9 @@ struct persist_backend_config {
 #define PERSIST_BACKEND_EQUAL_PARTS UINT32_C(4) /* all but the last alike */
 #define PERSIST_BACKEND_CHECK_IF_ABSENT UINT32_C(8) /* prove before writing */
 #define PERSIST_BACKEND_DURABLE_FILE_ONLY UINT32_C(16) /* no directory sync */
+/* The environment or a file says where the store is, not its options alone:
+ * what was proved of it is not remembered for another process. */
+#define PERSIST_BACKEND_PLACE_FROM_OUTSIDE UINT32_C(32)
 
 /*
  * What one opened store can take.  0 in a max means "no limit known".
