@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/queue.h"
+#include "engine/save.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -203,6 +204,8 @@ int persist_save_batch_async(struct persist_store *store,
         return refused(err);
     j->items = items;
     j->len = n_items;
+    /* Where no thread comes to it in time nobody looks at them again. */
+    save_batch_expects(items, n_items, PERSIST_E_TIMEOUT);
     rc = engine_options(&j->o.batch, sizeof j->o.batch, options, err);
     j->o.batch.struct_size = sizeof j->o.batch;
     j->timeout_ms = &j->o.batch.timeout_ms;

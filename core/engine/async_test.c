@@ -448,6 +448,41 @@ static void deadline__counts_from_the_submission(void **state)
     assert_int_equal(late, PERSIST_E_TIMEOUT);
 }
 
+/* Of a batch every item says it. */
+static void deadline__of_a_batch_that_no_thread_came_to(void **state)
+{
+    struct async *a = *state;
+    struct persist_batch_options o = PERSIST_BATCH_OPTIONS_INIT;
+    struct persist_batch_item items[3];
+    struct persist_error err;
+
+    for (int i = 0; i < 3; i++) {
+        items[i] = (struct persist_batch_item)PERSIST_BATCH_ITEM_INIT;
+        items[i].address = "d";
+        items[i].data = "x";
+        items[i].len = 1;
+    }
+    atomic_store(&gate_open, false);
+    a->f.memory->set_hook(a->f.id, gate, NULL);
+    for (int i = 0; i < 64; i++) /* every thread is busy */
+        persist_save_buffer_async(a->f.store, "d", "x", 1, NULL, a->q, NULL,
+                                  &err);
+    o.timeout_ms = 1;
+    assert_ok(persist_save_batch_async(a->f.store, items, 3, &o, a->q, a, &err),
+              &err);
+    usleep(20000);
+    atomic_store(&gate_open, true);
+    for (int i = 0; i < 65; i++) {
+        struct persist_completion c = take(a);
+
+        assert_int_equal(c.status, c.user ? PERSIST_E_TIMEOUT : PERSIST_OK);
+        persist_completion_finish(&c);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(items[i].status, PERSIST_E_TIMEOUT);
+    persist_batch_finish(items, 3);
+}
+
 static void destroy__cancels_and_waits(void **state)
 {
     struct async *a = *state;
@@ -549,6 +584,7 @@ int main(void)
         TEST(fork__is_noticed_while_threads_work),
         TEST(blocking_call__is_refused_on_an_own_thread),
         TEST(deadline__counts_from_the_submission),
+        TEST(deadline__of_a_batch_that_no_thread_came_to),
         TEST(destroy__cancels_and_waits),
         TEST(misuse__is_refused),
         TEST(interrupt__completes_everything),

@@ -101,6 +101,10 @@ void save_put_answered(struct saving *s, uint64_t sent_ns, int rc, bool maybe,
 /* After the result: what was taken and not used is given back. */
 void save_stop(struct saving *s);
 
+/* What the items of a batch say where the call is never made.  Those that
+ * cannot be read are left alone. */
+void save_batch_expects(struct persist_batch_item *items, size_t n, int status);
+
 /* Runs the machine to its result.  The payload is filled; whole: it goes in
  * one put.  With `unchanged` set nothing is written: OWNER_ABORTED, once a
  * listing has shown that fence and index hold. */

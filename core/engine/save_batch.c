@@ -67,6 +67,17 @@ static struct persist_batch_item *item_at(struct persist_batch_item *items,
 /* ----------------------------------------------------------------- results
  */
 
+static void fail_item(struct persist_batch_item *item, int status,
+                      const struct persist_error *err)
+{
+    item->status = status;
+    item->error = malloc(sizeof *item->error);
+    if (item->error) {
+        *item->error = *err;
+        item->error->status = status;
+    }
+}
+
 /* The item's answer, and its share of the progress. */
 static void tell(struct batch *b, struct persist_batch_item *item, int status,
                  struct persist_metadata *m, const struct persist_error *err)
@@ -76,13 +87,8 @@ static void tell(struct batch *b, struct persist_batch_item *item, int status,
     atomic_fetch_add(&b->op->payload_bytes, item->len);
     if (m && !(m->present & PERSIST_META_UNCHANGED))
         atomic_fetch_add(&b->op->stored_bytes, m->compressed_size);
-    if (status == PERSIST_OK)
-        return;
-    item->error = malloc(sizeof *item->error);
-    if (item->error) {
-        *item->error = *err;
-        item->error->status = status;
-    }
+    if (status != PERSIST_OK)
+        fail_item(item, status, err);
 }
 
 static void finish_slot(struct batch *b, struct slot *slot)
@@ -456,15 +462,16 @@ static int check_items(struct persist_batch_item *items, size_t n,
     return PERSIST_OK;
 }
 
-/* Until it is told otherwise an item has not been saved, for want of memory. */
-static uint64_t start_items(struct persist_batch_item *items, size_t n)
+/* What an item is until it is told otherwise; the bytes of all payloads. */
+static uint64_t start_items(struct persist_batch_item *items, size_t n,
+                            int status)
 {
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct persist_batch_item *item = item_at(items, i);
 
-        item->status = PERSIST_E_MEMORY;
+        item->status = status;
         item->metadata = NULL;
         item->error = NULL;
         bytes += item->len;
@@ -472,12 +479,22 @@ static uint64_t start_items(struct persist_batch_item *items, size_t n)
     return bytes;
 }
 
+/* The call failed before it came to any of them. */
+static void refuse_items(struct persist_batch_item *items, size_t n, int status,
+                         const struct persist_error *err)
+{
+    start_items(items, n, status);
+    for (size_t i = 0; i < n; i++)
+        fail_item(item_at(items, i), status, err);
+}
+
 static int run_items(struct batch *b, struct persist_batch_item *items,
                      size_t n, struct persist_error *err)
 {
     int rc;
 
-    atomic_store(&b->op->payload_total, start_items(items, n));
+    atomic_store(&b->op->payload_total,
+                 start_items(items, n, PERSIST_E_MEMORY));
     rc = op_init(&b->work, &b->op->cancel);
     if (rc)
         return error_errno(err, -rc, "cannot start an operation");
@@ -514,6 +531,12 @@ static int sum_up(struct persist_batch_item *items, size_t n,
     return PERSIST_OK;
 }
 
+void save_batch_expects(struct persist_batch_item *items, size_t n, int status)
+{
+    if (n && check_items(items, n, NULL) == PERSIST_OK)
+        start_items(items, n, status);
+}
+
 int persist_save_batch(struct persist_store *store,
                        struct persist_batch_item *items, size_t n_items,
                        const struct persist_batch_options *options,
@@ -521,18 +544,23 @@ int persist_save_batch(struct persist_store *store,
 {
     struct persist_batch_options o;
     struct batch b = {.store = store};
+    struct persist_error own = {0};
     struct engine_call call;
-    int rc = engine_options(&o, sizeof o, options, err);
+    int rc = n_items ? check_items(items, n_items, err) : PERSIST_OK;
 
+    if (rc)
+        return rc;
+    err = err ? err : &own;
+    rc = engine_options(&o, sizeof o, options, err);
     if (!rc)
         rc = engine_flags(o.flags, 0, err);
-    if (!rc && n_items)
-        rc = check_items(items, n_items, err);
     if (!rc)
         rc = engine_begin(store, OPERATION_SAVE, o.op, o.timeout_ms, &call,
                           &b.op, err);
-    if (rc)
+    if (rc) {
+        refuse_items(items, n_items, rc, err);
         return rc;
+    }
     if (n_items)
         rc = run_items(&b, items, n_items, err);
     if (!rc && n_items)

@@ -175,6 +175,38 @@ static void batch__refuses_items_it_cannot_read(void **state)
     finish(b);
 }
 
+static void expect_refused(struct batch *b, int status)
+{
+    assert_int_equal(b->rc, status);
+    for (size_t i = 0; i < b->n; i++) {
+        assert_int_equal(b->items[i].status, status);
+        assert_null(b->items[i].metadata);
+        assert_string_equal(b->items[i].error->message, b->err.message);
+    }
+    persist_batch_finish(b->items, b->n);
+}
+
+/* Nobody may take an item for saved because nothing came to it. */
+static void batch__that_never_begins_says_so_of_every_item(void **state)
+{
+    struct persist_batch_options o = PERSIST_BATCH_OPTIONS_INIT;
+    struct rig *r = *state;
+    struct batch *b = batch_of(3);
+
+    o.flags = 1;
+    b->rc = persist_save_batch(r->store, b->items, b->n, &o, &b->err);
+    expect_refused(b, PERSIST_E_INVALID);
+    assert_int_equal(persist_save_batch(r->store, b->items, b->n, &o, NULL),
+                     PERSIST_E_INVALID);
+    assert_int_equal(b->items[2].status, PERSIST_E_INVALID);
+    persist_batch_finish(b->items, b->n);
+    persist_interrupt(r->p);
+    save(b, r->store);
+    expect_refused(b, PERSIST_E_CANCELLED);
+    assert_int_equal(rig_objects(r), 0);
+    finish(b);
+}
+
 /* --------------------------------------------------------------- item by item
  */
 
@@ -707,6 +739,7 @@ int main(void)
         T(batch__mixes_sessions),
         T(batch__of_nothing_does_nothing),
         T(batch__refuses_items_it_cannot_read),
+        T(batch__that_never_begins_says_so_of_every_item),
         T(item__that_is_wrong_does_not_stop_the_others),
         T(item__keeps_its_own_options),
         T(item__that_cannot_share_keeps_its_place),
