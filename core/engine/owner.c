@@ -163,8 +163,9 @@ void owner_save_resume(struct owner_save *m, const struct owner_resume *r)
 {
     m->index = r->index;
     /* Since a restart of the machine less time may have passed than the claim
-     * is old: hence the renewal, and a limit a day below the commit's. */
+     * is old. */
     m->claim_ns = r->now_ns > r->age_ns ? r->now_ns - r->age_ns : 0;
+    m->lag_ns = r->age_ns > r->now_ns ? r->age_ns - r->now_ns : 0;
     m->known_ns = m->claim_ns;
     m->renew = true;
     m->ghost = m->maybe = m->doubt = r->commit_sent;
@@ -189,10 +190,12 @@ static bool claim_needs_renewal(struct owner_save *m, uint64_t now_ns)
     /* A renewal that took so long may have come when others had seen the claim
      * dead. */
     if (passed(now_ns, m->renewed ? m->before_ns : m->claim_ns,
-               OWNER_COMMIT_NS)) {
+               OWNER_COMMIT_NS - m->lag_ns)) {
         give_up(m, OWNER_EXPIRED);
         return false;
     }
+    if (m->renewed)
+        m->lag_ns = 0;
     m->renewed = false;
     m->before_ns = 0;
     return m->renew || passed(now_ns, m->claim_ns, OWNER_RENEW_NS);

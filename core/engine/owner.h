@@ -169,6 +169,10 @@ struct owner_save {
     uint64_t known_ns;  /* what the index was chosen by */
     uint64_t claim_ns;  /* before the claim, or its renewal, was sent */
     uint64_t before_ns; /* claim_ns before the last renewal */
+    /* How much older than claim_ns says a resumed claim is, whose time lies
+     * before this clock began; until a renewal is known to have come in time.
+     */
+    uint64_t lag_ns;
     uint64_t commit_ns; /* before the first commit was sent */
     uint64_t sent_ns;   /* when the request now under way was asked for */
     uint16_t rules;

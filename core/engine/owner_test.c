@@ -594,6 +594,38 @@ static void resume__claim_goes_on_ageing(void **state)
     assert_int_equal(m.result, OWNER_EXPIRED);
 }
 
+/* An hour after the machine was started the claim is five days old. */
+static struct owner_save resumed_after_a_restart(void)
+{
+    const struct owner_save_what what = {.is_long = true,
+                                         .rules = OWNER_RULES_ALL};
+    const struct owner_resume r = {7, OWNER_HOUR_NS, OWNER_RESUME_NS, false};
+    struct owner_save m;
+
+    owner_save_init(&m, &what);
+    owner_save_resume(&m, &r);
+    assert_int_equal(ask(&m, OWNER_HOUR_NS), OWNER_RENEW_CLAIM);
+    return m;
+}
+
+static void resume__after_a_restart_the_claim_is_no_younger(void **state)
+{
+    struct owner_save m = resumed_after_a_restart();
+
+    (void)state;
+    answer(&m, OWNER_OK);
+    /* The renewal took more than the day that was left. */
+    assert_int_equal(ask(&m, 2 * OWNER_HOUR_NS + DAY), OWNER_PUT_TOMBSTONE);
+    answer(&m, OWNER_OK);
+    assert_int_equal(m.result, OWNER_EXPIRED);
+
+    m = resumed_after_a_restart();
+    answer(&m, OWNER_OK);
+    assert_int_equal(ask(&m, DAY), OWNER_SEND_DATA);
+    /* Renewed in time it is as young as any. */
+    assert_int_equal(ask(&m, 6 * DAY), OWNER_RENEW_CLAIM);
+}
+
 static void resume__after_a_commit_looks_before_it_gives_up(void **state)
 {
     struct owner_save m = resumed(true, OWNER_HOUR_NS);
@@ -660,6 +692,7 @@ int main(void)
         cmocka_unit_test(again__not_where_a_commit_may_have_been_applied),
         cmocka_unit_test(resume__renews_then_goes_on),
         cmocka_unit_test(resume__claim_goes_on_ageing),
+        cmocka_unit_test(resume__after_a_restart_the_claim_is_no_younger),
         cmocka_unit_test(resume__after_a_commit_looks_before_it_gives_up),
         cmocka_unit_test(leave__keeps_the_claim_unless_it_is_dead),
     };

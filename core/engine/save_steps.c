@@ -290,8 +290,8 @@ void save_put_claim(struct saving *s, uint64_t index, bool if_absent,
     put.data = claim;
     rc = put_bounded(s, &put,
                      if_absent ? s->machine.known_ns + OWNER_KNOWLEDGE_NS
-                               : s->machine.claim_ns + OWNER_COMMIT_NS +
-                                     OWNER_HOUR_NS,
+                               : s->machine.claim_ns + OWNER_COMMIT_NS -
+                                     s->machine.lag_ns + OWNER_HOUR_NS,
                      &maybe, &err);
     /* That a renewal worked tells nothing about the indices above. */
     if (if_absent)
