@@ -98,7 +98,7 @@ static void crc__of_pieces_is_that_of_the_whole(void **state)
 /* Three parts of 5 MiB of A, B and C, as S3 composes them. */
 static void crc__of_a_multipart_upload(void **state)
 {
-    uint32_t a, b, c, whole;
+    uint32_t a = 0, b = 0, c = 0, whole = 0;
 
     (void)state;
     assert_true(crc_decode("MDaLrw==", &a) && crc_decode("TH4EZg==", &b) &&
