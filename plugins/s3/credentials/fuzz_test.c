@@ -83,7 +83,7 @@ static void json__keeps_its_promises(void **state)
     (void)state;
 
     for (uint64_t i = 0; i < rounds(); i++) {
-        char id[16], side[8];
+        char id[16] = "", side[8] = "";
         struct json_field fields[] = {
             {.path = "AccessKeyId", .text = id, .cap = sizeof(id)},
             {.path = "in.side", .text = side, .cap = sizeof(side)},
