@@ -12,7 +12,9 @@ target_compile_definitions(persist_flags INTERFACE
 target_compile_options(persist_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
   -Wmissing-prototypes -Wwrite-strings -Wvla -fno-common
-  $<$<BOOL:${PERSIST_WERROR}>:-Werror>)
+  $<$<BOOL:${PERSIST_WERROR}>:-Werror>
+  # A guess about forgotten commas, wrong about every list of long texts.
+  $<$<C_COMPILER_ID:Clang>:-Wno-string-concatenation>)
 target_link_options(persist_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
 
 if(PERSIST_SANITIZE)

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MESSAGE_CAP (sizeof(((struct persist_backend_error){0}).message))
+
 static void put_message(struct persist_backend_error *err, const char *text)
 {
-    (void)snprintf(err->message, sizeof(err->message), "%s", text);
+    (void)snprintf(err->message, MESSAGE_CAP, "%s", text);
     for (char *p = err->message; *p != '\0'; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             *p = '?';
@@ -23,7 +25,7 @@ static bool has_room(const struct persist_backend_error *err)
 int32_t fail(struct persist_backend_error *err, int32_t code,
              const char *format, ...)
 {
-    char text[sizeof(err->message)];
+    char text[MESSAGE_CAP];
     va_list args;
 
     if (!has_room(err))
@@ -38,7 +40,7 @@ int32_t fail(struct persist_backend_error *err, int32_t code,
 int32_t fail_errno(struct persist_backend_error *err, int32_t code, int error,
                    const char *format, ...)
 {
-    char text[sizeof(err->message)], whole[sizeof(err->message)];
+    char text[MESSAGE_CAP], whole[MESSAGE_CAP];
     const char *name = strerrordesc_np(error);
     va_list args;
 

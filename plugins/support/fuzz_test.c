@@ -80,13 +80,13 @@ static size_t mutated(const char *const *texts, size_t n, char *out, size_t cap)
 
 static const char *const replies[] = {
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"x\"\r\n\r\nhello",
-    ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 Partial\r\nContent-Range: "
-     "bytes "
-     "0-4/100\r\nContent-Length: 5\r\nDate: Fri, 24 May 2013 00:00:00 GMT\r\n"
-     "\r\nhello"),
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 Partial\r\nContent-Range: "
+    "bytes "
+    "0-4/100\r\nContent-Length: 5\r\nDate: Fri, 24 May 2013 00:00:00 GMT\r\n"
+    "\r\nhello",
     "HTTP/1.1 416 Range\r\nContent-Range: bytes */77\r\n\r\n",
-    ("HTTP/1.1 503 Slow Down\r\nRetry-After: 18446744073709551615\r\n"
-     "X-Wait-Ms: 99999999999999999999\r\nX-Id: a\x01 b\r\n\r\n<Error/>"),
+    "HTTP/1.1 503 Slow Down\r\nRetry-After: 18446744073709551615\r\n"
+    "X-Wait-Ms: 99999999999999999999\r\nX-Id: a\x01 b\r\n\r\n<Error/>",
     "HTTP/1.1 308 Resume\r\nRange: bytes=0-1\r\nRange: bytes=0-2\r\n\r\n",
     "HTTP/2 204\r\n:\r\nno colon\r\n x: folded\r\nContent-Length: -1\r\n\r\n",
 };
