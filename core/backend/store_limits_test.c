@@ -253,6 +253,7 @@ static int ask_again(void)
     for (size_t i = 0; i < values.n; i++)
         values.values[i] = (struct persist_backend_value){
             .key = f.options[i].key, .text = f.fill_data};
+    option_values_finish(&f.values); /* no store took those of the set-up */
     f.values = values;
     fake_open(&f);
     atomic_store(&f.n_calls, 0);
