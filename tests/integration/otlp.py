@@ -37,7 +37,7 @@ def run(work, trace_file, *words, **environment):
                PERSIST_TRACE_FILE=trace_file, **environment)
     return subprocess.run(
         [PERSIST, "-c", os.path.join(work, "persist.conf"), *words], env=env,
-        input=os.urandom(6 << 20), capture_output=True, check=True)
+        input=os.urandom(20 << 20), capture_output=True, check=True)
 
 
 def read_spans(path):
@@ -87,7 +87,9 @@ def main():
         assert len(root) == 1 and root[0].parent_span_id.hex() == ABOVE, root
         names = {s.name for s in spans}
         assert {"prepare", "compress", "list"} <= names, names
-        assert names & {"put", "upload_part"}, names
+        # The claim; and parts, which are sent on other threads.
+        assert {"put", "upload_begin", "upload_part",
+                "upload_commit"} <= names, names
 
         run(work, trace_file, "restore", "writer", "-o",
             os.path.join(work, "out"), TRACEPARENT="not one")
