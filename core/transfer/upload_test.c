@@ -251,8 +251,8 @@ static unsigned send_with(bool threads, const char *const *options, size_t n,
     assert_int_equal(r.memory->get("default", "k", object, len + 100000, &got),
                      0);
     assert_int_equal(got, size);
-    assert_int_equal(crc32c(0, object, size), crc);
-    assert_int_equal(check_object(object, size, payload, len), 3);
+    assert_int_equal(crc32c(0, object, (size_t)size), crc);
+    assert_int_equal(check_object(object, (size_t)size, payload, len), 3);
     upload_close(u);
     rig_close(&r);
     free(object);
