@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See fake_test.h. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,13 +174,18 @@ static int32_t op_limits(void *store, struct persist_backend_limits *out)
 
 /* ------------------------------------------------------------------- test */
 
+/* Requests of several threads log at once. */
 static void keep_line(void *ctx, int level, const char *line, size_t len)
 {
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
     struct fake *f = ctx;
-    size_t at = strlen(f->logged);
+    size_t at;
 
     (void)level;
+    pthread_mutex_lock(&one);
+    at = strlen(f->logged);
     snprintf(f->logged + at, sizeof(f->logged) - at, "%.*s\n", (int)len, line);
+    pthread_mutex_unlock(&one);
 }
 
 void fake_setup(struct fake *f)
