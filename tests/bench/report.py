@@ -246,6 +246,7 @@ def about_text(about):
 {about['seconds']} seconds of the run.{quick}"""
 
 
+ABSENT = "Not a part of this run.\n"
 PAGE = """# Performance
 
 {about}
@@ -268,7 +269,7 @@ journal cost a fraction of those with one, so that figures of the two must not b
 {batch}
 ## Throughput over size
 
-{size}{sizes}
+{sizes}
 ## Agent state
 
 {state_table}
@@ -288,6 +289,8 @@ Over the loopback, into a sink that counts bytes and keeps nothing: what the cli
 
 {others}
 
+What metrics and traces cost is counted in instructions, 0.1 % of a save of 4 KiB: [observability.md](observability.md).
+
 {levels}"""
 
 
@@ -304,14 +307,14 @@ def write(folder, about, rows):
     size = "![throughput over size](performance/throughput-over-size.svg)\n\n" \
         if plot_sizes(plots, rows) else ""
     page = PAGE.format(
-        about=about_text(about), failures=failures(rows), flight=flight, size=size,
+        about=about_text(about), failures=failures(rows), flight=flight,
         small=by_place(rows, ("small-saves",)),
-        batch=by_place(rows, ("batch",)), sizes=by_place(rows, ("sizes",)),
+        batch=by_place(rows, ("batch",)), sizes=size + (by_place(rows, ("sizes",)) or ABSENT),
         state_table=states(rows),
         state=by_place(rows, ("state-file", "state-pipe", "sha256")),
         random=by_place(rows, ("random",)),
         restore=by_place(rows, ("restore",)),
-        network=by_place(rows, ("network", "net-saves")), others=others(rows),
+        network=by_place(rows, ("network", "net-saves")) or ABSENT, others=others(rows),
         levels=levels(rows))
     path = os.path.join(folder, "performance.md")
     with open(path, "w", encoding="utf-8") as f:
