@@ -3,35 +3,17 @@
  * Decompressing a foreign gzip file by ISA-L, in steps through a small
  * buffer.  Our own snapshots do not come here (codec_gzip.c).
  */
-#include "format/gunzip.h"
+#include "format/gunzip_impl.h"
 
 #include <isa-l.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP ((size_t)64 << 10)
-#define IN_MAX ((size_t)1 << 30) /* avail_in has 32 bits */
-
 struct gunzip {
     struct inflate_state state;
     uint8_t out[STEP];
 };
-
-static int damaged(struct persist_error *err, const char *why)
-{
-    return error_set(err, PERSIST_E_CORRUPT, "the gzip file %s", why);
-}
-
-static int too_much(const struct buf *out, struct persist_error *err)
-{
-    if (out->len + STEP <= out->max)
-        return error_memory(err);
-    return error_set(err, PERSIST_E_MEMORY,
-                     "the gzip file holds more than the %zu bytes there is "
-                     "memory for",
-                     out->max);
-}
 
 /* One step; *out_done once the member's end has been checked. */
 static int inflate_step(struct gunzip *g, struct buf *out, bool *out_done,

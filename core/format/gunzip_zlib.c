@@ -3,35 +3,18 @@
  * Decompressing a foreign gzip file by zlib, in steps through a small buffer,
  * where there is no ISA-L.
  */
-#include "format/gunzip.h"
+#include "format/gunzip_impl.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <zlib.h>
 
-#define STEP ((size_t)64 << 10)
-#define IN_MAX ((size_t)1 << 30)   /* avail_in has 32 bits */
 #define GZIP_ONLY (16 + MAX_WBITS) /* inflateInit2: a gzip wrapper, checked */
 
 struct gunzip {
     z_stream stream;
     uint8_t out[STEP];
 };
-
-static int damaged(struct persist_error *err, const char *why)
-{
-    return error_set(err, PERSIST_E_CORRUPT, "the gzip file %s", why);
-}
-
-static int too_much(const struct buf *out, struct persist_error *err)
-{
-    if (out->len + STEP <= out->max)
-        return error_memory(err);
-    return error_set(err, PERSIST_E_MEMORY,
-                     "the gzip file holds more than the %zu bytes there is "
-                     "memory for",
-                     out->max);
-}
 
 /* One step; *out_done once the member's end has been checked. */
 static int inflate_step(struct gunzip *g, struct buf *out, bool *out_done,
