@@ -31,16 +31,20 @@ struct op_row {
     struct histogram latency_ns;
 };
 
-struct metrics_backend {
-    struct metrics_backend *next; /* under metrics.mutex */
+/* What rows have in common; each begins with one. */
+struct row {
+    struct row *next; /* under metrics.mutex */
     char name[METRICS_LABEL_CAP];
+};
+
+struct metrics_backend {
+    struct row row;
     struct op_row ops[METRICS_N_OPS];
     struct histogram put, get; /* bytes of a transfer */
 };
 
 struct metrics_store {
-    struct metrics_store *next; /* under metrics.mutex */
-    char name[METRICS_LABEL_CAP];
+    struct row row;
     counter operations[N_OPERATIONS][N_STATUS];
     atomic_int_fast64_t last_success_us[N_OPERATIONS];
     counter corrupt;
@@ -50,8 +54,8 @@ struct metrics_store {
 
 struct metrics {
     pthread_mutex_t mutex;
-    struct metrics_backend *backends; /* under mutex; rows never leave */
-    struct metrics_store *stores;     /* the same */
+    struct row *backends; /* under mutex; rows never leave */
+    struct row *stores;   /* the same */
     struct histogram state[METRICS_N_CODECS], stored[METRICS_N_CODECS];
 };
 
@@ -68,72 +72,56 @@ struct metrics *metrics_create(void)
     return m;
 }
 
+static void free_rows(struct row *row)
+{
+    while (row) {
+        struct row *next = row->next;
+        free(row);
+        row = next;
+    }
+}
+
 void metrics_destroy(struct metrics *m)
 {
     if (!m)
         return;
-    while (m->backends) {
-        struct metrics_backend *next = m->backends->next;
-        free(m->backends);
-        m->backends = next;
-    }
-    while (m->stores) {
-        struct metrics_store *next = m->stores->next;
-        free(m->stores);
-        m->stores = next;
-    }
+    free_rows(m->backends);
+    free_rows(m->stores);
     pthread_mutex_destroy(&m->mutex);
     free(m);
 }
 
-static void copy_name(char out[METRICS_LABEL_CAP], const char *name)
+/* The row called NAME (as much of it as a label holds), made with SIZE bytes
+ * when it is not there yet. */
+static void *find_or_add(struct metrics *m, struct row **rows, const char *name,
+                         size_t size)
 {
-    size_t len = strnlen(name, METRICS_LABEL_CAP - 1);
+    struct row *row;
 
-    memcpy(out, name, len);
-    out[len] = '\0';
+    pthread_mutex_lock(&m->mutex);
+    row = *rows;
+    while (row && strncmp(row->name, name, METRICS_LABEL_CAP - 1) != 0)
+        row = row->next;
+    if (!row && (row = calloc(1, size))) {
+        memcpy(row->name, name, strnlen(name, METRICS_LABEL_CAP - 1));
+        row->next = *rows;
+        *rows = row;
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return row;
 }
 
 struct metrics_backend *metrics_backend(struct metrics *m, const char *name)
 {
-    struct metrics_backend *row;
-
-    if (!m)
-        return NULL;
-    pthread_mutex_lock(&m->mutex);
-    row = m->backends;
-    while (row && strncmp(row->name, name, METRICS_LABEL_CAP - 1) != 0)
-        row = row->next;
-    if (!row)
-        row = calloc(1, sizeof *row);
-    if (row && !row->name[0]) {
-        copy_name(row->name, name);
-        row->next = m->backends;
-        m->backends = row;
-    }
-    pthread_mutex_unlock(&m->mutex);
-    return row;
+    return m ? find_or_add(m, &m->backends, name,
+                           sizeof(struct metrics_backend))
+             : NULL;
 }
 
 struct metrics_store *metrics_store(struct metrics *m, const char *name)
 {
-    struct metrics_store *row;
-
-    if (!m)
-        return NULL;
-    pthread_mutex_lock(&m->mutex);
-    row = m->stores;
-    while (row && strncmp(row->name, name, METRICS_LABEL_CAP - 1) != 0)
-        row = row->next;
-    if (!row)
-        row = calloc(1, sizeof *row);
-    if (row && !row->name[0]) {
-        copy_name(row->name, name);
-        row->next = m->stores;
-        m->stores = row;
-    }
-    pthread_mutex_unlock(&m->mutex);
-    return row;
+    return m ? find_or_add(m, &m->stores, name, sizeof(struct metrics_store))
+             : NULL;
 }
 
 /* ----------------------------------------------------------------- counting
@@ -295,11 +283,11 @@ static void collect_op(struct collector *c, const char *backend,
 static void collect_backend(struct collector *c,
                             const struct metrics_backend *row)
 {
-    const char *const put_labels[] = {row->name, "put", NULL};
-    const char *const get_labels[] = {row->name, "get", NULL};
+    const char *const put_labels[] = {row->row.name, "put", NULL};
+    const char *const get_labels[] = {row->row.name, "get", NULL};
 
     for (size_t i = 0; i < METRICS_N_OPS; i++)
-        collect_op(c, row->name, (enum metrics_op)i, &row->ops[i]);
+        collect_op(c, row->row.name, (enum metrics_op)i, &row->ops[i]);
     put_histogram(c, METRICS_TRANSFER, put_labels, &row->put);
     put_histogram(c, METRICS_TRANSFER, get_labels, &row->get);
 }
@@ -308,7 +296,8 @@ static void collect_operation(struct collector *c,
                               const struct metrics_store *row,
                               enum metrics_operation operation, bool *out_used)
 {
-    const char *labels[] = {row->name, metrics_operation_name(operation), NULL};
+    const char *labels[] = {row->row.name, metrics_operation_name(operation),
+                            NULL};
     int64_t last_us = atomic_load_explicit(&row->last_success_us[operation],
                                            memory_order_relaxed);
 
@@ -327,7 +316,7 @@ static void collect_operation(struct collector *c,
 /* A store that was only opened says nothing. */
 static void collect_store(struct collector *c, const struct metrics_store *row)
 {
-    const char *const labels[] = {row->name, NULL, NULL};
+    const char *const labels[] = {row->row.name, NULL, NULL};
     struct metrics_sample uploads;
     bool used = false;
 
@@ -336,7 +325,7 @@ static void collect_store(struct collector *c, const struct metrics_store *row)
     if (!used)
         return;
     put_value(c, METRICS_CORRUPT, labels, get(&row->corrupt));
-    metrics_sample_init(&uploads, METRICS_UPLOADS, row->name, NULL, NULL);
+    metrics_sample_init(&uploads, METRICS_UPLOADS, row->row.name, NULL, NULL);
     uploads.value =
         (uint64_t)atomic_load_explicit(&row->uploads, memory_order_relaxed);
     uploads.replaces =
@@ -351,10 +340,10 @@ int metrics_collect(struct metrics *m, struct metrics_set *out)
     if (!m)
         return PERSIST_OK;
     pthread_mutex_lock(&m->mutex);
-    for (const struct metrics_backend *b = m->backends; b; b = b->next)
-        collect_backend(&c, b);
-    for (const struct metrics_store *s = m->stores; s; s = s->next)
-        collect_store(&c, s);
+    for (const struct row *b = m->backends; b; b = b->next)
+        collect_backend(&c, (const struct metrics_backend *)b);
+    for (const struct row *s = m->stores; s; s = s->next)
+        collect_store(&c, (const struct metrics_store *)s);
     pthread_mutex_unlock(&m->mutex);
     for (size_t i = 0; i < METRICS_N_CODECS; i++) {
         const char *const labels[] = {codec_names[i], NULL, NULL};
