@@ -32,7 +32,7 @@ static void append_details(struct buf *out, const struct persist_error *err)
         buf_printf(out, "%srequest %s", separator, err->request_id);
         separator = ", ";
     }
-    if (err->attempts > 1) {
+    if (err->attempts > 1 && !strstr(err->message, " attempts in ")) {
         buf_printf(out, "%s%u attempts in %llu ms", separator,
                    (unsigned)err->attempts,
                    (unsigned long long)err->elapsed_ms);
@@ -42,11 +42,23 @@ static void append_details(struct buf *out, const struct persist_error *err)
         buf_putc(out, ')');
 }
 
-void cli_error_line(struct buf *out, const struct persist_error *err)
+/* Without "VERB: " in front, where the operation that failed has its name. */
+static const char *after_verb(const char *message, const char *verb)
 {
-    const char *message =
-        err->message[0] ? err->message : persist_status_name(err->status);
+    size_t len = verb ? strlen(verb) : 0;
 
+    return len > 0 && strncmp(message, verb, len) == 0 &&
+                   strncmp(message + len, ": ", 2) == 0
+               ? message + len + 2
+               : message;
+}
+
+/* The line a person reads after "persist: VERB: ". */
+static void append_line(struct buf *out, const char *verb,
+                        const struct persist_error *err)
+{
+    const char *message = err->message[0] ? after_verb(err->message, verb)
+                                          : persist_status_name(err->status);
     size_t len = strnlen(err->object, sizeof(err->object));
 
     /* "STORE:" is an address and brings its colon. */
@@ -89,7 +101,7 @@ static void print_line(struct cli *cli, const struct persist_error *err,
     buf_puts(&line, "persist: ");
     if (cli->args.verb)
         buf_printf(&line, "%s: ", cli->args.verb->name);
-    cli_error_line(&line, err);
+    append_line(&line, cli->args.verb ? cli->args.verb->name : NULL, err);
     if (!buf_failed(&line))
         console_line(line.data, line.len);
     buf_clear(&line);

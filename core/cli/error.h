@@ -20,8 +20,6 @@ int cli_fail_usage(struct cli *cli, const struct persist_error *err);
 int cli_usage(struct cli *cli, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The line a person reads, without "hint:"; for tests and tables. */
-void cli_error_line(struct buf *out, const struct persist_error *err);
 /* Adds code, message, hint, object and what the service said to an object. */
 void cli_error_json(json_t *object, int rc, const struct persist_error *err);
 

@@ -94,6 +94,35 @@ static void fail__does_not_name_the_object_twice(void **state)
     assert_string_equal(c->err, "persist: restore: a/b: no luck\n");
 }
 
+/* The verb and the operation that failed may have one name. */
+static void fail__names_the_operation_once(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err;
+    error_set(&err, PERSIST_E_NOT_FOUND, "restore: no such bucket");
+
+    cli_fail(&c->cli, PERSIST_E_NOT_FOUND, &err);
+
+    collect(c);
+    assert_string_equal(c->err, "persist: restore: no such bucket\n");
+}
+
+static void fail__counts_the_attempts_once(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err;
+    error_set(&err, PERSIST_E_TRANSIENT,
+              "list failed after 3 attempts in 1.5 s: refused");
+    err.attempts = 3;
+    err.elapsed_ms = 1500;
+
+    cli_fail(&c->cli, PERSIST_E_TRANSIENT, &err);
+
+    collect(c);
+    assert_string_equal(c->err, "persist: restore: list failed after 3 "
+                                "attempts in 1.5 s: refused\n");
+}
+
 static void fail__escapes_what_it_repeats(void **state)
 {
     struct caught *c = *state;
@@ -277,6 +306,10 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(fail__does_not_name_the_object_twice,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(fail__names_the_operation_once, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(fail__counts_the_attempts_once, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(fail__escapes_what_it_repeats, begin,
                                         end),
         cmocka_unit_test_setup_teardown(fail__prints_what_the_service_said,

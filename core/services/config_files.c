@@ -66,10 +66,12 @@ static int check_trust(const struct config_file *file, const char *key,
 {
     bool secret = config_is_secret_key(key) && text[0] != '\0';
 
-    if (secret && file->public)
-        return config_error_at(err, at, "chmod o-r it, or use KEY_file",
-                               "%s is a secret and others may read this file",
-                               key);
+    if (secret && file->public) {
+        config_error_at(err, at, NULL,
+                        "%s is a secret and others may read this file", key);
+        error_hint(err, "chmod o-r it, or use %s_file", key);
+        return PERSIST_E_CONFIG;
+    }
     if (!secret && !config_is_command_key(key))
         return PERSIST_OK;
     if (file->foreign)

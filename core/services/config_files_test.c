@@ -424,6 +424,7 @@ static void trust__secret_in_a_readable_file_is_refused(void **state)
         assert_has(err.message, "c.conf:2: ");
         assert_has(err.message, secrets[i]);
         assert_has(err.hint, "chmod o-r");
+        assert_has(err.hint, secrets[i]);
         assert_int_equal(load_with_mode(text, 0640, geteuid(), &c, &err),
                          PERSIST_OK);
         config_destroy(c);
