@@ -29,7 +29,7 @@ PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev openssl zstd gzip python3 binut
  make g++"
 # The manual as HTML.
 DOC_PACKAGES="mkdocs python3"
-LINT_PACKAGES="clang-format clang-tidy cppcheck shellcheck gcovr"
+LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr"
 
 # need PACKAGE...: installs those that are missing. Root only; anyone else is
 # told what to ask for.
