@@ -9,7 +9,7 @@
  * breadth first over distinct states, so a violation comes with a shortest
  * trace.  States are told apart by 128 bits of hash.
  *
- * `--long` (or PERSIST_TEST_LONG) adds larger casts.
+ * `--long` (or PERSIST_LONG) adds larger casts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1015,7 +1015,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(protocol__needs_the_block),
     };
 
-    run_long = getenv("PERSIST_TEST_LONG") ||
-               (argc > 1 && strcmp(argv[1], "--long") == 0);
+    run_long =
+        getenv("PERSIST_LONG") || (argc > 1 && strcmp(argv[1], "--long") == 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
  *
  * owner_model_test.c explores the protocol; this explores that the engine keeps
  * to it.  A failure names its seed; PERSIST_TEST_SEED=N runs that one alone.
- * `--long` (or PERSIST_TEST_LONG) runs many more.
+ * `--long` (or PERSIST_LONG) runs many more.
  */
 #include "engine/save_test_kit.h"
 
@@ -492,8 +492,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(engine__keeps_to_the_protocol),
     };
 
-    if (getenv("PERSIST_TEST_LONG") ||
-        (argc > 1 && strcmp(argv[1], "--long") == 0))
+    if (getenv("PERSIST_LONG") || (argc > 1 && strcmp(argv[1], "--long") == 0))
         n_seeds = 20000;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
