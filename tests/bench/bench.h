@@ -30,7 +30,7 @@
 #include <persist/persist.h>
 
 #define BENCH_ROUNDS_MAX 101
-#define BENCH_SIDES_MAX 4
+#define BENCH_SIDES_MAX 8
 
 /* Does the work of one round; returns seconds. Fails by bench_fail. */
 typedef double (*bench_fn)(void *ctx, unsigned round);

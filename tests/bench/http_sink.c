@@ -4,6 +4,7 @@
  * and gives what it is asked for, as fast as a loopback connection can.
  *
  *     http-sink [--port PORT] [--object-bytes N] [--etag TEXT]
+ *               [--root FOLDER] [--keys N]
  *
  * Speaks enough of S3 and of GCS's JSON API for one client at a time to be
  * measured with another:
@@ -12,15 +13,19 @@
  *                 for the object that proves create-if-absent
  *   POST ?uploads, POST ?uploadId=   the answers of a multipart upload
  *   POST ?uploadType=resumable       a session; PUTs to it 308 until the last
- *   GET, HEAD     N bytes of a fixed pattern, whole or a range
- *   GET ?list-type=2                 an empty listing
- *   DELETE        204
+ *   GET, HEAD     N bytes of a fixed pattern, whole or a range; with --root
+ *                 the file FOLDER/KEY of /BUCKET/KEY, and 404 where it is not
+ *   GET ?list-type=2                 an empty listing; with --keys the names of
+ *                 N snapshots of the session that is asked for, newest first,
+ * in pages of up to 1,000 that were made before the first request GET /counts
+ * requests, connections, bytes in and bytes out so far DELETE        204
  *
- * Prints "listening on PORT". On SIGTERM it prints requests, connections and
- * bytes and ends.
+ * Prints "listening on PORT". On SIGTERM it prints what /counts answers and
+ * ends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -32,8 +37,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "http_sink_pages.h"
 
 #define HEAD_MAX ((size_t)32 << 10)
 #define PATTERN ((size_t)1 << 20)
@@ -42,6 +51,8 @@ static struct {
     uint16_t port;
     uint64_t object_bytes;
     const char *etag;
+    const char *root; /* or NULL */
+    unsigned keys;
 } options = {.object_bytes = (uint64_t)1 << 30,
              .etag = "0123456789abcdef0123456789abcdef"};
 
@@ -131,16 +142,17 @@ static bool answer(struct peer *p, const char *status, const char *headers,
            send_all(p->fd, text, (size_t)n, 0);
 }
 
-/* "bytes=A-B", "bytes=A-", "bytes=-N" of an object of object_bytes. */
-static bool range_of(const char *text, uint64_t *first, uint64_t *last)
+/* "bytes=A-B", "bytes=A-", "bytes=-N" of an object of `total` bytes. */
+static bool range_of(const char *text, uint64_t total, uint64_t *first,
+                     uint64_t *last)
 {
     char *end;
 
-    *last = options.object_bytes - 1;
+    *last = total - 1;
     if (*text == '-') {
         uint64_t n = strtoull(text + 1, &end, 10);
 
-        *first = n < options.object_bytes ? options.object_bytes - n : 0;
+        *first = n < total ? total - n : 0;
         return true;
     }
     *first = strtoull(text, &end, 10);
@@ -153,36 +165,140 @@ static bool range_of(const char *text, uint64_t *first, uint64_t *last)
     return *first <= *last;
 }
 
-static bool answer_get(struct peer *p, bool is_head)
+static bool send_pattern(int fd, uint64_t first, uint64_t left)
 {
-    const char *range = header(p, "\r\nrange: bytes=");
-    uint64_t first = 0, last = options.object_bytes - 1, left;
-    char text[600];
-    int n;
-
-    if (range != NULL && !range_of(range, &first, &last))
-        return answer(p, "416 Range Not Satisfiable", "", "");
-    left = last - first + 1;
-    n = snprintf(text, sizeof(text),
-                 "HTTP/1.1 %s\r\nETag: \"%s\"\r\nContent-Range: bytes "
-                 "%llu-%llu/%llu\r\nx-goog-generation: 1\r\n"
-                 "Content-Length: %llu\r\n\r\n",
-                 range != NULL ? "206 Partial Content" : "200 OK", options.etag,
-                 (unsigned long long)first, (unsigned long long)last,
-                 (unsigned long long)options.object_bytes,
-                 (unsigned long long)left);
-    if (!send_all(p->fd, text, (size_t)n, is_head ? 0 : MSG_MORE) || is_head)
-        return is_head;
-    atomic_fetch_add(&bytes_out, left);
     while (left > 0) {
         size_t part = left < PATTERN ? (size_t)left : PATTERN;
 
-        if (!send_all(p->fd, pattern + first % PATTERN, part, 0))
+        if (!send_all(fd, pattern + first % PATTERN, part, 0))
             return false;
         first += part;
         left -= part;
     }
     return true;
+}
+
+static bool send_file(int fd, int file, uint64_t first, uint64_t left)
+{
+    off_t at = (off_t)first;
+
+    while (left > 0) {
+        size_t part = left < ((size_t)1 << 30) ? (size_t)left : (size_t)1 << 30;
+        ssize_t n = sendfile(fd, file, &at, part);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        left -= (uint64_t)n;
+    }
+    return true;
+}
+
+/* FOLDER/KEY of the request's path /BUCKET/KEY; -1 where there is none. Names
+ * with escapes are nobody's here. */
+static int open_object(const struct peer *p, uint64_t *total)
+{
+    const char *path = strchr(p->head, ' ');
+    const char *key = path != NULL ? strchr(path + 2, '/') : NULL;
+    char name[4096];
+    struct stat st;
+    int fd;
+
+    if (key == NULL ||
+        (size_t)snprintf(name, sizeof(name), "%s/%.*s", options.root,
+                         (int)strcspn(key + 1, " ?"), key + 1) >= sizeof(name))
+        return -1;
+    fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        (void)close(fd);
+        return -1;
+    }
+    if (fd >= 0)
+        *total = (uint64_t)st.st_size;
+    return fd;
+}
+
+static bool answer_bytes(struct peer *p, bool is_head, int file, uint64_t total)
+{
+    const char *range = header(p, "\r\nrange: bytes=");
+    uint64_t first = 0, last = total - 1, left;
+    char text[600];
+    int n;
+
+    if (total == 0 || (range != NULL && !range_of(range, total, &first, &last)))
+        return answer(p, "416 Range Not Satisfiable", "", "");
+    left = last - first + 1;
+    n = snprintf(text, sizeof(text),
+                 "HTTP/1.1 %s\r\nETag: \"%s\"\r\nContent-Range: bytes "
+                 "%llu-%llu/%llu\r\nx-goog-generation: 1\r\n"
+                 "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+                 "Content-Length: %llu\r\n\r\n",
+                 range != NULL ? "206 Partial Content" : "200 OK", options.etag,
+                 (unsigned long long)first, (unsigned long long)last,
+                 (unsigned long long)total, (unsigned long long)left);
+    if (!send_all(p->fd, text, (size_t)n, is_head ? 0 : MSG_MORE) || is_head)
+        return is_head;
+    atomic_fetch_add(&bytes_out, left);
+    return file >= 0 ? send_file(p->fd, file, first, left)
+                     : send_pattern(p->fd, first, left);
+}
+
+static bool answer_get(struct peer *p, bool is_head)
+{
+    uint64_t total = options.object_bytes;
+    int file = -1;
+    bool ok;
+
+    if (options.root != NULL && (file = open_object(p, &total)) < 0)
+        return answer(p, "404 Not Found", "Content-Type: application/xml\r\n",
+                      is_head ? ""
+                              : "<?xml version=\"1.0\"?><Error><Code>NoSuchKey"
+                                "</Code></Error>");
+    ok = answer_bytes(p, is_head, file, total);
+    if (file >= 0)
+        (void)close(file);
+    return ok;
+}
+
+static bool answer_list(struct peer *p)
+{
+    char *page = options.keys > 0 ? pages_answer(p->head) : NULL;
+    char text[200];
+    bool ok;
+    int n;
+
+    if (options.keys == 0)
+        return answer(p, "200 OK", "Content-Type: application/xml\r\n",
+                      "<?xml version=\"1.0\"?><ListBucketResult>"
+                      "<IsTruncated>false</IsTruncated></ListBucketResult>");
+    if (page == NULL)
+        return false;
+    n = snprintf(text, sizeof(text),
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\n"
+                 "Content-Length: %zu\r\n\r\n",
+                 strlen(page));
+    ok = send_all(p->fd, text, (size_t)n, MSG_MORE) &&
+         send_all(p->fd, page, strlen(page), 0);
+    free(page);
+    return ok;
+}
+
+static int write_counts(char *out, size_t cap)
+{
+    return snprintf(out, cap,
+                    "%llu requests, %llu connections, %llu bytes in, %llu "
+                    "bytes out\n",
+                    atomic_load(&requests), atomic_load(&connections),
+                    atomic_load(&bytes_in), atomic_load(&bytes_out));
+}
+
+static bool answer_counts(struct peer *p)
+{
+    char text[200];
+
+    (void)write_counts(text, sizeof(text));
+    return answer(p, "200 OK", "", text);
 }
 
 static bool answer_commit(struct peer *p)
@@ -257,10 +373,10 @@ static bool answer_any(struct peer *p)
         return answer_post(p);
     if (strncmp(p->head, "DELETE ", 7) == 0)
         return answer(p, "204 No Content", "", "");
+    if (strncmp(p->head, "GET /counts ", 12) == 0)
+        return answer_counts(p);
     if (strstr(p->head, "list-type=2") != NULL)
-        return answer(p, "200 OK", "Content-Type: application/xml\r\n",
-                      "<?xml version=\"1.0\"?><ListBucketResult>"
-                      "<IsTruncated>false</IsTruncated></ListBucketResult>");
+        return answer_list(p);
     return answer_get(p, strncmp(p->head, "HEAD ", 5) == 0);
 }
 
@@ -325,13 +441,12 @@ static int listen_on(uint16_t port)
 
 static void *wait_for_end(void *set)
 {
+    char text[200];
     int number;
 
     (void)sigwait(set, &number);
-    (void)printf("%llu requests, %llu connections, %llu bytes in, %llu bytes "
-                 "out\n",
-                 atomic_load(&requests), atomic_load(&connections),
-                 atomic_load(&bytes_in), atomic_load(&bytes_out));
+    (void)write_counts(text, sizeof(text));
+    (void)fputs(text, stdout);
     (void)fflush(stdout);
     _exit(0);
 }
@@ -367,6 +482,8 @@ int main(int argc, char **argv)
         {"port", required_argument, NULL, 'p'},
         {"object-bytes", required_argument, NULL, 'o'},
         {"etag", required_argument, NULL, 'e'},
+        {"root", required_argument, NULL, 'r'},
+        {"keys", required_argument, NULL, 'k'},
         {NULL, 0, NULL, 0}};
     static sigset_t ends;
     int c, listener;
@@ -378,10 +495,15 @@ int main(int argc, char **argv)
             options.object_bytes = strtoull(optarg, NULL, 10);
         else if (c == 'e')
             options.etag = optarg;
+        else if (c == 'r')
+            options.root = optarg;
+        else if (c == 'k')
+            options.keys = (unsigned)strtoul(optarg, NULL, 10);
         else
             return 2;
     }
     make_pattern();
+    pages_make(options.keys);
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGTERM);
     (void)sigaddset(&ends, SIGINT);

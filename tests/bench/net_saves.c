@@ -5,14 +5,18 @@
  * persist_save_buffer on 64 threads, signed, against a sink on the loopback
  * (http_sink.c) that counts and keeps nothing; beside it `curl --parallel` with
  * as many transfers of the same bytes, unsigned, which is what one process can
- * make of the sink at all.
+ * make of the sink at all.  Each save has to be one request: the first one of a
+ * session, which looks at it, is made before the clock starts.
  *
  * usage: bench_net_saves FOLDER ENDPOINT [ROUNDS [N]]
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +34,38 @@ struct worker {
     struct persist_store *store;
     unsigned number, round;
 };
+
+/* ------------------------------------------------------------------ counts
+ */
+
+/* Requests that the sink has answered: GET /counts of "http://127.0.0.1:PORT",
+ * which is counted itself once it is answered. */
+static unsigned long requests(const char *endpoint)
+{
+    static const char text[] = "GET /counts HTTP/1.1\r\n\r\n";
+    const char *port = strrchr(endpoint, ':');
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char reply[1024], *body = NULL;
+    size_t len = 0;
+    ssize_t n;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    a.sin_port = htons((uint16_t)strtoul(port ? port + 1 : "", NULL, 10));
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
+        send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL) < 0)
+        bench_fail(endpoint);
+    while (!body && len < sizeof(reply) - 1 &&
+           (n = recv(fd, reply + len, sizeof(reply) - 1 - len, 0)) > 0) {
+        len += (size_t)n;
+        reply[len] = '\0';
+        body = strstr(reply, " bytes out") ? strstr(reply, "\r\n\r\n") : NULL;
+    }
+    close(fd);
+    if (!body)
+        bench_fail("the sink's counts");
+    return strtoul(body + 4, NULL, 10);
+}
 
 /* ----------------------------------------------------------------- library
  */
@@ -56,20 +92,25 @@ static struct persist_store *open_s3(struct persist *p, const char *endpoint)
     return store;
 }
 
-static void *save_share(void *ctx)
+static void save_one(const struct worker *w, unsigned seed)
 {
-    const struct worker *w = ctx;
     char payload[PAYLOAD], address[64];
     struct persist_error err;
 
     snprintf(address, sizeof(address), "bench/round-%u", w->round);
+    bench_fill(payload, PAYLOAD, seed);
+    if (persist_save_buffer(w->store, address, payload, PAYLOAD, NULL, NULL,
+                            &err))
+        bench_fail_persist(&err);
+}
+
+static void *save_share(void *ctx)
+{
+    const struct worker *w = ctx;
+
     bench_ready();
-    for (unsigned i = w->number; i < w->what->n; i += THREADS) {
-        bench_fill(payload, PAYLOAD, i);
-        if (persist_save_buffer(w->store, address, payload, PAYLOAD, NULL, NULL,
-                                &err))
-            bench_fail_persist(&err);
-    }
+    for (unsigned i = w->number; i < w->what->n; i += THREADS)
+        save_one(w, i);
     return NULL;
 }
 
@@ -80,13 +121,21 @@ static double library(void *ctx, unsigned round)
     struct persist_store *store = open_s3(p, what->endpoint);
     struct worker workers[THREADS];
     void *all[THREADS];
+    unsigned long before, made;
     double s;
 
     for (unsigned i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){what, store, i, round};
         all[i] = &workers[i];
     }
+    save_one(&workers[0], what->n);
+    before = requests(what->endpoint);
     s = bench_threads(THREADS, save_share, all);
+    made = requests(what->endpoint) - before - 1; /* less the one that asked */
+    if (made != what->n) {
+        fprintf(stderr, "bench: %u saves made %lu requests\n", what->n, made);
+        exit(1);
+    }
     persist_close(store);
     persist_destroy(p);
     return s;

@@ -124,16 +124,54 @@ def reach_of(row):
     return None
 
 
-def verdict(row):
+def verdict(row, side):
+    """What the row has to reach, told at that side."""
+    told = [text for side_of, text in verdicts(row) if side_of == side]
     least = reach_of(row)
-    if least is None or len(row["sides"]) < 2:
-        return ""
-    ratio = row["sides"][1]["speed_ratio"]
     counts = row["group"] not in ("small-saves", "batch") or \
         JOURNALED in row["place"]
-    if not counts:
-        return ""
-    return f"≥ {least:.2f}: " + ("reached" if ratio >= least else "**missed**")
+    if side == 1 and least is not None and counts:
+        told.append(said(row["sides"][1]["speed_ratio"] >= least,
+                         f"≥ {least:.2f} × as fast"))
+    return "; ".join(told)
+
+
+def said(reached, text):
+    return f"{text}: {'reached' if reached else '**missed**'}"
+
+
+def verdicts(row):
+    """(side, text) for each entry of row["reach"], which is one of
+
+    {"side": i, "speed": least, "cpu": most}   against side i: our speed over
+                                               its, our CPU seconds over its
+    {"slower_of": [i, j], "wall": most}        our seconds over the longer ones
+    {"wall_s": most}, {"rss_mib": most}        of Persist itself
+    """
+    ours = row["sides"][0]
+    for entry in row.get("reach", ()):
+        if "side" in entry:
+            side = row["sides"][entry["side"]]
+            yield entry["side"], said(
+                side["speed_ratio"] >= entry["speed"],
+                f"≥ {entry['speed']:.2f} × as fast")
+            if "cpu" in entry:
+                ratio = ours["cpu_s"] / side["cpu_s"]
+                yield entry["side"], said(
+                    ratio <= entry["cpu"],
+                    f"CPU ≤ {entry['cpu']:.2f} × its: {ratio:.2f}")
+        elif "slower_of" in entry:
+            slowest = max(entry["slower_of"],
+                          key=lambda i: row["sides"][i]["wall_s"])
+            ratio = ours["wall_s"] / row["sides"][slowest]["wall_s"]
+            yield slowest, said(ratio <= entry["wall"],
+                                f"time ≤ {entry['wall']:.2f} × its: {ratio:.2f}")
+        elif "wall_s" in entry:
+            yield 0, said(ours["wall_s"] <= entry["wall_s"],
+                          f"≤ {entry['wall_s']:.2f} s")
+        else:
+            yield 0, said(ours["rss_mib"] <= entry["rss_mib"],
+                          f"≤ {entry['rss_mib']:.0f} MiB")
 
 
 def table(rows):
@@ -147,8 +185,7 @@ def table(rows):
             out.append(
                 f"| {name} | {side['name']} | {side['wall_s']:.3f} s | "
                 f"{speed(row, i):,.0f} {row['unit']}/s | {side['cpu_s']:.2f} s | "
-                f"{side['rss_mib']:.0f} MiB | {ratio} | "
-                f"{verdict(row) if i == 1 else ''} |")
+                f"{side['rss_mib']:.0f} MiB | {ratio} | {verdict(row, i)} |")
     return "\n".join(out)
 
 
@@ -238,12 +275,22 @@ most savers wait for is the processor, and what is kept for long can be saved wi
 """
 
 
-def about_text(about):
+def earlier(rows):
+    """Which rows are from another day."""
+    dates = {}
+    for row in rows:
+        if "date" in row:
+            dates.setdefault(row["date"], set()).add(row["group"])
+    return "".join(f"\n\nFrom a run of {date}: {', '.join(sorted(groups))}."
+                   for date, groups in sorted(dates.items()))
+
+
+def about_text(about, rows):
     quick = "\n\n**A quick run: these figures prove the programs, nothing " \
         "else.**" if about["quick"] else ""
     return f"""Measured {about['date']} on {about['cpus']} processors ({about['model']}, {about['arch']}), {about['memory_gib']} GiB of memory, Linux
 {about['kernel']}; data on {' and '.join(about['places'])}. Load average {about['load']:.1f} before and {about['load_after']:.1f} after the \
-{about['seconds']} seconds of the run.{quick}"""
+{about['seconds']} seconds of the run.{earlier(rows)}{quick}"""
 
 
 ABSENT = "Not a part of this run.\n"
@@ -294,10 +341,30 @@ What metrics and traces cost is counted in instructions, 0.1 % of a save of 4 Ki
 {levels}"""
 
 
-def write(folder, about, rows):
+def kept(path, rows):
+    """Rows of an earlier run about what this one did not ask."""
+    asked = {(r.get("group"), r.get("question")) for r in rows}
+    failed = {r.get("failed") for r in rows} | {r.get("program") for r in rows}
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        about, *old = [json.loads(line) for line in f]
+    found = []
+    for row in old:
+        if "failed" in row or row.get("group") in failed or \
+                (row.get("group"), row.get("question")) in asked:
+            continue
+        row.setdefault("date", about["date"])
+        found.append(row)
+    return found
+
+
+def write(folder, about, rows, keep=False):
     """Writes the page and its plots below `folder`; returns where."""
     plots = os.path.join(folder, "performance")
     os.makedirs(plots, exist_ok=True)
+    if keep:
+        rows = kept(os.path.join(plots, "figures.jsonl"), rows) + rows
     with open(os.path.join(plots, "figures.jsonl"), "w",
               encoding="utf-8") as f:
         for row in [about, *rows]:
@@ -307,7 +374,7 @@ def write(folder, about, rows):
     size = "![throughput over size](performance/throughput-over-size.svg)\n\n" \
         if plot_sizes(plots, rows) else ""
     page = PAGE.format(
-        about=about_text(about), failures=failures(rows), flight=flight,
+        about=about_text(about, rows), failures=failures(rows), flight=flight,
         small=by_place(rows, ("small-saves",)),
         batch=by_place(rows, ("batch",)), sizes=size + (by_place(rows, ("sizes",)) or ABSENT),
         state_table=states(rows),
