@@ -353,6 +353,19 @@ static void command__does_not_read_our_input(void **state)
     assert_string_equal(out, "");
 }
 
+/* glibc keeps these two for itself and leaves them ignored in what posix_spawn
+ * starts (make starts its commands so); no program can change that. */
+#define GLIBC_SIGNALS (UINT64_C(1) << 31 | UINT64_C(1) << 32)
+
+/* The signals of a line "NAME:\tHEX" of /proc/self/status. */
+static uint64_t signals_of(const char *status, const char *name)
+{
+    const char *line = strstr(status, name);
+
+    assert_non_null(line);
+    return strtoull(line + strlen(name) + 1, NULL, 16);
+}
+
 static void command__starts_with_default_signals(void **state)
 {
     (void)state;
@@ -374,7 +387,8 @@ static void command__starts_with_default_signals(void **state)
     sigaction(SIGUSR2, &before_action, NULL);
     assert_true(sigismember(&after, SIGUSR1));
     assert_false(sigismember(&after, SIGTERM));
-    assert_has(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    assert_int_equal(signals_of(out, "SigBlk:"), 0);
+    assert_int_equal(signals_of(out, "SigIgn:") & ~GLIBC_SIGNALS, 0);
 }
 
 static void command__gets_the_given_environment(void **state)

@@ -411,6 +411,9 @@ char *__wrap_strdup(const char *text);
 char *__real_strdup(const char *text);
 int __wrap_vasprintf(char **out, const char *format, va_list args);
 int __real_vasprintf(char **out, const char *format, va_list args);
+/* What vasprintf becomes in a build with _FORTIFY_SOURCE. */
+int __wrap___vasprintf_chk(char **out, int flag, const char *format,
+                           va_list args);
 
 static bool fails(void)
 {
@@ -445,6 +448,13 @@ char *__wrap_strdup(const char *text)
 int __wrap_vasprintf(char **out, const char *format, va_list args)
 {
     return fails() ? -1 : __real_vasprintf(out, format, args);
+}
+
+int __wrap___vasprintf_chk(char **out, int flag, const char *format,
+                           va_list args)
+{
+    (void)flag;
+    return __wrap_vasprintf(out, format, args);
 }
 
 static void memory__running_out_anywhere_is_a_clean_error(void **state)

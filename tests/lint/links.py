@@ -48,7 +48,8 @@ def pages():
         names = []
     return [os.path.join(TOP, n) for n in names] or [
         os.path.join(folder, name) for folder, _, files in os.walk(TOP)
-        for name in files if name.endswith(".md") and "/build" not in folder]
+        for name in files if name.endswith(".md")
+        and not os.path.relpath(folder, TOP).startswith("build")]
 
 
 def main():
