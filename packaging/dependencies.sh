@@ -15,7 +15,7 @@ esac
 NETWORK_PACKAGES="libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev zlib1g-dev strace zstd gzip python3 python3-venv
  g++ clang make binutils e2fsprogs file util-linux mandoc openssl libuv1-dev
- prometheus"
+ doxygen prometheus"
 # What the benchmarks are measured against.
 BENCH_PACKAGES="libsqlite3-dev zstd openssl e2fsprogs util-linux python3 curl rclone"
 # To draw the pictures of docs/observability.md anew.
@@ -28,7 +28,7 @@ PLATFORM_PACKAGES="mmdebstrap arch-test qemu-user-static util-linux"
 PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev openssl zstd gzip python3 binutils file util-linux
  make g++"
 # The manual as HTML.
-DOC_PACKAGES="mkdocs python3"
+DOC_PACKAGES="mkdocs python3 doxygen"
 LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr"
 
 # need PACKAGE...: installs those that are missing. Root only; anyone else is

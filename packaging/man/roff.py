@@ -52,6 +52,11 @@ class Page:
             f'"Persist {escape(version)}" "Persist"',
             ".SH NAME", f"{escape(name)} \\- {inline(summary)}"]
 
+    def also_named(self, names):
+        """Other names the page is found by: they stand before the summary."""
+        self.lines[3] = "".join(f"{escape(n)}, " for n in [self.name, *names])[:-2] + \
+            self.lines[3][len(escape(self.name)):]
+
     def section(self, title):
         self.lines.append(f".SH {escape(title.upper())}")
 

@@ -4,7 +4,7 @@
  *
  *     persist_queue_create(p, &q, &err);
  *     persist_save_buffer_async(store, "writer", data, len, NULL, q, my_id,
- * NULL, &err);
+ *                               &err);
  *     ...
  *     while (persist_queue_next(q, -1, &done, &err) == 1) {
  *         if (done.status != PERSIST_OK) ... done.error->message ...
@@ -38,8 +38,13 @@
 extern "C" {
 #endif
 
+/* ------------------------------------------------------------------ queues */
+
 struct persist_queue;
 
+/* Makes a queue of completions.  *out is the caller's, freed with
+ * persist_queue_destroy.  Codes: MEMORY, UNSUPPORTED (a build without
+ * PERSIST_ASYNC), TRANSIENT (no descriptor left). */
 PERSIST_API int persist_queue_create(struct persist *p,
                                      struct persist_queue **out,
                                      struct persist_error *err);
@@ -51,21 +56,22 @@ PERSIST_API int persist_queue_fd(const struct persist_queue *queue);
 /* Operations accepted whose completion has not been taken. */
 PERSIST_API size_t persist_queue_outstanding(struct persist_queue *queue);
 
+/* What a completion is of. */
 enum persist_operation {
-    PERSIST_OP_SAVE = 1,
-    PERSIST_OP_RESTORE = 2,
-    PERSIST_OP_SHOW = 3,
-    PERSIST_OP_VERIFY = 4,
-    PERSIST_OP_EXISTS = 5,
-    PERSIST_OP_DELETE = 6,
-    PERSIST_OP_LIST = 7,
-    PERSIST_OP_SAVE_BATCH = 8
+    PERSIST_OP_SAVE = 1,      /* of persist_save_buffer_async and its like */
+    PERSIST_OP_RESTORE = 2,   /* of persist_restore_buffer_async and its like */
+    PERSIST_OP_SHOW = 3,      /* of persist_show_async */
+    PERSIST_OP_VERIFY = 4,    /* of persist_verify_async */
+    PERSIST_OP_EXISTS = 5,    /* of persist_exists_async */
+    PERSIST_OP_DELETE = 6,    /* of persist_delete_async */
+    PERSIST_OP_LIST = 7,      /* of persist_list_async */
+    PERSIST_OP_SAVE_BATCH = 8 /* of persist_save_batch_async */
 };
 
 /* Rows of a listing, copied. */
 struct persist_rows {
-    const struct persist_entry *entries;
-    size_t n_entries;
+    const struct persist_entry *entries; /* in the order of the listing */
+    size_t n_entries;                    /* rows */
 };
 
 /*
@@ -84,7 +90,7 @@ struct persist_completion {
     uint64_t index;                    /* DELETE: what was deleted */
     struct persist_metadata *metadata; /* SAVE RESTORE SHOW VERIFY, or NULL */
     void *data;                        /* RESTORE into memory */
-    size_t data_len;
+    size_t data_len;                   /* bytes of data */
     struct persist_rows rows;          /* LIST */
     const struct persist_error *error; /* where status is not OK */
     void *reserved;                    /* the library's */
@@ -99,68 +105,83 @@ struct persist_completion {
 PERSIST_API int persist_queue_next(struct persist_queue *queue, int timeout_ms,
                                    struct persist_completion *out,
                                    struct persist_error *err);
+/* Frees what the completion points to, not the struct itself. */
 PERSIST_API void persist_completion_finish(struct persist_completion *c);
 
+/* -------------------------------------------------------------- submitting */
+
 /*
- * The operations.  Parameters mean what they mean in the blocking call of that
- * name (without _async); `user` comes back in the completion.  options->op,
- * where given, cancels and watches this operation and must outlive its
- * completion; options->timeout_ms counts from here. Codes: MISUSE, INVALID
- * (options), MEMORY, FORKED, CANCELLED (the instance is interrupted).
- * Everything else comes in the completion.
+ * Submits persist_save_buffer.  This holds for all that follow: parameters mean
+ * what they mean in the blocking call of that name (without _async); `user`
+ * comes back in the completion.  options->op, where given, cancels and watches
+ * this operation and must outlive its completion; options->timeout_ms counts
+ * from here.  data stays the operation's until its completion is taken.
+ * Codes: MISUSE, INVALID (options), MEMORY, FORKED, CANCELLED (the instance is
+ * interrupted).  Everything else comes in the completion.
  */
 PERSIST_API int persist_save_buffer_async(
     struct persist_store *store, const char *address, const void *data,
     size_t len, const struct persist_save_options *options,
     struct persist_queue *queue, void *user, struct persist_error *err);
+/* Submits persist_save_file. */
 PERSIST_API int persist_save_file_async(
     struct persist_store *store, const char *address, const char *path,
     const struct persist_save_options *options, struct persist_queue *queue,
     void *user, struct persist_error *err);
+/* Submits persist_save_fd; fd stays open until the completion is taken. */
 PERSIST_API int
 persist_save_fd_async(struct persist_store *store, const char *address, int fd,
                       const struct persist_save_options *options,
                       struct persist_queue *queue, void *user,
                       struct persist_error *err);
-/* The items, and all they point to, belong to Persist until the completion has
- * been taken; then each has its status.  The completion's status is what
- * persist_save_batch returns. */
+/* Submits persist_save_batch.  The items, and all they point to, belong to
+ * Persist until the completion has been taken; then each has its status.  The
+ * completion's status is what persist_save_batch returns. */
 PERSIST_API int persist_save_batch_async(
     struct persist_store *store, struct persist_batch_item *items,
     size_t n_items, const struct persist_batch_options *options,
     struct persist_queue *queue, void *user, struct persist_error *err);
+/* Submits persist_restore_buffer; the payload comes in data of the completion.
+ */
 PERSIST_API int persist_restore_buffer_async(
     struct persist_store *store, const char *address, size_t max_len,
     const struct persist_restore_options *options, struct persist_queue *queue,
     void *user, struct persist_error *err);
+/* Submits persist_restore_file. */
 PERSIST_API int persist_restore_file_async(
     struct persist_store *store, const char *address, const char *path,
     const struct persist_restore_options *options, struct persist_queue *queue,
     void *user, struct persist_error *err);
+/* Submits persist_restore_fd; fd stays open until the completion is taken. */
 PERSIST_API int
 persist_restore_fd_async(struct persist_store *store, const char *address,
                          int fd, const struct persist_restore_options *options,
                          struct persist_queue *queue, void *user,
                          struct persist_error *err);
+/* Submits persist_show. */
 PERSIST_API int persist_show_async(struct persist_store *store,
                                    const char *address,
                                    struct persist_queue *queue, void *user,
                                    struct persist_error *err);
+/* Submits persist_verify. */
 PERSIST_API int
 persist_verify_async(struct persist_store *store, const char *address,
                      const struct persist_verify_options *options,
                      struct persist_queue *queue, void *user,
                      struct persist_error *err);
+/* Submits persist_exists; the answer is exists of the completion. */
 PERSIST_API int persist_exists_async(struct persist_store *store,
                                      const char *address,
                                      struct persist_queue *queue, void *user,
                                      struct persist_error *err);
+/* Submits persist_delete; the index comes in the completion. */
 PERSIST_API int
 persist_delete_async(struct persist_store *store, const char *address,
                      const struct persist_delete_options *options,
                      struct persist_queue *queue, void *user,
                      struct persist_error *err);
-/* The first options->limit rows (1 to 10,000; 0: 1,000) of the listing. */
+/* Submits persist_list: the first options->limit rows (1 to 10,000; 0: 1,000)
+ * come in rows of the completion. */
 PERSIST_API int persist_list_async(struct persist_store *store,
                                    const char *address,
                                    const struct persist_list_options *options,

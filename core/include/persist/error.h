@@ -23,8 +23,11 @@ extern "C" {
 #define PERSIST_API
 #endif
 
+/* ------------------------------------------------------------------ errors */
+
+/* What a call answers; docs/exit-codes.md says of each what to do. */
 enum persist_status {
-    PERSIST_OK = 0,
+    PERSIST_OK = 0,              /* done */
     PERSIST_E_NOT_FOUND = -1,    /* no such snapshot, session, store or file */
     PERSIST_E_EXISTS = -2,       /* the target is already there */
     PERSIST_E_PRECONDITION = -3, /* the object changed while it was read */

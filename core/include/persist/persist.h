@@ -24,7 +24,10 @@
  *
  * Structs.  An options struct begins with struct_size, which its INIT macro
  * sets; all else zero means "the default".  NULL instead of an options struct
- * means all defaults.  A struct the library hands out is read-only.
+ * means all defaults.  A struct the library hands out is read-only.  Three
+ * members mean the same in all of them: timeout_ms is the time for the whole
+ * call in milliseconds, 0 for as long as it takes; op, or NULL, lets another
+ * thread watch or stop the call; a ctx is handed to its callback unchanged.
  *
  * Addresses.  Text, the same everywhere: AGENT[/SESSION][@INDEX|@latest], where
  * the session defaults to "default" and the index to the latest.  "/ : @ %" and
@@ -57,6 +60,8 @@
 extern "C" {
 #endif
 
+/* ----------------------------------------------------------------- library */
+
 struct persist;
 struct persist_store;
 struct persist_store_builder;
@@ -64,7 +69,8 @@ struct persist_reader;
 struct persist_listing;
 struct persist_op;
 
-/* The version of the library that is running: "0.2.0-alpha". */
+/* The version of the library that is running: "0.2.0-alpha".  Lives for
+ * ever. */
 PERSIST_API const char *persist_version(void);
 
 /* Frees memory the library handed to the caller (text, buffers); NULL is
@@ -73,13 +79,14 @@ PERSIST_API void persist_free(void *memory);
 
 /* ---------------------------------------------------------------- instance */
 
+/* What a log line is about, and from which level on lines are kept. */
 enum persist_log_level {
-    PERSIST_LOG_DEFAULT = 0,
-    PERSIST_LOG_ERROR = 1,
-    PERSIST_LOG_WARN = 2,
-    PERSIST_LOG_INFO = 3,
-    PERSIST_LOG_DEBUG = 4,
-    PERSIST_LOG_OFF = 5
+    PERSIST_LOG_DEFAULT = 0, /* as configured (warn) */
+    PERSIST_LOG_ERROR = 1,   /* something failed */
+    PERSIST_LOG_WARN = 2,    /* it went on, and somebody should look */
+    PERSIST_LOG_INFO = 3,    /* operations and what came of them */
+    PERSIST_LOG_DEBUG = 4,   /* requests; may name keys */
+    PERSIST_LOG_OFF = 5      /* no line at all */
 };
 
 /* One finished, redacted log line (logfmt or JSON) without a newline.  May be
@@ -92,24 +99,26 @@ typedef void (*persist_log_fn)(void *ctx, int level, const char *line,
  * never twice at once; must not call the library. */
 typedef void (*persist_trace_fn)(void *ctx, const char *line, size_t len);
 
-/* persist_options.flags */
-#define PERSIST_NO_CONFIG_FILES UINT32_C(1) /* read no configuration file */
-/* read no PERSIST_* variable, and no TRACEPARENT */
+/* Flag of struct persist_options: read no configuration file. */
+#define PERSIST_NO_CONFIG_FILES UINT32_C(1)
+/* Flag of struct persist_options: read no PERSIST_* variable, and no
+ * TRACEPARENT. */
 #define PERSIST_NO_ENVIRONMENT UINT32_C(2)
 
+/* What persist_create takes.  Copied: nothing has to outlive the call. */
 struct persist_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* PERSIST_NO_CONFIG_FILES, PERSIST_NO_ENVIRONMENT */
     /* One more configuration file, read last; it must exist.  NULL: none. */
     const char *config_file;
     /* Settings that win over files and environment, "key=value": keys of
      * [persist], and backend options for every store this instance opens.
      * n_settings strings. */
     const char *const *settings;
-    size_t n_settings;
+    size_t n_settings; /* strings in settings */
     /* Directories searched for NAME.so before the built-in one, absolute. */
     const char *const *backend_dirs;
-    size_t n_backend_dirs;
+    size_t n_backend_dirs; /* strings in backend_dirs */
     /* Bytes for pipeline and plugins; 0: as configured (256 MiB). */
     uint64_t memory_limit;
     /* Where log lines go; NULL: nowhere. */
@@ -118,10 +127,10 @@ struct persist_options {
     /* enum persist_log_level; 0: as configured (warn). */
     int32_t log_level;
     uint32_t reserved;
-    /* Bytes per second that all stores of this instance together send and
-     * receive; 0: as configured (no limit), UINT64_MAX: no limit. */
+    /* Bytes per second that all stores of this instance together send; 0: as
+     * configured (no limit), UINT64_MAX: no limit. */
     uint64_t limit_upload;
-    uint64_t limit_download;
+    uint64_t limit_download; /* the same, of what is received */
     /* Where small private files are kept between runs: what was found out about
      * a store, uploads to resume.  Absolute; NULL: $XDG_STATE_HOME/persist or
      * $HOME/.local/state/persist; "": nowhere. */
@@ -166,53 +175,67 @@ PERSIST_API void persist_destroy(struct persist *p);
 PERSIST_API int persist_open(struct persist *p, const char *name,
                              struct persist_store **out,
                              struct persist_error *err);
-/* Waits for the store's running operations.  NULL is fine. */
+/* Waits for the store's running operations and frees it.  NULL is fine. */
 PERSIST_API void persist_close(struct persist_store *store);
 
-/* The store's name ("main"; a builder's: "builder") and its backend's name;
- * both live as long as the store. */
+/* The store's name ("main"; a builder's: "builder"); lives as long as the
+ * store. */
 PERSIST_API const char *persist_store_name(const struct persist_store *store);
+/* The name of its backend ("local"); lives as long as the store. */
 PERSIST_API const char *
 persist_store_backend(const struct persist_store *store);
 
+/* ----------------------------------------------------------- store builders */
+
 /*
- * A store without a configuration file.  set never fails at once: build names
- * every problem (unknown key, bad value, missing option) in one error.  Of an
- * option that is set again the last value counts, of a repeatable list all.
- * build consumes the builder, also when it fails; persist_store_builder_destroy
- * frees one that is not built.
+ * Begins a store without a configuration file; the backend's options are set,
+ * then it is built.  *out is the caller's, until persist_store_builder_build or
+ * persist_store_builder_destroy takes it.  Codes: MEMORY.
  */
 PERSIST_API int persist_store_builder_create(struct persist *p,
                                              const char *backend,
                                              struct persist_store_builder **out,
                                              struct persist_error *err);
+/* Sets an option, copied.  Never fails at once: building names every problem.
+ * Of an option that is set again the last value counts, of a repeatable list
+ * all. */
 PERSIST_API void persist_store_builder_set(struct persist_store_builder *b,
                                            const char *key, const char *value);
+/*
+ * Makes the store and frees the builder, also when it fails.  Makes no request.
+ * *out is the caller's, freed with persist_close.  Codes: CONFIG with every
+ * problem in one error (unknown key, bad value, missing option, no such
+ * backend), MEMORY.
+ */
 PERSIST_API int persist_store_builder_build(struct persist_store_builder *b,
                                             struct persist_store **out,
                                             struct persist_error *err);
+/* Frees a builder that is not to be built.  NULL is fine. */
 PERSIST_API void persist_store_builder_destroy(struct persist_store_builder *b);
 
 /* --------------------------------------------------------------- addresses */
 
 #define PERSIST_NAME_MAX 255 /* bytes of an agent or session, encoded */
+/* The highest index there can be; they begin at 0. */
 #define PERSIST_INDEX_MAX UINT64_C(999999999999999999)
 
-/* struct persist_address.present */
-#define PERSIST_ADDRESS_STORE UINT32_C(1)
-#define PERSIST_ADDRESS_AGENT UINT32_C(2)
-#define PERSIST_ADDRESS_SESSION UINT32_C(4)
-#define PERSIST_ADDRESS_INDEX UINT32_C(8)
+/* What struct persist_address.present may hold. */
+
+#define PERSIST_ADDRESS_STORE UINT32_C(1)   /* present: store */
+#define PERSIST_ADDRESS_AGENT UINT32_C(2)   /* present: agent */
+#define PERSIST_ADDRESS_SESSION UINT32_C(4) /* present: session */
+#define PERSIST_ADDRESS_INDEX UINT32_C(8)   /* present: index */
 #define PERSIST_ADDRESS_LATEST UINT32_C(16) /* "@latest" was written out */
 
 /* An address taken apart; names are raw (decoded) text. */
 struct persist_address {
     uint32_t struct_size;
-    uint32_t present;
-    uint64_t index;
-    char store[64];
-    char agent[PERSIST_NAME_MAX + 1];
-    char session[PERSIST_NAME_MAX + 1];
+    uint32_t present; /* PERSIST_ADDRESS_* of the members that are set */
+    uint64_t index;   /* of the snapshot */
+    char store[64];   /* name of the store */
+    char agent[PERSIST_NAME_MAX + 1]; /* name of the agent, NUL-terminated */
+    char
+        session[PERSIST_NAME_MAX + 1]; /* name of the session, NUL-terminated */
 };
 #define PERSIST_ADDRESS_INIT                                                   \
     {                                                                          \
@@ -234,10 +257,13 @@ PERSIST_API int persist_address_format(const struct persist_address *address,
 
 /*
  * A handle on one operation: give it in the options of a call, then watch or
- * stop that call from another thread.  One call at a time; reusable.
+ * stop that call from another thread.  One call at a time; reusable.  *out is
+ * the caller's, freed with persist_op_destroy after the call has returned.
+ * Codes: MEMORY.
  */
 PERSIST_API int persist_op_create(struct persist *p, struct persist_op **out,
                                   struct persist_error *err);
+/* Frees it; no call with it may be running.  NULL is fine. */
 PERSIST_API void persist_op_destroy(struct persist_op *op);
 /* The call answers PERSIST_E_CANCELLED soon, unless it is already past its
  * commit.  Thread-safe. */
@@ -251,6 +277,7 @@ PERSIST_API int persist_op_set_traceparent(struct persist_op *op,
                                            const char *traceparent,
                                            struct persist_error *err);
 
+/* How far a call is. */
 struct persist_progress {
     uint32_t struct_size;
     uint32_t reserved;
@@ -258,20 +285,23 @@ struct persist_progress {
     uint64_t payload_total; /* 0: not known (yet) */
     uint64_t stored_bytes;  /* sent to or read from the store so far */
 };
-/* Thread-safe, never blocks. */
+/* How far the call with this op is, or how far the last one came.  Thread-safe,
+ * never blocks. */
 PERSIST_API void persist_op_progress(struct persist_op *op,
                                      struct persist_progress *out);
 
 /* ---------------------------------------------------------------- metadata */
 
+/* A word of the caller's about a snapshot. */
 struct persist_label {
-    const char *key;
-    const char *value;
+    const char *key;   /* unique within a snapshot */
+    const char *value; /* any text, may be "" */
 };
 
-/* struct persist_metadata.present */
-#define PERSIST_META_TRAILER                                                   \
-    UINT32_C(1) /* the fields known after the payload */
+/* What struct persist_metadata.present may hold. */
+
+/* The fields known after the payload are set. */
+#define PERSIST_META_TRAILER UINT32_C(1)
 #define PERSIST_META_STORED_SIZE UINT32_C(2) /* compressed_size */
 #define PERSIST_META_FILE_ONLY UINT32_C(4)   /* a save's: durability = file */
 #define PERSIST_META_UNCHANGED UINT32_C(8)   /* a save's: nothing was written */
@@ -282,111 +312,110 @@ struct persist_label {
  */
 struct persist_metadata {
     uint32_t struct_size;
-    uint32_t present;
-    uint32_t format_version;
-    int32_t compression_level;
-    uint64_t snapshot_index;
+    uint32_t present;           /* PERSIST_META_* of what is set */
+    uint32_t format_version;    /* of the snapshot file */
+    int32_t compression_level;  /* of its algorithm */
+    uint64_t snapshot_index;    /* within the session */
     uint64_t frame_size;        /* bytes of payload per frame */
     uint64_t uncompressed_size; /* TRAILER */
     uint64_t frame_count;       /* TRAILER */
     uint64_t compressed_size;   /* STORED_SIZE: of the whole stored object */
     const char *snapshot_id;    /* UUIDv7 */
-    const char *agent_id;
-    const char *session_id;
-    const char *timestamp;             /* RFC 3339 UTC, microseconds */
-    const char *parent_id;             /* or NULL */
+    const char *agent_id;       /* name of the agent, decoded */
+    const char *session_id;     /* name of the session, decoded */
+    const char *timestamp;      /* RFC 3339 UTC, microseconds */
+    const char *parent_id;      /* or NULL */
     const char *compression_algorithm; /* "zstd", "gzip" */
-    const char *content_type;
-    const char *schema;      /* or NULL */
-    const char *description; /* or NULL */
-    const char *producer_name;
-    const char *producer_version;
+    const char *content_type;          /* MIME type of the payload */
+    const char *schema;                /* or NULL */
+    const char *description;           /* or NULL */
+    const char *producer_name;         /* what wrote the snapshot */
+    const char *producer_version;      /* and which version of it */
     const char *content_hash;    /* TRAILER: SHA-256 of the payload, hex */
     const char *stored_crc32c;   /* TRAILER: 8 hex digits */
     const char *const *requires; /* n_requires names this reader knows */
     const struct persist_label *labels; /* sorted by key bytes */
-    size_t n_requires;
-    size_t n_labels;
+    size_t n_requires;                  /* names in requires */
+    size_t n_labels;                    /* labels */
 };
 
+/* Frees it with all it points to.  NULL is fine. */
 PERSIST_API void persist_metadata_free(struct persist_metadata *metadata);
 
 /* The metadata as one JSON object, in the field names of the snapshot file;
- * unknown fields the file held are kept.  *out is freed with persist_free. */
+ * unknown fields the file held are kept.  *out is freed with persist_free.
+ * Codes: MEMORY. */
 PERSIST_API int persist_metadata_json(const struct persist_metadata *metadata,
                                       char **out, struct persist_error *err);
 
 /* -------------------------------------------------------------------- save */
 
-/*
- * Where a save reads its payload.  read stores up to cap bytes and their count;
- * 0 bytes is the end.  It may block.  A negative return ends the save with that
- * code; it may fill err.
- */
+/* Where a save reads its payload. */
 struct persist_source {
     uint32_t struct_size;
     uint32_t flags; /* PERSIST_SOURCE_SIZE */
     uint64_t size;  /* exact: an earlier or later end fails the save */
+    /* Stores up to cap bytes in out and their count; 0 bytes is the end.  May
+     * block.  A negative return ends the save with that code; it may fill err.
+     */
     int (*read)(void *ctx, void *out, size_t cap, size_t *out_len,
                 struct persist_error *err);
     void *ctx;
 };
-#define PERSIST_SOURCE_SIZE UINT32_C(1)
+#define PERSIST_SOURCE_SIZE UINT32_C(1) /* size of the source is set */
 #define PERSIST_SOURCE_INIT                                                    \
     {                                                                          \
         .struct_size = sizeof(struct persist_source)                           \
     }
 
+/* What a snapshot is compressed with. */
 enum persist_compression {
     PERSIST_COMPRESSION_DEFAULT = 0, /* zstd */
-    PERSIST_COMPRESSION_ZSTD = 1,
-    PERSIST_COMPRESSION_GZIP = 2
+    PERSIST_COMPRESSION_ZSTD = 1,    /* a standard zstd file */
+    PERSIST_COMPRESSION_GZIP = 2     /* a standard gzip file */
 };
 
-/*
- * persist_save_options.flags
- *
- *   INDEX           CONFLICT unless `index` is next
- *   AFTER           CONFLICT if there is one above `after`
- *   LEVEL           `level` is set
- *   SKIP_UNCHANGED  same payload as the latest: write nothing, UNCHANGED
- *   SIZE_HINT       `size_hint` is set: an estimate
- *   DRY_RUN         do all but write; the metadata shows what a save would have
- *                   made
- *   TIMESTAMP       `timestamp_us` is set
- *   RESUME          of a file: where the upload is interrupted, leave it as it
- *                   is and write down (in state_dir) what is needed to go on;
- *                   a later save of the same file to the same session with
- *                   the same options, within 5 days, sends only what is
- *                   missing.  Where a store cannot resume it starts anew.
- */
+/* What struct persist_save_options.flags may hold. */
+
+/* CONFLICT unless `index` is next. */
 #define PERSIST_SAVE_INDEX UINT32_C(1)
+/* CONFLICT if there is one above `after`. */
 #define PERSIST_SAVE_AFTER UINT32_C(2)
+/* `level` is set. */
 #define PERSIST_SAVE_LEVEL UINT32_C(4)
+/* Same payload as the latest: write nothing, PERSIST_META_UNCHANGED. */
 #define PERSIST_SAVE_SKIP_UNCHANGED UINT32_C(8)
+/* `size_hint` is set: an estimate. */
 #define PERSIST_SAVE_SIZE_HINT UINT32_C(16)
+/* Do all but write; the metadata shows what a save would have made. */
 #define PERSIST_SAVE_DRY_RUN UINT32_C(32)
+/* `timestamp_us` is set. */
 #define PERSIST_SAVE_TIMESTAMP UINT32_C(64)
+/* Of a file: where the upload is interrupted, leave it as it is and write down
+ * (in state_dir) what is needed to go on; a later save of the same file to the
+ * same session with the same options, within 5 days, sends only what is
+ * missing.  Where a store cannot resume it starts anew. */
 #define PERSIST_SAVE_RESUME UINT32_C(128)
 
+/* What a save can be asked for.  Read during the call only. */
 struct persist_save_options {
     uint32_t struct_size;
-    uint32_t flags;
-    uint64_t index;
-    uint64_t after;
+    uint32_t flags;      /* PERSIST_SAVE_* */
+    uint64_t index;      /* the index it must get, with INDEX */
+    uint64_t after;      /* the latest index there may be, with AFTER */
     uint64_t size_hint;  /* bytes */
     uint64_t frame_size; /* bytes, a power of two, 64 KiB to 16 MiB; 0: 4 MiB */
     uint64_t timeout_ms; /* 0: none; for the whole call */
     int64_t timestamp_us; /* since 1970 UTC; otherwise the start of the save */
     int32_t compression;  /* enum persist_compression */
     int32_t level; /* zstd 1 to 19 (default 1), gzip 0 to 3 (default 1) */
-    const char *description;
-    const char *schema;
+    const char *description;  /* for people, or NULL */
+    const char *schema;       /* what the payload's bytes mean, or NULL */
     const char *content_type; /* NULL: application/octet-stream */
     const char *parent_id;    /* NULL: that of `after`'s snapshot, else none */
     const struct persist_label *labels; /* keys unique */
-    size_t n_labels;
-    struct persist_op *op; /* or NULL */
+    size_t n_labels;                    /* labels */
+    struct persist_op *op;              /* or NULL */
 };
 #define PERSIST_SAVE_OPTIONS_INIT                                              \
     {                                                                          \
@@ -405,19 +434,21 @@ PERSIST_API int persist_save(struct persist_store *store, const char *address,
                              const struct persist_save_options *options,
                              struct persist_metadata **out_metadata,
                              struct persist_error *err);
+/* Saves len bytes of memory.  len may be 0, and then data NULL. */
 PERSIST_API int persist_save_buffer(struct persist_store *store,
                                     const char *address, const void *data,
                                     size_t len,
                                     const struct persist_save_options *options,
                                     struct persist_metadata **out_metadata,
                                     struct persist_error *err);
-/* A file by path (not a directory; symbolic links are followed). */
+/* Saves a file by path (not a directory; symbolic links are followed). */
 PERSIST_API int persist_save_file(struct persist_store *store,
                                   const char *address, const char *path,
                                   const struct persist_save_options *options,
                                   struct persist_metadata **out_metadata,
                                   struct persist_error *err);
-/* From a descriptor's current position to its end (a pipe, a file). */
+/* Saves what a descriptor gives from its current position to its end (a pipe, a
+ * file).  It stays open. */
 PERSIST_API int persist_save_fd(struct persist_store *store,
                                 const char *address, int fd,
                                 const struct persist_save_options *options,
@@ -436,10 +467,10 @@ PERSIST_API int persist_save_fd(struct persist_store *store,
 struct persist_batch_item {
     uint32_t struct_size;
     int32_t status; /* out: OK or a code, as persist_save_buffer returns it */
-    const char *address;
-    const void *data;
-    size_t len;
-    const struct persist_save_options *options;
+    const char *address;                        /* agent and session */
+    const void *data;                           /* payload */
+    size_t len;                                 /* its bytes */
+    const struct persist_save_options *options; /* of this save, or NULL */
     /* out: set on OK and NOT_DURABLE; freed by the caller with
      * persist_metadata_free, or all at once with persist_batch_finish. */
     struct persist_metadata *metadata;
@@ -452,6 +483,7 @@ struct persist_batch_item {
         .struct_size = sizeof(struct persist_batch_item)                       \
     }
 
+/* What all saves of a batch have in common. */
 struct persist_batch_options {
     uint32_t struct_size;
     uint32_t flags;        /* 0 */
@@ -499,6 +531,8 @@ PERSIST_API void persist_batch_finish(struct persist_batch_item *items,
 struct persist_sink {
     uint32_t struct_size;
     uint32_t flags; /* 0 */
+    /* Takes all len bytes or returns a negative code, which ends the restore;
+     * it may fill err. */
     int (*write)(void *ctx, const void *data, size_t len,
                  struct persist_error *err);
     void *ctx;
@@ -508,17 +542,19 @@ struct persist_sink {
         .struct_size = sizeof(struct persist_sink)                             \
     }
 
-/* persist_restore_options.flags */
-#define PERSIST_RESTORE_RANGE UINT32_C(1) /* only offset and length */
-#define PERSIST_RESTORE_OVERWRITE                                              \
-    UINT32_C(2) /* a file: replace it atomically */
+/* Flag of struct persist_restore_options: only the bytes of offset and length.
+ */
+#define PERSIST_RESTORE_RANGE UINT32_C(1)
+/* Flag of struct persist_restore_options, of a file: replace it atomically. */
+#define PERSIST_RESTORE_OVERWRITE UINT32_C(2)
 
+/* What a restore can be asked for.  Read during the call only. */
 struct persist_restore_options {
     uint32_t struct_size;
-    uint32_t flags;
-    uint64_t offset;            /* bytes of payload; behind the end: INVALID */
-    uint64_t length;            /* cut at the end of the payload */
-    uint64_t timeout_ms;        /* 0: none */
+    uint32_t flags;      /* PERSIST_RESTORE_RANGE, PERSIST_RESTORE_OVERWRITE */
+    uint64_t offset;     /* bytes of payload; behind the end: INVALID */
+    uint64_t length;     /* cut at the end of the payload */
+    uint64_t timeout_ms; /* 0: none */
     const char *require_schema; /* CONFLICT where the snapshot's differs */
     struct persist_op *op;
 };
@@ -528,7 +564,9 @@ struct persist_restore_options {
     }
 
 /*
- * Gives back a snapshot's payload, verified.
+ * Gives back a snapshot's payload, verified.  An address without an index means
+ * the latest.  On success *out_metadata (where out_metadata is not NULL) is the
+ * caller's, here and in the next three calls.
  * Codes: NOT_FOUND, CORRUPT, CONFLICT (schema), UNSUPPORTED (a newer format),
  * INVALID, what the sink returned, and those of the store.
  */
@@ -538,51 +576,62 @@ PERSIST_API int persist_restore(struct persist_store *store,
                                 const struct persist_restore_options *options,
                                 struct persist_metadata **out_metadata,
                                 struct persist_error *err);
-/* Into memory; *out is freed with persist_free and has a NUL behind its end.
- * max_len: MEMORY rather than more bytes than that (0: the memory limit). */
+/* Restores into memory; *out is freed with persist_free and has a NUL behind
+ * its end. max_len: MEMORY rather than more bytes than that (0: the memory
+ * limit). */
 PERSIST_API int persist_restore_buffer(
     struct persist_store *store, const char *address, size_t max_len,
     const struct persist_restore_options *options, void **out, size_t *out_len,
     struct persist_metadata **out_metadata, struct persist_error *err);
-/* To a file, durably: it appears whole and verified, or not at all.  EXISTS
- * where it is there and OVERWRITE is not set; never through a symbolic link, on
- * a directory, FIFO or device (INVALID). */
+/* Restores to a file, durably: it appears whole and verified, or not at all.
+ * EXISTS where it is there and OVERWRITE is not set; never through a symbolic
+ * link, on a directory, FIFO or device (INVALID). */
 PERSIST_API int persist_restore_file(
     struct persist_store *store, const char *address, const char *path,
     const struct persist_restore_options *options,
     struct persist_metadata **out_metadata, struct persist_error *err);
-/* To a descriptor, in order. */
+/* Restores to a descriptor, in order.  It stays open.  As with a sink, a
+ * failure may come after bytes were written. */
 PERSIST_API int
 persist_restore_fd(struct persist_store *store, const char *address, int fd,
                    const struct persist_restore_options *options,
                    struct persist_metadata **out_metadata,
                    struct persist_error *err);
 
+/* ------------------------------------------------------------------ readers */
+
 /*
- * A snapshot as a stream, verified as it goes.  read stores up to cap bytes;
- * *out_len 0 is the verified end: only then has everything matched.  The
- * metadata has its trailer and belongs to the reader.  Close frees; NULL is
- * fine.
+ * Opens a snapshot as a stream that is verified as it goes.  *out is the
+ * caller's, freed with persist_reader_close before its store is closed.
+ * Codes: those of persist_restore.
  */
 PERSIST_API int
 persist_reader_open(struct persist_store *store, const char *address,
                     const struct persist_restore_options *options,
                     struct persist_reader **out, struct persist_error *err);
+/* Stores up to cap bytes in out and their count.  A count of 0 is the verified
+ * end: only then has everything matched.  Codes: those of persist_restore. */
 PERSIST_API int persist_reader_read(struct persist_reader *reader, void *out,
                                     size_t cap, size_t *out_len,
                                     struct persist_error *err);
+/* The snapshot's metadata, with its trailer; lives as long as the reader. */
 PERSIST_API const struct persist_metadata *
 persist_reader_metadata(const struct persist_reader *reader);
+/* Frees it, also in the middle.  NULL is fine. */
 PERSIST_API void persist_reader_close(struct persist_reader *reader);
 
-/* ----------------------------------------------- show verify exists delete */
+/* --------------------------------------------------------------------- show */
 
-/* Reads the metadata: two small reads whatever the size.  *out is the
- * caller's. */
+/* Reads the metadata: two small reads whatever the size.  *out is the caller's,
+ * freed with persist_metadata_free.  Codes: NOT_FOUND, CORRUPT, UNSUPPORTED (a
+ * newer format), INVALID, and those of the store. */
 PERSIST_API int persist_show(struct persist_store *store, const char *address,
                              struct persist_metadata **out,
                              struct persist_error *err);
 
+/* ------------------------------------------------------------------- verify */
+
+/* What a verification can be asked for. */
 struct persist_verify_options {
     uint32_t struct_size;
     uint32_t flags; /* 0 */
@@ -593,22 +642,29 @@ struct persist_verify_options {
     {                                                                          \
         .struct_size = sizeof(struct persist_verify_options)                   \
     }
-/* Reads every stored byte and checks everything there is to check.  OK, or
- * CORRUPT with what is wrong where. */
+/* Reads every stored byte and checks everything there is to check.  On success
+ * *out_metadata (where out_metadata is not NULL) is the caller's.  Codes:
+ * CORRUPT with what is wrong where, and those of persist_show. */
 PERSIST_API int persist_verify(struct persist_store *store, const char *address,
                                const struct persist_verify_options *options,
                                struct persist_metadata **out_metadata,
                                struct persist_error *err);
 
-/* *out_exists becomes 1 or 0; everything but a definite answer is an error. */
+/* ------------------------------------------------------------------- exists */
+
+/* Asks whether a snapshot is there.  *out_exists becomes 1 or 0; everything but
+ * a definite answer is an error. */
 PERSIST_API int persist_exists(struct persist_store *store, const char *address,
                                int *out_exists, struct persist_error *err);
 
-/* persist_delete_options.flags */
+/* ------------------------------------------------------------------- delete */
+
+/* Flag of struct persist_delete_options: find the snapshot, delete nothing. */
 #define PERSIST_DELETE_DRY_RUN UINT32_C(1)
+/* What a deletion can be asked for. */
 struct persist_delete_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* PERSIST_DELETE_DRY_RUN */
     uint64_t timeout_ms;
     struct persist_op *op;
 };
@@ -625,35 +681,38 @@ PERSIST_API int persist_delete(struct persist_store *store, const char *address,
 
 /* -------------------------------------------------------------------- list */
 
+/* What a row of a listing is about. */
 enum persist_entry_kind {
-    PERSIST_ENTRY_AGENT = 1,
-    PERSIST_ENTRY_SESSION = 2,
-    PERSIST_ENTRY_SNAPSHOT = 3
+    PERSIST_ENTRY_AGENT = 1,   /* an agent */
+    PERSIST_ENTRY_SESSION = 2, /* a session of an agent */
+    PERSIST_ENTRY_SNAPSHOT = 3 /* a snapshot of a session */
 };
 
-/* struct persist_entry.present.  LATEST: a session's index is its latest. */
+/* In struct persist_entry.present: modified_us is set. */
 #define PERSIST_ENTRY_MODIFIED UINT32_C(1)
+/* In struct persist_entry.present: index is the session's latest. */
 #define PERSIST_ENTRY_LATEST UINT32_C(2)
 
 /* One row of a listing; its pointers live until the next call. */
 struct persist_entry {
     uint32_t struct_size;
-    uint32_t kind; /* enum persist_entry_kind */
-    uint32_t present;
+    uint32_t kind;           /* enum persist_entry_kind */
+    uint32_t present;        /* PERSIST_ENTRY_MODIFIED, PERSIST_ENTRY_LATEST */
     int32_t metadata_status; /* LONG: why metadata is NULL, else PERSIST_OK */
-    const char *agent;
-    const char *session;  /* NULL for an agent */
-    uint64_t index;       /* snapshots; sessions with LATEST */
-    uint64_t stored_size; /* bytes; snapshots */
-    int64_t modified_us;  /* by the store's clock */
+    const char *agent;       /* name, decoded */
+    const char *session;     /* NULL for an agent */
+    uint64_t index;          /* snapshots; sessions with LATEST */
+    uint64_t stored_size;    /* bytes; snapshots */
+    int64_t modified_us;     /* since 1970 UTC by the store's clock */
     const struct persist_metadata *metadata; /* snapshots, with LONG */
 };
 
-/* persist_list_options.flags */
-#define PERSIST_LIST_LONG UINT32_C(1) /* read each snapshot's metadata too */
+/* Flag of struct persist_list_options: read each snapshot's metadata too. */
+#define PERSIST_LIST_LONG UINT32_C(1)
+/* What a listing can be asked for. */
 struct persist_list_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* PERSIST_LIST_LONG */
     uint64_t limit; /* rows at the most; 0: all */
     uint64_t timeout_ms;
     struct persist_op *op;
@@ -666,7 +725,9 @@ struct persist_list_options {
  * Lists agents (address NULL or ""), an agent's sessions ("AGENT"), or a
  * session's snapshots ("AGENT/SESSION", newest first).  Streams: memory does
  * not grow with the number of rows.  An agent or session without rows is
- * NOT_FOUND; a store without agents is an empty listing.
+ * NOT_FOUND; a store without agents is an empty listing.  *out is the caller's,
+ * freed with persist_listing_close before its store is closed.
+ * Codes: NOT_FOUND, INVALID, MEMORY, and those of the store.
  */
 PERSIST_API int persist_list(struct persist_store *store, const char *address,
                              const struct persist_list_options *options,
@@ -676,10 +737,12 @@ PERSIST_API int persist_list(struct persist_store *store, const char *address,
 PERSIST_API int persist_listing_next(struct persist_listing *listing,
                                      const struct persist_entry **out_entry,
                                      struct persist_error *err);
+/* Frees it, also in the middle.  NULL is fine. */
 PERSIST_API void persist_listing_close(struct persist_listing *listing);
 
-/* ---------------------------------------------------------- cleanup import */
+/* ----------------------------------------------------------------- cleanup */
 
+/* What a cleanup can remove. */
 enum persist_cleanup_kind {
     PERSIST_CLEANUP_LEFTOVER = 1,  /* a temporary of a write that died */
     PERSIST_CLEANUP_UPLOAD = 2,    /* an unfinished upload */
@@ -688,9 +751,10 @@ enum persist_cleanup_kind {
     PERSIST_CLEANUP_REMNANT = 5    /* data behind a tombstone */
 };
 
+/* One thing that is removed; its pointers live until report returns. */
 struct persist_cleanup_item {
     uint32_t struct_size;
-    uint32_t kind;
+    uint32_t kind;      /* enum persist_cleanup_kind */
     const char *object; /* key or leftover id */
     uint64_t size;      /* bytes */
     uint64_t age_ms;    /* by the store's clock */
@@ -701,12 +765,14 @@ struct persist_cleanup_item {
 typedef int (*persist_cleanup_fn)(void *ctx,
                                   const struct persist_cleanup_item *item);
 
-/* persist_cleanup_options.flags */
+/* Flag of struct persist_cleanup_options: report, remove nothing. */
 #define PERSIST_CLEANUP_DRY_RUN UINT32_C(1)
-#define PERSIST_CLEANUP_OLDER_THAN UINT32_C(2) /* older_than_ms is set */
+/* Flag of struct persist_cleanup_options: older_than_ms is set. */
+#define PERSIST_CLEANUP_OLDER_THAN UINT32_C(2)
+/* What a cleanup can be asked for. */
 struct persist_cleanup_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* PERSIST_CLEANUP_DRY_RUN, PERSIST_CLEANUP_OLDER_THAN */
     /* Leftovers and uploads younger than this stay (default 7 days for
      * uploads, 1 hour for leftovers).  Claims, tombstones and remnants are
      * never removed before 7 days. */
@@ -728,23 +794,28 @@ PERSIST_API int persist_cleanup(struct persist_store *store,
                                 const struct persist_cleanup_options *options,
                                 struct persist_error *err);
 
+/* ------------------------------------------------------------------ import */
+
+/* What became of one file; its pointers live until report returns. */
 struct persist_import_item {
     uint32_t struct_size;
-    int32_t status; /* OK: imported or, in a dry run, importable */
-    const char *path;
+    int32_t status;      /* OK: imported or, in a dry run, importable */
+    const char *path;    /* of the file, as it was given */
     const char *address; /* AGENT/SESSION@INDEX, or NULL where it failed */
     uint32_t skipped;    /* non-zero: it had been imported before */
     uint32_t reserved;
     const struct persist_error *error;       /* where status is not OK */
     const struct persist_metadata *metadata; /* of the new snapshot, or NULL */
 };
+/* Returns 0 to go on, negative to stop with that code. */
 typedef int (*persist_import_fn)(void *ctx,
                                  const struct persist_import_item *item);
-/* persist_import_options.flags */
+/* Flag of struct persist_import_options: check the files, write nothing. */
 #define PERSIST_IMPORT_DRY_RUN UINT32_C(1)
+/* What an import can be asked for. */
 struct persist_import_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* PERSIST_IMPORT_DRY_RUN */
     uint64_t timeout_ms;
     persist_import_fn report; /* or NULL */
     void *report_ctx;
@@ -765,7 +836,7 @@ PERSIST_API int persist_import(struct persist_store *store,
 
 /* ----------------------------------------------------------------- metrics */
 
-/* What an instance counts is in docs/observability.md. */
+/* How metrics are written; what is counted is in docs/observability.md. */
 enum persist_metrics_format {
     PERSIST_METRICS_PROMETHEUS = 1,  /* text format 0.0.4 */
     PERSIST_METRICS_OPENMETRICS = 2, /* 1.0, with its # EOF */
@@ -773,8 +844,8 @@ enum persist_metrics_format {
 };
 
 /* The instance's own numbers, as text for the sink.  For a program that serves
- * /metrics.  UNSUPPORTED in a build without PERSIST_METRICS, like the next two.
- */
+ * /metrics.  format: enum persist_metrics_format.  UNSUPPORTED in a build
+ * without PERSIST_METRICS, like the next two. */
 PERSIST_API int persist_metrics_render(struct persist *p, int32_t format,
                                        const struct persist_sink *sink,
                                        struct persist_error *err);
@@ -793,68 +864,77 @@ PERSIST_API int persist_metrics_file(struct persist *p, int32_t format,
                                      const struct persist_sink *sink,
                                      struct persist_error *err);
 
-/* --------------------------------------------------- configuration, plugins */
+/* ----------------------------------------------------------- configuration */
 
-/* One resolved setting.  value is "(secret)" for a secret. */
+/* One resolved setting; its pointers live until report returns. */
 struct persist_setting {
     uint32_t struct_size;
     uint32_t reserved;
-    const char *store; /* NULL: of [persist] */
-    const char *key;
-    const char *value;  /* NULL: not set and no default */
+    const char *store;  /* NULL: of [persist] */
+    const char *key;    /* of the option */
+    const char *value;  /* NULL: not set and no default; "(secret)" */
     const char *origin; /* "/etc/persist/persist.conf:3", "PERSIST_LOG_LEVEL",
                            "default", "setting" */
 };
+/* Returns 0 to go on, negative to stop with that code. */
 typedef int (*persist_setting_fn)(void *ctx,
                                   const struct persist_setting *setting);
 /* Calls report for every setting in force, [persist] first, then each store. */
 PERSIST_API int persist_config_show(struct persist *p,
                                     persist_setting_fn report, void *ctx,
                                     struct persist_error *err);
-/* Checks every configured store against its backend's options without opening
- * it; report gets each problem.  OK, or CONFIG. */
+/* What is wrong with a store (NULL: with which is the default), valid until it
+ * returns: 0 to go on, negative to stop with that code. */
 typedef int (*persist_problem_fn)(void *ctx, const char *store,
                                   const struct persist_error *problem);
+/* Checks every configured store against its backend's options without opening
+ * it; report gets each problem.  OK, or CONFIG. */
 PERSIST_API int persist_config_check(struct persist *p,
                                      persist_problem_fn report, void *ctx,
                                      struct persist_error *err);
-/* The configuration files in the order they are read: report gets path and
- * whether it was there. */
+/* A file, and whether it was there and read: 1 or 0.  Returns 0 to go on,
+ * negative to stop with that code. */
 typedef int (*persist_file_fn)(void *ctx, const char *path, int was_read);
+/* Reports the configuration files in the order they are read. */
 PERSIST_API int persist_config_files(struct persist *p, persist_file_fn report,
                                      void *ctx, struct persist_error *err);
 
+/* ---------------------------------------------------------------- backends */
+
+/* One option of a backend, as it says itself. */
 struct persist_option_info {
     uint32_t struct_size;
-    uint32_t required;
-    uint32_t deprecated;
-    uint32_t secret;
-    const char *key;
-    const char *alias;         /* or NULL */
-    const char *type;          /* "string", "size", ... */
+    uint32_t required;   /* non-zero: there is no store without it */
+    uint32_t deprecated; /* non-zero: it will go */
+    uint32_t secret;     /* non-zero: never shown; also KEY_file, KEY_command */
+    const char *key;     /* as in the configuration */
+    const char *alias;   /* or NULL */
+    const char *type;    /* "string", "size", ... */
     const char *default_value; /* or NULL */
     const char *choices;       /* "a, b, c", or NULL */
-    const char *help;
-    const char *since;
-    uint32_t repeatable; /* a list; given again, all its values count */
+    const char *help;          /* one line */
+    const char *since;         /* the version of the backend that brought it */
+    uint32_t repeatable;       /* a list; given again, all its values count */
     uint32_t reserved;
 };
 
+/* A backend; its pointers live until report returns. */
 struct persist_backend_info {
     uint32_t struct_size;
-    int32_t status; /* OK, or why it could not be loaded */
-    const char *name;
-    const char *path;
-    const char *version; /* the rest is NULL or 0 where status is not OK */
-    const char *vendor;
-    const char *licence;
+    int32_t status;           /* OK, or why it could not be loaded */
+    const char *name;         /* as in `backend = NAME` */
+    const char *path;         /* of the plugin */
+    const char *version;      /* the rest is NULL or 0 where status is not OK */
+    const char *vendor;       /* who made it */
+    const char *licence;      /* SPDX expression */
     const char *thread_model; /* "parallel", "serial" */
-    uint32_t abi_major;
-    uint32_t abi_minor;
-    const struct persist_option_info *options;
-    size_t n_options;
-    const struct persist_error *error; /* where status is not OK */
+    uint32_t abi_major;       /* of the plugin ABI it was built for */
+    uint32_t abi_minor;       /* the same */
+    const struct persist_option_info *options; /* in its order */
+    size_t n_options;                          /* options */
+    const struct persist_error *error;         /* where status is not OK */
 };
+/* Returns 0 to go on, negative to stop with that code. */
 typedef int (*persist_backend_fn)(void *ctx,
                                   const struct persist_backend_info *info);
 /* Every NAME.so in the backend directories, the first of each name; loads
@@ -870,11 +950,12 @@ PERSIST_API int persist_backend_inspect(struct persist *p, const char *path,
 
 /* ------------------------------------------------------------------ doctor */
 
+/* What a finding means. */
 enum persist_finding_verdict {
-    PERSIST_FINDING_INFO = 0,
-    PERSIST_FINDING_OK = 1,
-    PERSIST_FINDING_WARN = 2,
-    PERSIST_FINDING_FAIL = 3
+    PERSIST_FINDING_INFO = 0, /* good to know */
+    PERSIST_FINDING_OK = 1,   /* as it should be */
+    PERSIST_FINDING_WARN = 2, /* works, and should be looked at */
+    PERSIST_FINDING_FAIL = 3  /* does not work */
 };
 
 /* One thing found out about a store; its pointers live until report returns.
@@ -886,7 +967,7 @@ struct persist_finding {
     uint32_t verdict; /* enum persist_finding_verdict */
     int32_t status;   /* of a FAIL: why; else PERSIST_OK */
     uint32_t reserved;
-    const char *group;
+    const char *group;  /* see above */
     const char *name;   /* "create-if-absent", "root", ... */
     const char *value;  /* for a person; may be "" */
     const char *hint;   /* what to do about it, or NULL */
@@ -897,11 +978,12 @@ struct persist_finding {
 typedef int (*persist_finding_fn)(void *ctx,
                                   const struct persist_finding *finding);
 
-/* persist_doctor_options.flags.  LOOK_ONLY: writes and deletes nothing. */
+/* Flag of struct persist_doctor_options: write and delete nothing. */
 #define PERSIST_DOCTOR_LOOK_ONLY UINT32_C(1)
+/* What a doctor can be asked for. */
 struct persist_doctor_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags;      /* PERSIST_DOCTOR_LOOK_ONLY */
     uint64_t timeout_ms; /* of everything together; 0: none */
     struct persist_op *op;
 };

@@ -57,6 +57,9 @@
 extern "C" {
 #endif
 
+/* -------------------------------------------------------------------- ABI */
+
+/* The major version of the ABI: part of the entry function's name. */
 #define PERSIST_BACKEND_ABI_MAJOR 1
 /* The newest minor this header describes. */
 #define PERSIST_BACKEND_ABI_MINOR 0
@@ -76,6 +79,7 @@ extern "C" {
     ((size_t)(ptr)->struct_size >=                                             \
      (size_t)((const char *)(&(ptr)->member + 1) - (const char *)(ptr)))
 
+/* Makes the entry function visible. */
 #if defined(_WIN32)
 #define PERSIST_BACKEND_EXPORT __declspec(dllexport)
 #elif defined(__GNUC__)
@@ -140,9 +144,11 @@ extern "C" {
 
 /* ------------------------------------------------------------------ errors */
 
-/* struct persist_backend_error.present */
-#define PERSIST_BACKEND_ERROR_ERRNO UINT32_C(1)
-#define PERSIST_BACKEND_ERROR_HTTP_STATUS UINT32_C(2)
+/* What struct persist_backend_error.present may hold. */
+
+#define PERSIST_BACKEND_ERROR_ERRNO UINT32_C(1)       /* os_errno is set */
+#define PERSIST_BACKEND_ERROR_HTTP_STATUS UINT32_C(2) /* http_status is set */
+/* retry_after_ms is set. */
 #define PERSIST_BACKEND_ERROR_RETRY_AFTER UINT32_C(4)
 
 /*
@@ -162,7 +168,7 @@ struct persist_backend_error {
 
 /* ------------------------------------------------------------ call context */
 
-/* struct persist_backend_call.present */
+/* In struct persist_backend_call.present: deadline_ns is set. */
 #define PERSIST_BACKEND_CALL_DEADLINE UINT32_C(1)
 
 /*
@@ -171,20 +177,20 @@ struct persist_backend_error {
  */
 struct persist_backend_call {
     uint32_t struct_size;
-    uint32_t present;
+    uint32_t present;     /* PERSIST_BACKEND_CALL_DEADLINE */
     uint64_t deadline_ns; /* on host->monotonic_ns; answer TIMEOUT after it */
     uint32_t attempt;     /* 1 for the first try of this request */
     uint32_t reserved;    /* 0 */
-    void *host_call;
+    void *host_call;      /* for the host's functions only */
     const char *traceparent; /* W3C trace context to pass on, or NULL */
 };
 
 /* ----------------------------------------------------------- host services */
 
-#define PERSIST_BACKEND_LOG_ERROR UINT32_C(1)
-#define PERSIST_BACKEND_LOG_WARN UINT32_C(2)
-#define PERSIST_BACKEND_LOG_INFO UINT32_C(3)
-#define PERSIST_BACKEND_LOG_DEBUG UINT32_C(4)
+#define PERSIST_BACKEND_LOG_ERROR UINT32_C(1) /* something failed */
+#define PERSIST_BACKEND_LOG_WARN UINT32_C(2)  /* somebody should look */
+#define PERSIST_BACKEND_LOG_INFO UINT32_C(3)  /* what is going on */
+#define PERSIST_BACKEND_LOG_DEBUG UINT32_C(4) /* requests; may name keys */
 
 /*
  * What the host does for a backend.  The table is valid for the life of the
@@ -195,8 +201,8 @@ struct persist_backend_call {
  */
 struct persist_backend_host {
     uint32_t struct_size;
-    uint16_t abi_major;
-    uint16_t abi_minor;
+    uint16_t abi_major;  /* of the host */
+    uint16_t abi_minor;  /* the newest it knows */
     const char *version; /* of the host: "0.2.0-alpha" */
 
     /* One finished line of text, without a newline, no secret in it.  DEBUG
@@ -207,10 +213,12 @@ struct persist_backend_host {
 
     /* Memory counted against the host's memory limit.  Large buffers (64 KiB
      * and more) belong here; NULL when the limit is reached.  The memory is not
-     * zeroed.  free takes what alloc gave, or NULL, and the same store. */
+     * zeroed. */
     void *(*alloc)(void *host_store, uint64_t len);
+    /* Takes what alloc gave, or NULL, and the same store. */
     void (*free)(void *host_store, void *memory);
 
+    /* Nanoseconds of a clock that never jumps. */
     uint64_t (*monotonic_ns)(void);
     int64_t (*wall_us)(void); /* microseconds since 1970-01-01T00:00:00Z */
     /* len unpredictable bytes; negative code where there are none. */
@@ -240,23 +248,25 @@ struct persist_backend_host {
 
 /* ----------------------------------------------------------------- options */
 
-#define PERSIST_BACKEND_STRING UINT32_C(1)
-#define PERSIST_BACKEND_INT UINT32_C(2)
+#define PERSIST_BACKEND_STRING UINT32_C(1)   /* any text */
+#define PERSIST_BACKEND_INT UINT32_C(2)      /* a whole number */
 #define PERSIST_BACKEND_SIZE UINT32_C(3)     /* bytes: 64K, 8M, 1G (1024) */
 #define PERSIST_BACKEND_DURATION UINT32_C(4) /* ms: 500ms, 30s, 5m, 12h, 7d */
-#define PERSIST_BACKEND_BOOL UINT32_C(5)
-#define PERSIST_BACKEND_CHOICE UINT32_C(6)
-#define PERSIST_BACKEND_PATH UINT32_C(7) /* a local path; ~ is expanded */
-#define PERSIST_BACKEND_URL UINT32_C(8)
-#define PERSIST_BACKEND_SECRET UINT32_C(9) /* also KEY_file and KEY_command */
-#define PERSIST_BACKEND_LIST UINT32_C(10)  /* separated by commas */
+#define PERSIST_BACKEND_BOOL UINT32_C(5)     /* true or false */
+#define PERSIST_BACKEND_CHOICE UINT32_C(6)   /* one of choices */
+#define PERSIST_BACKEND_PATH UINT32_C(7)     /* a local path; ~ is expanded */
+#define PERSIST_BACKEND_URL UINT32_C(8)      /* http:// or https:// */
+#define PERSIST_BACKEND_SECRET UINT32_C(9)   /* also KEY_file and KEY_command */
+#define PERSIST_BACKEND_LIST UINT32_C(10)    /* separated by commas */
 
-/* struct persist_backend_option.flags */
+/* What struct persist_backend_option.flags may hold. */
+
+/* A store without it is a mistake. */
 #define PERSIST_BACKEND_REQUIRED UINT32_C(1)
 #define PERSIST_BACKEND_REPEATABLE UINT32_C(2) /* LIST: may be given again */
-#define PERSIST_BACKEND_DEPRECATED UINT32_C(4)
-#define PERSIST_BACKEND_HAS_MIN UINT32_C(8)
-#define PERSIST_BACKEND_HAS_MAX UINT32_C(16)
+#define PERSIST_BACKEND_DEPRECATED UINT32_C(4) /* taken, with a warning */
+#define PERSIST_BACKEND_HAS_MIN UINT32_C(8)    /* min is set */
+#define PERSIST_BACKEND_HAS_MAX UINT32_C(16)   /* max is set */
 
 /*
  * One option a store of this backend takes.  From this table the host parses
@@ -272,12 +282,13 @@ struct persist_backend_option {
     const char *since;          /* the backend version that brought it */
     int64_t min;                /* INT, SIZE, DURATION, with HAS_MIN */
     int64_t max;                /* the same, with HAS_MAX */
-    uint32_t type;
-    uint32_t flags;
+    uint32_t type;  /* PERSIST_BACKEND_STRING to PERSIST_BACKEND_LIST */
+    uint32_t flags; /* PERSIST_BACKEND_REQUIRED to PERSIST_BACKEND_HAS_MAX */
 };
 
-/* struct persist_backend_value.flags: neither = the option was not given and
- * has no default. */
+/* What struct persist_backend_value.flags may hold; neither: the option was not
+ * given and has no default. */
+
 #define PERSIST_BACKEND_VALUE_SET UINT32_C(1) /* the user gave it */
 /* The value is the option's default. */
 #define PERSIST_BACKEND_VALUE_DEFAULT UINT32_C(2)
@@ -288,8 +299,8 @@ struct persist_backend_value {
     const char *text;         /* STRING CHOICE PATH URL; NULL for the others */
     const char *const *items; /* LIST: n_items strings; else NULL */
     int64_t number;           /* INT SIZE DURATION BOOL */
-    uint32_t n_items;
-    uint32_t flags;
+    uint32_t n_items;         /* strings in items */
+    uint32_t flags;           /* where the value comes from */
 };
 
 /*
@@ -298,17 +309,19 @@ struct persist_backend_value {
  */
 struct persist_backend_config {
     uint32_t struct_size;
-    uint32_t n_values;
+    uint32_t n_values;   /* options declared */
     uint32_t value_size; /* bytes from one value to the next */
     uint32_t reserved;   /* 0 */
-    const struct persist_backend_value *values;
+    const struct persist_backend_value
+        *values;            /* n_values of them, value_size apart */
     void *host_store;       /* for host services; valid until close returns */
     const char *store_name; /* as configured: "archive" */
 };
 
 /* ------------------------------------------------------------------ limits */
 
-/* struct persist_backend_limits.flags */
+/* What struct persist_backend_limits.flags may hold. */
+
 #define PERSIST_BACKEND_ORDERED_LISTING UINT32_C(1) /* list is in key order */
 #define PERSIST_BACKEND_RESUMABLE UINT32_C(2)   /* ids outlive the process */
 #define PERSIST_BACKEND_EQUAL_PARTS UINT32_C(4) /* all but the last alike */
@@ -323,7 +336,7 @@ struct persist_backend_config {
  */
 struct persist_backend_limits {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags;        /* PERSIST_BACKEND_ORDERED_LISTING and the like */
     uint64_t part_min;     /* bytes; of every part but the last */
     uint64_t part_max;     /* bytes */
     uint64_t part_align;   /* parts but the last are multiples; 0 or 1: any */
@@ -346,187 +359,211 @@ struct persist_backend_limits {
  * that starts with a dot (but the probe's): hosts are not trusted either.
  */
 
-/* flags of put, put_many items and upload_commit */
+/* Flag of put, put_many items and uploads: only where the key is not taken. */
 #define PERSIST_BACKEND_IF_ABSENT UINT32_C(1)
 
-/* args.present of put and upload ops */
+/* In present of put and upload ops: crc32c is set. */
 #define PERSIST_BACKEND_HAS_CRC32C UINT32_C(1)
+/* In present of upload ops and listed uploads: size is set. */
 #define PERSIST_BACKEND_HAS_SIZE UINT32_C(2)
 
+/* What put takes. */
 struct persist_backend_put_args {
     uint32_t struct_size;
-    uint32_t flags;
-    const char *key;
-    const void *data;
-    uint64_t len; /* 0 is allowed */
-    uint32_t present;
+    uint32_t flags;           /* PERSIST_BACKEND_IF_ABSENT */
+    const char *key;          /* where to */
+    const void *data;         /* len bytes */
+    uint64_t len;             /* 0 is allowed */
+    uint32_t present;         /* PERSIST_BACKEND_HAS_CRC32C */
     uint32_t crc32c;          /* of data */
     const char *content_type; /* never NULL */
 };
 
+/* What put gives. */
 struct persist_backend_put_result {
     uint32_t struct_size;
     uint32_t reserved;
     char etag[PERSIST_BACKEND_ETAG_MAX]; /* "" where the store has none */
 };
 
+/* What put_many takes. */
 struct persist_backend_put_many_args {
     uint32_t struct_size;
-    uint32_t n_items;
+    uint32_t n_items;   /* at least 1 */
     uint32_t item_size; /* bytes from one item to the next */
     uint32_t reserved;
-    const struct persist_backend_put_args *items;
+    const struct persist_backend_put_args
+        *items; /* n_items of them, item_size apart */
 };
 
+/* What put_many gives. */
 struct persist_backend_put_many_result {
     uint32_t struct_size;
-    uint32_t n_statuses;
+    uint32_t n_statuses; /* n_items of the arguments */
     /* n_statuses codes, written by the op; INTERNAL before. */
     int32_t *statuses;
 };
 
+/* What upload_begin takes. */
 struct persist_backend_begin_args {
     uint32_t struct_size;
     /* Those its commit will have.  It decides there; a commit with others may
      * be refused as INVALID, for some stores settle it now. */
     uint32_t flags;
-    const char *key;
+    const char *key;  /* where the object will be */
     uint32_t present; /* HAS_SIZE: size is the expected object size */
     uint32_t reserved;
-    uint64_t size;
-    const char *content_type;
+    uint64_t size;            /* bytes, with HAS_SIZE */
+    const char *content_type; /* never NULL */
 };
 
+/* What upload_begin gives. */
 struct persist_backend_begin_result {
     uint32_t struct_size;
     uint32_t reserved;
-    char upload_id[PERSIST_BACKEND_UPLOAD_ID_MAX];
+    char upload_id[PERSIST_BACKEND_UPLOAD_ID_MAX]; /* what names it from now on
+                                                    */
 };
 
+/* What upload_part takes. */
 struct persist_backend_part_args {
     uint32_t struct_size;
-    uint32_t is_last; /* non-zero: no part lies behind this one */
-    const char *key;
-    const char *upload_id;
-    uint64_t offset; /* of this part in the object */
-    const void *data;
-    uint64_t len;    /* 0 only in the only part of an empty object */
-    uint32_t number; /* 1, 2, ... in order of offset */
-    uint32_t present;
-    uint32_t crc32c; /* of data */
+    uint32_t is_last;      /* non-zero: no part lies behind this one */
+    const char *key;       /* that of upload_begin */
+    const char *upload_id; /* what upload_begin gave */
+    uint64_t offset;       /* of this part in the object */
+    const void *data;      /* len bytes */
+    uint64_t len;          /* 0 only in the only part of an empty object */
+    uint32_t number;       /* 1, 2, ... in order of offset */
+    uint32_t present;      /* PERSIST_BACKEND_HAS_CRC32C */
+    uint32_t crc32c;       /* of data */
     uint32_t reserved;
 };
 
+/* What upload_part gives: the receipt its commit needs. */
 struct persist_backend_part_result {
     uint32_t struct_size;
-    uint32_t receipt_len;
+    uint32_t receipt_len; /* bytes of the receipt */
+    /* Anything the backend wants to see again. */
     uint8_t receipt[PERSIST_BACKEND_RECEIPT_MAX];
 };
 
+/* A part that was sent, as upload_commit gets it. */
 struct persist_backend_receipt {
-    uint64_t offset;
-    uint64_t len;
-    uint32_t number;
-    uint32_t crc32c;
-    uint32_t receipt_len;
+    uint64_t offset;      /* of the part in the object */
+    uint64_t len;         /* bytes of the part */
+    uint32_t number;      /* the part's */
+    uint32_t crc32c;      /* of the part's bytes */
+    uint32_t receipt_len; /* bytes of the receipt */
     uint32_t reserved;
-    const uint8_t *receipt;
+    const uint8_t *receipt; /* what upload_part gave */
 };
 
+/* What upload_commit takes. */
 struct persist_backend_commit_args {
     uint32_t struct_size;
-    uint32_t flags; /* IF_ABSENT decides here */
-    const char *key;
-    const char *upload_id;
+    uint32_t flags;                                 /* IF_ABSENT decides here */
+    const char *key;                                /* that of upload_begin */
+    const char *upload_id;                          /* what upload_begin gave */
     const struct persist_backend_receipt *receipts; /* in order of number */
-    uint32_t n_receipts;
+    uint32_t n_receipts;                            /* parts of the object */
     uint32_t receipt_size; /* bytes from one receipt to the next */
-    uint32_t present;
-    uint32_t crc32c; /* of the whole object, with HAS_CRC32C */
-    uint64_t size;   /* of the whole object, with HAS_SIZE */
+    uint32_t present; /* PERSIST_BACKEND_HAS_CRC32C, PERSIST_BACKEND_HAS_SIZE */
+    uint32_t crc32c;  /* of the whole object, with HAS_CRC32C */
+    uint64_t size;    /* of the whole object, with HAS_SIZE */
 };
 
+/* What upload_commit gives. */
 struct persist_backend_commit_result {
     uint32_t struct_size;
     uint32_t reserved;
-    char etag[PERSIST_BACKEND_ETAG_MAX];
+    char etag[PERSIST_BACKEND_ETAG_MAX]; /* "" where the store has none */
 };
 
+/* What upload_abort takes. */
 struct persist_backend_abort_args {
     uint32_t struct_size;
     uint32_t reserved;
-    const char *key;
-    const char *upload_id;
+    const char *key;       /* that of upload_begin, or of list_uploads */
+    const char *upload_id; /* the same */
 };
 
-/* struct persist_backend_read_args.mode */
+/* What struct persist_backend_read_args.mode may be. */
+
 #define PERSIST_BACKEND_READ_RANGE UINT32_C(1)  /* from offset */
 #define PERSIST_BACKEND_READ_SUFFIX UINT32_C(2) /* the last len bytes */
 
+/* What read takes. */
 struct persist_backend_read_args {
     uint32_t struct_size;
-    uint32_t mode;
-    const char *key;
+    uint32_t mode;   /* PERSIST_BACKEND_READ_RANGE or _SUFFIX */
+    const char *key; /* of the object */
     uint64_t offset; /* RANGE; at or behind the end reads 0 bytes, OK */
-    void *buffer;
+    void *buffer;    /* len bytes to fill */
     uint64_t len; /* at least 1; a shorter object or rest gives fewer bytes */
     const char *etag; /* the version it must be, else PRECONDITION; NULL: any */
 };
 
+/* What read gives. */
 struct persist_backend_read_result {
     uint32_t struct_size;
     uint32_t reserved;
     uint64_t len;    /* bytes in the buffer: all there were, up to args.len */
     uint64_t offset; /* where in the object they start (SUFFIX: total - len) */
     uint64_t total;  /* size of the whole object */
-    char etag[PERSIST_BACKEND_ETAG_MAX];
+    char etag[PERSIST_BACKEND_ETAG_MAX]; /* "" where the store has none */
 };
 
-/* present of head and list entries */
+/* In present of head, of entries and of listed uploads: modified_us is set. */
 #define PERSIST_BACKEND_HAS_MODIFIED UINT32_C(4)
 
+/* What head takes. */
 struct persist_backend_head_args {
     uint32_t struct_size;
     uint32_t reserved;
-    const char *key;
+    const char *key; /* of the object */
 };
 
+/* What head gives. */
 struct persist_backend_head_result {
     uint32_t struct_size;
-    uint32_t present;
-    uint64_t size;
-    int64_t modified_us; /* by the store's clock */
-    char etag[PERSIST_BACKEND_ETAG_MAX];
+    uint32_t present;                    /* PERSIST_BACKEND_HAS_MODIFIED */
+    uint64_t size;                       /* bytes of the object */
+    int64_t modified_us;                 /* by the store's clock */
+    char etag[PERSIST_BACKEND_ETAG_MAX]; /* "" where the store has none */
 };
 
+/* What delete_object takes. */
 struct persist_backend_delete_args {
     uint32_t struct_size;
     uint32_t reserved;
-    const char *key;
+    const char *key; /* of the object */
 };
 
-/* struct persist_backend_delete_result.was */
+/* What struct persist_backend_delete_result.was may be. */
+
 /* Gone now; whether it was there is not known. */
 #define PERSIST_BACKEND_WAS_UNKNOWN UINT32_C(0)
-#define PERSIST_BACKEND_WAS_THERE UINT32_C(1)
-#define PERSIST_BACKEND_WAS_ABSENT UINT32_C(2)
+#define PERSIST_BACKEND_WAS_THERE UINT32_C(1)  /* it was there, and is gone */
+#define PERSIST_BACKEND_WAS_ABSENT UINT32_C(2) /* it was not there */
 
+/* What delete_object gives. */
 struct persist_backend_delete_result {
     uint32_t struct_size;
-    uint32_t was;
+    uint32_t was; /* PERSIST_BACKEND_WAS_* */
 };
 
-/* struct persist_backend_entry.flags */
-/* A rolled-up common prefix. */
+/* Flag of struct persist_backend_entry: a rolled-up common prefix. */
 #define PERSIST_BACKEND_ENTRY_FOLDER UINT32_C(1)
 
+/* One row of a listing, until emit returns. */
 struct persist_backend_entry {
     uint32_t struct_size;
-    uint32_t flags;
-    const char *key; /* whole key; a folder's ends with the delimiter */
-    uint64_t size;   /* objects only */
-    int64_t modified_us;
-    uint32_t present;
+    uint32_t flags;      /* PERSIST_BACKEND_ENTRY_FOLDER */
+    const char *key;     /* whole key; a folder's ends with the delimiter */
+    uint64_t size;       /* objects only */
+    int64_t modified_us; /* since 1970 UTC */
+    uint32_t present;    /* PERSIST_BACKEND_HAS_MODIFIED */
     uint32_t reserved;
 };
 
@@ -534,21 +571,24 @@ struct persist_backend_entry {
 typedef int32_t (*persist_backend_emit_entry_fn)(
     void *emit_ctx, const struct persist_backend_entry *entry);
 
+/* What list takes. */
 struct persist_backend_list_args {
     uint32_t struct_size;
     uint32_t limit;          /* at least 1: entries in this page at the most */
     const char *prefix;      /* "" or text every key starts with */
     const char *start_after; /* "" or: only entries greater, byte by byte */
     const char *delimiter;   /* "" (every key below prefix) or "/" */
-    persist_backend_emit_entry_fn emit;
+    persist_backend_emit_entry_fn emit; /* takes each entry */
     void *emit_ctx;
 };
 
+/* What list gives, beside its entries. */
 struct persist_backend_list_result {
     uint32_t struct_size;
     uint32_t more; /* non-zero: entries greater than the last one remain */
 };
 
+/* An unfinished upload or a leftover, until emit returns. */
 struct persist_backend_upload {
     uint32_t struct_size;
     uint32_t present;      /* HAS_SIZE, HAS_MODIFIED */
@@ -558,46 +598,54 @@ struct persist_backend_upload {
     int64_t modified_us;   /* when it was last written to */
 };
 
+/* Returns 0 to go on; anything else ends the listing: return OK soon. */
 typedef int32_t (*persist_backend_emit_upload_fn)(
     void *emit_ctx, const struct persist_backend_upload *upload);
 
+/* What list_uploads takes. */
 struct persist_backend_list_uploads_args {
     uint32_t struct_size;
     uint32_t reserved;
-    const char *prefix; /* as in list */
-    persist_backend_emit_upload_fn emit;
+    const char *prefix;                  /* as in list */
+    persist_backend_emit_upload_fn emit; /* takes each upload */
     void *emit_ctx;
 };
 
+/* Empty: the uploads are emitted. */
 struct persist_backend_list_uploads_result {
     uint32_t struct_size;
     uint32_t reserved;
 };
 
-/* struct persist_backend_finding.verdict */
-#define PERSIST_BACKEND_FINDING_INFO UINT32_C(0)
-#define PERSIST_BACKEND_FINDING_OK UINT32_C(1)
-#define PERSIST_BACKEND_FINDING_WARN UINT32_C(2)
-#define PERSIST_BACKEND_FINDING_FAIL UINT32_C(3)
+/* What struct persist_backend_finding.verdict may be. */
 
+#define PERSIST_BACKEND_FINDING_INFO UINT32_C(0) /* good to know */
+#define PERSIST_BACKEND_FINDING_OK UINT32_C(1)   /* as it should be */
+#define PERSIST_BACKEND_FINDING_WARN UINT32_C(2) /* works; look at it */
+#define PERSIST_BACKEND_FINDING_FAIL UINT32_C(3) /* does not work */
+
+/* One thing found out about a store, until emit returns. */
 struct persist_backend_finding {
     uint32_t struct_size;
-    uint32_t verdict;
+    uint32_t verdict;  /* PERSIST_BACKEND_FINDING_* */
     const char *name;  /* "identity", "region", "clock-skew" */
     const char *value; /* for a person; no secret */
     const char *hint;  /* what to do about it, or NULL */
 };
 
+/* Returns 0 to go on; anything else ends the probe: return OK soon. */
 typedef int32_t (*persist_backend_emit_finding_fn)(
     void *emit_ctx, const struct persist_backend_finding *finding);
 
+/* What probe takes. */
 struct persist_backend_probe_args {
     uint32_t struct_size;
     uint32_t reserved;
-    persist_backend_emit_finding_fn emit;
+    persist_backend_emit_finding_fn emit; /* takes each finding */
     void *emit_ctx;
 };
 
+/* Empty: the findings are emitted. */
 struct persist_backend_probe_result {
     uint32_t struct_size;
     uint32_t reserved;
@@ -645,17 +693,18 @@ struct persist_backend_ops {
                         struct persist_backend_error *error);
 
     /* An upload: parts, any order, then one commit that makes the object
-     * visible, or an abort.  A part may be sent again under the same number
-     * with the same bytes.  Abort succeeds where there is nothing to abort.
-     * NOT_FOUND from a part or the commit: there is no such upload any more.
-     * A host that goes on with an upload in another process (RESUMABLE) sends
-     * its last part there in any case: a store may keep the end of it in memory
-     * until the commit.  PRECONDITION from begin: the key is taken already. */
+     * visible, or an abort.  NOT_FOUND from a part or the commit: there is no
+     * such upload any more. A host that goes on with an upload in another
+     * process (RESUMABLE) sends its last part there in any case: a store may
+     * keep the end of it in memory until the commit.  PRECONDITION from begin:
+     * the key is taken already. */
     int32_t (*upload_begin)(void *store,
                             const struct persist_backend_call *call,
                             const struct persist_backend_begin_args *args,
                             struct persist_backend_begin_result *result,
                             struct persist_backend_error *error);
+    /* Sends one part.  It may be sent again under the same number with the same
+     * bytes. */
     int32_t (*upload_part)(void *store, const struct persist_backend_call *call,
                            const struct persist_backend_part_args *args,
                            struct persist_backend_part_result *result,
@@ -671,6 +720,7 @@ struct persist_backend_ops {
                              const struct persist_backend_commit_args *args,
                              struct persist_backend_commit_result *result,
                              struct persist_backend_error *error);
+    /* Throws the upload's parts away.  OK where there is nothing to abort. */
     int32_t (*upload_abort)(void *store,
                             const struct persist_backend_call *call,
                             const struct persist_backend_abort_args *args,
@@ -682,6 +732,7 @@ struct persist_backend_ops {
                     const struct persist_backend_read_args *args,
                     struct persist_backend_read_result *result,
                     struct persist_backend_error *error);
+    /* Size, etag and date of one object.  NOT_FOUND as in read. */
     int32_t (*head)(void *store, const struct persist_backend_call *call,
                     const struct persist_backend_head_args *args,
                     struct persist_backend_head_result *result,
@@ -721,27 +772,29 @@ struct persist_backend_ops {
 
 /* -------------------------------------------------------------- descriptor */
 
-#define PERSIST_BACKEND_PARALLEL UINT32_C(1)
-#define PERSIST_BACKEND_SERIAL UINT32_C(2)
+#define PERSIST_BACKEND_PARALLEL UINT32_C(1) /* ops of a store run at once */
+#define PERSIST_BACKEND_SERIAL UINT32_C(2)   /* one op of a store at a time */
 
+/* What a backend says of itself.  Constant. */
 struct persist_backend_descriptor {
     /* Frozen prologue: these five never change in any major version. */
-    uint64_t magic; /* PERSIST_BACKEND_MAGIC */
-    uint16_t abi_major;
+    uint64_t magic;     /* PERSIST_BACKEND_MAGIC */
+    uint16_t abi_major; /* PERSIST_BACKEND_ABI_MAJOR */
     uint16_t abi_minor; /* of the header it was built with */
     uint32_t struct_size;
     uint32_t min_host_minor; /* an older host refuses it */
 
-    uint32_t thread_model;
-    const char *name;    /* [a-z0-9-]{1,32}; the file is NAME.so */
-    const char *version; /* the backend's own */
-    const char *vendor;
-    const char *licence; /* SPDX expression */
+    uint32_t thread_model; /* PERSIST_BACKEND_PARALLEL or _SERIAL */
+    const char *name;      /* [a-z0-9-]{1,32}; the file is NAME.so */
+    const char *version;   /* the backend's own */
+    const char *vendor;    /* who made it */
+    const char *licence;   /* SPDX expression */
     const struct persist_backend_option
-        *options; /* NULL where n_options is 0 */
-    uint32_t n_options;
+        *options;         /* NULL where n_options is 0 */
+    uint32_t n_options;   /* options */
     uint32_t option_size; /* sizeof(struct persist_backend_option) */
-    const struct persist_backend_ops *ops;
+    const struct persist_backend_ops
+        *ops; /* what it can do; lives as long as the process */
     /* Optional.  Features of later minors: "persist.NAME/1"; NULL if unknown.
      */
     const void *(*get_extension)(const char *name);
@@ -761,8 +814,10 @@ struct persist_backend_descriptor {
 typedef const struct persist_backend_descriptor *(*persist_backend_entry_fn)(
     const struct persist_backend_host *host);
 
+/* Its name, for dlsym. */
 #define PERSIST_BACKEND_ENTRY_SYMBOL "persist_backend_entry_v1"
 
+/* What a backend defines: a persist_backend_entry_fn. */
 PERSIST_BACKEND_EXPORT const struct persist_backend_descriptor *
 persist_backend_entry_v1(const struct persist_backend_host *host);
 

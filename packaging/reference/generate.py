@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The reference of the public headers: HTML, and man pages of section 3.
+
+usage: generate.py OUTPUT
+
+OUTPUT receives html/ and man3/. Doxygen reads the headers; what it finds
+undocumented, or a name that is not there, fails. Needs doxygen, and nothing
+that is built.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.join(HERE, "..", "..")
+sys.path.insert(0, os.path.join(HERE, "..", "man"))
+
+import pages  # noqa: E402 (needs the path above)
+import roff  # noqa: E402
+
+HEADERS = ("core/include/persist/persist.h", "core/include/persist/async.h",
+           "core/include/persist/error.h", "sdk/include/persist/backend.h")
+
+
+def version():
+    with open(os.path.join(TOP, "CMakeLists.txt"), encoding="utf-8") as f:
+        text = f.read()
+    number = re.search(r"project\(persist VERSION ([\d.]+)", text).group(1)
+    suffix = re.search(r'set\(PERSIST_VERSION "\$\{PROJECT_VERSION\}(.*?)"', text).group(1)
+    return number, number + suffix
+
+
+def version_header(folder, number, full):
+    """persist/version.h as the build makes it."""
+    path = os.path.join(folder, "persist", "version.h")
+    os.makedirs(os.path.dirname(path))
+    with open(os.path.join(TOP, "core/include/persist/version.h.in"), encoding="utf-8") as f:
+        text = f.read()
+    for name, part in zip(("MAJOR", "MINOR", "PATCH"), number.split(".")):
+        text = text.replace(f"@PROJECT_VERSION_{name}@", part)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace("@PERSIST_VERSION@", full))
+    return path
+
+
+def doxygen(output, headers, full):
+    env = dict(os.environ, LC_ALL="C.UTF-8", PERSIST_VERSION=full, PERSIST_OUTPUT=output,
+               PERSIST_HEADERS=" ".join([*headers, os.path.join(HERE, "mainpage.dox")]),
+               PERSIST_FILTER=os.path.join(HERE, "filter.py"),
+               PERSIST_STRIP=" ".join(h.rsplit("/persist/", 1)[0] for h in headers))
+    if subprocess.run(["doxygen", os.path.join(HERE, "Doxyfile")], env=env, check=False).returncode:
+        sys.exit("the reference has holes: see above")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    output = os.path.abspath(sys.argv[1])
+    for name in ("html", "man3", "xml", "include"):
+        shutil.rmtree(os.path.join(output, name), ignore_errors=True)
+    os.makedirs(output, exist_ok=True)
+    number, full = version()
+    headers = [os.path.normpath(os.path.join(TOP, h)) for h in HEADERS]
+    headers.append(version_header(os.path.join(output, "include"), number, full))
+    doxygen(output, headers, full)
+    pages.write(os.path.join(output, "xml"), os.path.join(output, "man3"), full, roff.date())
+    for name in ("xml", "include"):
+        shutil.rmtree(os.path.join(output, name))
+
+
+main()
