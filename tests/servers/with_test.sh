@@ -74,4 +74,45 @@ done
 # What the killed one left is swept by the next.
 "$with" faults-s3 -- true
 [ -z "$(ls "$scratch")" ] || fail "not swept: $(ls "$scratch")"
+# One that runs already is used and left alone; each run has its own bucket.
+cat >"$scratch/server.py" <<'PY'
+import http.server, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        print(self.command, self.path, flush=True)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_GET = do_PUT = answer
+
+    def log_message(self, *_):
+        pass
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+PY
+python3 "$scratch/server.py" >"$scratch/requests" &
+running=$!
+for _ in $(seq 100); do
+    [ ! -s "$scratch/requests" ] || break
+    sleep 0.1
+done
+port=$(head -n 1 "$scratch/requests")
+for run in 1 2; do
+    # shellcheck disable=SC2016 # for the inner shell
+    PERSIST_TEST_LOCALSTACK=http://127.0.0.1:$port/ "$with" localstack -- \
+        sh -c 'echo "$S3_ENDPOINT $LOCALSTACK_ENDPOINT $AWS_ACCESS_KEY_ID $S3_BUCKET"' \
+        >"$scratch/$run"
+done
+grep -q "^http://127.0.0.1:$port http://127.0.0.1:$port test persist-test-" "$scratch/1" ||
+    fail "a running server: $(cat "$scratch/1")"
+! cmp -s "$scratch/1" "$scratch/2" || fail "two runs share a bucket"
+for run in 1 2; do
+    grep -qx "PUT /$(sed 's/.* //' "$scratch/$run")" "$scratch/requests" ||
+        fail "the bucket was not made: $(cat "$scratch/$run" "$scratch/requests")"
+done
+kill -0 $running || fail "a server that ran already was ended"
+kill $running
 echo "ok"
