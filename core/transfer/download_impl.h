@@ -6,6 +6,7 @@
 #include "format/codec.h"
 #include "format/snapshot.h"
 #include "transfer/lanes.h"
+#include "transfer/limits.h"
 #include "transfer/object.h"
 #include "transfer/readahead.h"
 #include "transfer/sha256.h"

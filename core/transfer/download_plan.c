@@ -10,7 +10,11 @@
 #include "transfer/download_impl.h"
 
 #define WINDOW_MAX (UINT32_C(8) << 20)
-#define READS_MAX 5 /* under way at once, or waiting to be decoded */
+/* Reads under way at once, or waiting to be decoded.  A disk is busy with few;
+ * over a network each moves what one connection does, and waits for its round
+ * trip. */
+#define READS_NEAR 5
+#define READS_FAR READAHEAD_MAX
 
 size_t window_limit(const struct object *o)
 {
@@ -56,9 +60,21 @@ static uint64_t cut_at_frame(void *ctx, uint64_t from, uint64_t most)
     return end > from ? end : from;
 }
 
-/* As much in one read as a read should move, but never less than a frame; as
- * many at once as fit in a quarter of the memory limit, and one where there are
- * no threads to read ahead. */
+/* As many whole frames as a read should move, but at least one, so that buffers
+ * are full where frames are incompressible and all of one length. */
+static size_t unit_of_reads(const struct download *d, uint64_t stored,
+                            uint32_t longest)
+{
+    uint64_t unit = window_limit(&d->object);
+
+    if (longest > 0 && longest < unit)
+        unit -= unit % longest;
+    unit = unit < stored ? unit : stored;
+    return unit < longest ? longest : (size_t)unit;
+}
+
+/* As many reads at once as fit in a quarter of the memory limit, and one where
+ * there are no threads to read ahead. */
 struct readahead_what plan_reads(struct download *d)
 {
     uint64_t quarter =
@@ -70,17 +86,18 @@ struct readahead_what plan_reads(struct download *d)
                                   .longest = longest_frame(d),
                                   .n = 1};
     uint64_t stored = d->reads_end - d->stored_pos;
-    uint64_t unit = window_limit(&d->object);
+    unsigned most = limits_are_a_disks(backend_store_limits(d->object.store))
+                        ? READS_NEAR
+                        : READS_FAR;
 
-    unit = unit < stored ? unit : stored;
-    what.unit = unit < what.longest ? what.longest : (size_t)unit;
+    what.unit = unit_of_reads(d, stored, (uint32_t)what.longest);
     if (d->map.codec == CODEC_ZSTD) {
         what.cut = cut_at_frame;
         what.ctx = d;
     }
     uint64_t reads = stored / what.unit + (stored % what.unit != 0);
     uint64_t each = readahead_memory(&what);
-    while (d->io && what.n < READS_MAX && what.n < reads &&
+    while (d->io && what.n < most && what.n < reads &&
            (what.n + 1) * each <= quarter)
         what.n++;
     return what;

@@ -13,10 +13,11 @@
 #include "format/snapshot.h"
 #include "runtime/work.h"
 #include "transfer/lanes.h"
+#include "transfer/limits.h"
 #include "transfer/upload.h"
 #include "transfer/upload_pool.h"
 
-#define UPLOAD_PARALLEL_MAX 8 /* parts under way, whatever a store takes */
+#define UPLOAD_PARALLEL_MAX 64 /* parts under way, whatever a store takes */
 #define UPLOAD_TIERS_MAX 16
 
 /* Stored bytes on their way out of memory.  Those in [start, end) are in no
@@ -86,8 +87,8 @@ struct upload {
     struct backend_upload *to; /* NULL: a dry run */
     upload_between_fn between;
     void *between_ctx;
-    struct flight flights[UPLOAD_PARALLEL_MAX];
-    unsigned n_usable; /* flights with a work that is initialised */
+    struct flight *flights; /* n_flights of them, from parts_begin on */
+    unsigned n_usable;      /* flights with a work that is initialised */
     uint32_t n_started;
     uint32_t n_landed;   /* in order: all before it have arrived */
     uint64_t sent;       /* bytes handed over */

@@ -291,6 +291,9 @@ int parts_begin(struct upload *u, struct backend_upload *to,
     u->kit->out = NULL; /* the first buffer owns it now */
     u->kit->out_cap = 0;
     give_descriptor(u);
+    u->flights = calloc(u->n_flights, sizeof(*u->flights));
+    if (!u->flights)
+        return error_memory(err);
     for (; u->n_usable < u->n_flights; u->n_usable++) {
         struct flight *f = &u->flights[u->n_usable];
         int rc = work_init(&f->work);
@@ -335,6 +338,7 @@ void parts_finish(struct upload *u)
 {
     for (unsigned i = 0; i < u->n_usable; i++)
         work_finish(&u->flights[i].work);
+    free(u->flights);
     for (unsigned i = 0; u->sending && i < UPLOAD_PARALLEL_MAX; i++)
         free(u->buffers[i].data);
 }

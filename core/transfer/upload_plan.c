@@ -65,14 +65,6 @@ static uint64_t round_up(uint64_t value, uint64_t to)
 /* ------------------------------------------------------------------- parts
  */
 
-/* A store that takes parts of any size in any number: larger ones would only
- * let the disk wait for them to fill. */
-static bool parts_are_free(const struct persist_backend_limits *l)
-{
-    return l->part_min <= 1 && l->parts_max == UINT32_MAX &&
-           !(l->flags & PERSIST_BACKEND_EQUAL_PARTS);
-}
-
 /* As the store wants them. */
 static uint64_t fit_part(const struct persist_backend_limits *l, uint64_t size)
 {
@@ -112,7 +104,7 @@ static uint64_t choose_part_size(const struct upload *u, uint64_t limit,
     uint64_t size =
         clamp(limit / (2 * (uint64_t)u->n_flights), PART_MIN, PART_MAX);
 
-    if (parts_are_free(l))
+    if (limits_are_a_disks(l)) /* larger ones let it wait for them to fill */
         size = PART_MIN;
     if (l->parts_max < UINT32_MAX && !object_size && equal)
         size = clamp(limit / 4, PART_MIN, PART_MAX);
@@ -260,7 +252,7 @@ static void plan(struct upload *u, uint64_t limit)
                        : UPLOAD_PARALLEL_MAX;
     if (u->n_flights == 0)
         u->n_flights = 1;
-    if (parts_are_free(l) && u->n_flights > PARALLEL)
+    if (limits_are_a_disks(l) && u->n_flights > PARALLEL)
         u->n_flights = PARALLEL;
     u->tiers[0] = (struct part_tier){
         1, choose_part_size(u, limit, known ? bound : u->what.size_estimate)};

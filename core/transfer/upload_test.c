@@ -433,7 +433,7 @@ static void parts__have_the_size_that_fits(void **state)
     assert_int_equal(part_size(256 * MIB, "parallel_max=8", 0, 100 * MIB),
                      16 * MIB);
     assert_int_equal(part_size(256 * MIB, "parallel_max=99", 0, 100 * MIB),
-                     16 * MIB);
+                     8 * MIB);
     /* As large as the object needs, known or estimated; and of unknown size, if
      * they must be equal, as large as memory lets them be. */
     assert_true(part_size(256 * MIB, NULL, 0, 5 * gib) > 51 * MIB);
@@ -477,8 +477,9 @@ static void parts__grow_for_a_stream(void **state)
     static const char *const twenty[] = {"parts_max=20", "put_max=64K"};
 
     (void)state;
-    assert_int_equal(ceiling_of(eight, 2), (10 * 16 + 10 * 32 + 80 * 64) * MIB);
-    assert_int_equal(ceiling_of(small, 3), (10 * 16 + 90 * 32) * MIB);
+    assert_int_equal(ceiling_of(eight, 2),
+                     (10 * 8 + 10 * 16 + 10 * 32 + 70 * 64) * MIB);
+    assert_int_equal(ceiling_of(small, 3), (10 * 8 + 10 * 16 + 80 * 32) * MIB);
     assert_int_equal(ceiling_of(largest, 2), 5 * MIB);
     /* 8, 8, 16 and what is left, with 64 MiB of memory. */
     assert_int_equal(send(twenty, 2, 40 * MIB, false), 4);

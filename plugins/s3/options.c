@@ -74,7 +74,7 @@ const struct persist_backend_option s3_options[S3_N_OPTIONS] = {
                       RANGE((int64_t)S3_PART_MIN, (int64_t)S3_PART_MAX)},
     [S3_PARALLEL] = {OPTION("parallel", PERSIST_BACKEND_INT,
                             "Parts of one upload in flight at a time"),
-                     .default_text = "8", RANGE(1, 64)},
+                     .default_text = "16", RANGE(1, 64)},
     [S3_CHECKSUM] = {CHOICE("checksum", modes,
                             "CRC-32C headers: auto finds out what another "
                             "service takes"),

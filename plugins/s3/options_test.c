@@ -128,7 +128,7 @@ static void limits__are_those_of_s3(void **state)
     assert_true(l.part_max == (uint64_t)5 << 30);
     assert_true(l.put_max == (uint64_t)5 << 30);
     assert_int_equal(l.parts_max, 10000);
-    assert_int_equal(l.parallel_max, 8);
+    assert_int_equal(l.parallel_max, 16);
     assert_int_equal(l.key_max, 1024 - 4);
     assert_true(l.object_max == (uint64_t)5 * 10000 << 30);
     assert_int_equal(l.flags, PERSIST_BACKEND_ORDERED_LISTING |

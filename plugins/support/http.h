@@ -98,8 +98,10 @@ struct http_request {
 
     /* May change something on the server: see UNCERTAIN above. */
     bool writes;
-    /* Let the server refuse a body before it is sent.  Left out once a server
-     * of this client was seen not to answer it. */
+    /* Let the server refuse a body before it is sent.  Costs a round trip, so
+     * it is asked until a server of this client has taken such a body, and
+     * again once one was refused or failed.  Left out for good where a server
+     * was seen not to answer it. */
     bool expect_continue;
     bool no_stall_limit; /* the server may think in silence (Commit) */
     bool fresh;          /* a new connection, as from attempt 2 on */

@@ -332,11 +332,31 @@ static CURLcode run(struct http_transfer *t)
         result = drive(t);
         (void)curl_multi_remove_handle(h->multi, h->easy);
     }
-    if (t->expecting && !t->was_expected && t->head_done &&
-        t->response->status < 300)
-        atomic_store_explicit(&t->client->expect_ignored, true,
-                              memory_order_relaxed);
     return result;
+}
+
+/* Whether a large body is announced before it is sent. */
+static bool asks_first(const struct http_transfer *t)
+{
+    const struct http_client *c = t->client;
+
+    return t->request->expect_continue && t->body_len > HTTP_EXPECT_FROM &&
+           !atomic_load_explicit(&c->expect_ignored, memory_order_relaxed) &&
+           !atomic_load_explicit(&c->body_taken, memory_order_relaxed);
+}
+
+/* What the next ones of its kind can go by. */
+static void learn_of_body(const struct http_transfer *t)
+{
+    struct http_client *c = t->client;
+    bool taken =
+        t->head_done && t->response->status >= 200 && t->response->status < 300;
+
+    if (!t->request->expect_continue || t->body_len <= HTTP_EXPECT_FROM)
+        return;
+    if (t->expecting && !t->was_expected && taken)
+        atomic_store_explicit(&c->expect_ignored, true, memory_order_relaxed);
+    atomic_store_explicit(&c->body_taken, taken, memory_order_relaxed);
 }
 
 /* "traceparent: ..." of the call; empty where there is none that is one. */
@@ -382,9 +402,7 @@ int32_t http_perform(struct http_client *c,
         return rc;
     for (int i = 0; i < HTTP_BODY_PIECES; i++)
         t.body_len += request->body[i].len;
-    t.expecting =
-        request->expect_continue && t.body_len > HTTP_EXPECT_FROM &&
-        !atomic_load_explicit(&c->expect_ignored, memory_order_relaxed);
+    t.expecting = asks_first(&t);
     prepare_response(&t);
     trace_line(call, trace);
     t.handle = http_pool_take(c, origin);
@@ -392,6 +410,7 @@ int32_t http_perform(struct http_client *c,
         return fail(err, PERSIST_BACKEND_MEMORY, "out of memory");
     if (set_up(&t, trace))
         result = run(&t);
+    learn_of_body(&t);
     rc = http_outcome(&t, result, err);
     memcpy(t.handle->origin, origin, sizeof(origin));
     http_pool_give(c, t.handle);

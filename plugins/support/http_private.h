@@ -60,6 +60,7 @@ struct http_client {
     struct http_handle *idle; /* pool_lock; latest first */
     unsigned n_idle;          /* pool_lock */
     atomic_bool expect_ignored;
+    atomic_bool body_taken; /* the last large body that was asked for */
 };
 
 /* One request under way; lives on http_perform's stack. */

@@ -595,6 +595,21 @@ static void expect__is_left_out_once_it_was_ignored(void **state)
     assert_null(strstr(server_head(f.server, 1), "Expect"));
 }
 
+static void expect__is_asked_until_a_body_was_taken(void **state)
+{
+    SERVE({.bytes = OK_EMPTY}, {.bytes = OK_EMPTY},
+          {.bytes = "HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"},
+          {.bytes = OK_EMPTY});
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(put_large(true), OK);
+    assert_non_null(strstr(server_head(f.server, 0), "Expect"));
+    assert_null(strstr(server_head(f.server, 1), "Expect"));
+    assert_null(strstr(server_head(f.server, 2), "Expect"));
+    assert_non_null(strstr(server_head(f.server, 3), "Expect"));
+}
+
 static void flood__of_headers_is_refused(void **state)
 {
     static char flood[400000];
@@ -870,6 +885,7 @@ int main(void)
         HTTP_TEST(failure__behind_the_head_of_an_error_is_an_answer),
         HTTP_TEST(refusal__before_the_body_is_an_answer),
         HTTP_TEST(expect__is_left_out_once_it_was_ignored),
+        HTTP_TEST(expect__is_asked_until_a_body_was_taken),
         HTTP_TEST(flood__of_headers_is_refused),
         HTTP_TEST(stall__ends_a_request),
         HTTP_TEST(stall__is_not_slowness_above_the_floor),
