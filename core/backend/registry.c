@@ -202,10 +202,13 @@ static int not_found(const struct plugin_dirs *dirs, const char *name,
               dirs && dirs->n_dirs ? "the backend directories or " : "",
               plugin_builtin_dir());
     error_object(err, "%s", name);
-    error_hint(err,
-               "install the package persist-backend-%s, or name the "
-               "directory of %s.so with backend_dir",
-               name, name);
+    /* The one for local directories comes with the command. */
+    error_hint(
+        err,
+        "install the package persist%s%s, or name the directory of %s.so "
+        "with backend_dir",
+        strcmp(name, "local") != 0 ? "-backend-" : "",
+        strcmp(name, "local") != 0 ? name : "", name);
     return PERSIST_E_NOT_FOUND;
 }
 

@@ -132,7 +132,9 @@ static void load__names_the_package_of_a_missing_backend(void **state)
                      PERSIST_E_NOT_FOUND);
     assert_int_equal(load("s3"), PERSIST_E_NOT_FOUND);
     ASSERT_HAS(err.message, "there is no backend s3 in " FIXTURES);
-    ASSERT_HAS(err.hint, "persist-backend-s3");
+    ASSERT_HAS(err.hint, "package persist-backend-s3,");
+    assert_int_equal(load("local"), PERSIST_E_NOT_FOUND);
+    ASSERT_HAS(err.hint, "package persist,");
 }
 
 static void load__takes_the_first_directory_that_has_it(void **state)
