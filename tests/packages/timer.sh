@@ -61,11 +61,12 @@ done
 journalctl -q --no-pager -u persist-save@other.service | grep -q 'not permitted' ||
     fail "it is not said why a command may not become another user"
 
-# Another folder, another user.
-mkdir -p /srv/snapshots
+# Another folder, another user, and numbers for node_exporter.
+mkdir -p /srv/snapshots /var/lib/prometheus/node-exporter
 cat >/etc/persist/persist.conf <<'CONF'
 [persist]
 store = local
+metrics_textfile = /var/lib/prometheus/node-exporter/persist.prom
 
 [store local]
 backend = local
@@ -98,6 +99,8 @@ CacheDirectory=persist-nobody
 CacheDirectoryMode=0700
 CONF
 systemctl daemon-reload
+systemctl start persist-save@host.service || fail "a job by hand"
+persist metrics | grep -q 'operation="save",status="ok"} 1$' || fail "a job is in no metrics"
 systemctl start persist-save@srv.service || fail "a drop-in for another folder does not do"
 systemctl start persist-save@nobody.service || fail "a drop-in for another user does not do"
 [ "$(persist restore nobody:mine)" = nobody ] || fail "another user than nobody"
