@@ -1,6 +1,7 @@
 # persist_flags: the language level, warnings and instrumentation of every
 # target.  persist_room: one room of core/ as a static library.
-# persist_unit_test: one test program.
+# persist_unit_test: one test program.  persist_wrap: functions of the C library
+# that a test stands in for.
 
 add_library(persist_flags INTERFACE)
 target_compile_features(persist_flags INTERFACE c_std_11)
@@ -8,6 +9,7 @@ target_compile_definitions(persist_flags INTERFACE
   _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64
   $<$<BOOL:${PERSIST_ASYNC}>:PERSIST_ASYNC>
   $<$<BOOL:${PERSIST_METRICS}>:PERSIST_METRICS>
+  $<$<BOOL:${PERSIST_PORTABLE}>:PERSIST_PORTABLE>
   $<$<STREQUAL:${PERSIST_DEFLATE},isal>:PERSIST_ISAL>)
 target_compile_options(persist_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
@@ -15,7 +17,9 @@ target_compile_options(persist_flags INTERFACE
   $<$<BOOL:${PERSIST_WERROR}>:-Werror>
   # A guess about forgotten commas, wrong about every list of long texts.
   $<$<C_COMPILER_ID:Clang>:-Wno-string-concatenation>)
-target_link_options(persist_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
+if(NOT APPLE)
+  target_link_options(persist_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
+endif()
 
 if(PERSIST_SANITIZE)
   target_compile_options(persist_flags INTERFACE
@@ -27,6 +31,11 @@ if(PERSIST_COVERAGE)
   target_compile_options(persist_flags INTERFACE --coverage -O0
     -fprofile-update=atomic)
   target_link_options(persist_flags INTERFACE --coverage)
+endif()
+
+# macOS keeps these of its own behind _GNU_SOURCE's counterpart.
+if(APPLE)
+  target_compile_definitions(persist_flags INTERFACE _DARWIN_C_SOURCE)
 endif()
 
 # persist_room(NAME SOURCES ... [ROOMS ...] [LIBS ...])
@@ -75,4 +84,22 @@ function(persist_unit_test area module)
   endif()
   set_tests_properties(${area}.${module} PROPERTIES
     LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# persist_wrap(AREA MODULE FUNCTION...)
+# The test's own __wrap_FUNCTION is called instead of FUNCTION.  Apple's linker
+# cannot do that: the test is not built there.
+function(persist_wrap area module)
+  if(NOT PERSIST_TESTS)
+    return()
+  endif()
+  set(target test_${area}_${module})
+  if(APPLE)
+    set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+    set_tests_properties(${area}.${module} PROPERTIES DISABLED ON)
+    return()
+  endif()
+  foreach(name IN LISTS ARGN)
+    target_link_options(${target} PRIVATE LINKER:--wrap=${name})
+  endforeach()
 endfunction()

@@ -7,7 +7,7 @@
  * Deliberately not here: symbols, relocations and code.  ld.so resolves them,
  * and a file from a trusted owner is taken to be what its linker wrote.
  */
-#include "backend/elf.h"
+#include "backend/object_file.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -268,7 +268,7 @@ static int check_dynamic(const struct elf_file *f, const ElfW(Phdr) * segment)
     return rc;
 }
 
-int elf_check(int fd, const char *path, struct persist_error *err)
+int object_file_check(int fd, const char *path, struct persist_error *err)
 {
     struct elf_file f = {.fd = fd, .path = path, .err = err};
     const ElfW(Phdr) *dynamic = NULL;

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/elf.h"
 #include "backend/file_test.h"
+#include "backend/object_file.h"
 
 static uint8_t *image;
 static size_t image_len;
@@ -44,7 +44,7 @@ static int check_bytes(const void *bytes, size_t len)
     file_write(file_path("x.so"), bytes, len);
     int fd = open(file_path("x.so"), O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    int rc = elf_check(fd, "x.so", &err);
+    int rc = object_file_check(fd, "x.so", &err);
     close(fd);
     return rc;
 }
@@ -122,7 +122,7 @@ static void check__accepts_plugins_and_system_libraries(void **state)
         int fd = open(libraries[i], O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             continue;
-        if (elf_check(fd, libraries[i], &err) != PERSIST_OK)
+        if (object_file_check(fd, libraries[i], &err) != PERSIST_OK)
             fail_msg("%s", err.message);
         close(fd);
     }
@@ -271,11 +271,11 @@ static void check__survives_every_flip_in_the_headers(void **state)
 static void check__reports_what_cannot_be_read(void **state)
 {
     (void)state;
-    assert_int_equal(elf_check(-1, "x.so", &err), PERSIST_E_IO);
+    assert_int_equal(object_file_check(-1, "x.so", &err), PERSIST_E_IO);
     int fd = open(file_path("w"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, image, image_len), image_len);
-    assert_int_equal(elf_check(fd, "x.so", &err), PERSIST_E_IO);
+    assert_int_equal(object_file_check(fd, "x.so", &err), PERSIST_E_IO);
     close(fd);
 }
 

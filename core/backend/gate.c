@@ -7,28 +7,22 @@
 #include "backend/gate.h"
 
 #include <persist/error.h>
-#include <time.h>
 
-#define LOOK_NS 50000000L
+#include "posix/os.h"
+
+#define LOOK_NS 50000000
 
 int gate_init(struct gate *g, uint32_t max)
 {
-    pthread_condattr_t attr;
     int rc;
 
     *g = (struct gate){.max = max};
-    rc = pthread_condattr_init(&attr);
+    rc = pthread_mutex_init(&g->mutex, NULL);
     if (rc != 0)
         return -rc;
-    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_mutex_init(&g->mutex, NULL);
-    if (rc == 0) {
-        rc = pthread_cond_init(&g->left, &attr);
-        if (rc != 0)
-            pthread_mutex_destroy(&g->mutex);
-    }
-    pthread_condattr_destroy(&attr);
+    rc = os_cond_init(&g->left);
+    if (rc != 0)
+        pthread_mutex_destroy(&g->mutex);
     return -rc;
 }
 
@@ -40,15 +34,7 @@ void gate_finish(struct gate *g)
 
 static void wait_a_little(struct gate *g)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOOK_NS;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&g->left, &g->mutex, &until);
+    os_cond_wait_until(&g->left, &g->mutex, os_monotonic_ns() + LOOK_NS);
 }
 
 int gate_enter(struct gate *g, const struct persist_op *op,

@@ -176,7 +176,7 @@ static void calls__of_nobody_are_not_cancelled(void **state)
 static void look_at_instance(struct fake *fake,
                              const struct persist_backend_call *call)
 {
-    assert_int_equal(h->cancel_fd(call), fake->instance.fd_read);
+    assert_int_equal(h->cancel_fd(call), cancel_fd(&fake->instance));
     cancel_set(&fake->instance);
     assert_int_equal(h->is_cancelled(call), 1);
 }

@@ -2,13 +2,12 @@
 /*
  * dlopen, then lt_dlopenadvise of the same file, then the entry.  No search
  * path, no .la, no lt_dlclose, no lt_dlexit.  Which files may come here is
- * decided by backend/trust and backend/elf before.
+ * decided by backend/trust and backend/object_file before.
  */
 #include "backend/loader.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <ltdl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,16 +50,15 @@ static lt_dlhandle open_libltdl(const char *path)
 
 /* dlsym also looks into what the object depends on: an entry that lies in
  * another object is some other plugin's. */
-static bool lies_in(void *dl, const void *symbol)
+static bool lies_in(int fd, const void *symbol)
 {
-    struct link_map *map = NULL;
-    Dl_info of_symbol;
-    Dl_info of_object;
+    Dl_info object;
+    struct stat of_symbol;
+    struct stat held;
 
-    return dlinfo(dl, RTLD_DI_LINKMAP, &map) == 0 && map &&
-           dladdr(map->l_ld, &of_object) != 0 &&
-           dladdr(symbol, &of_symbol) != 0 &&
-           of_symbol.dli_fbase == of_object.dli_fbase;
+    return dladdr(symbol, &object) != 0 && object.dli_fname &&
+           stat(object.dli_fname, &of_symbol) == 0 && fstat(fd, &held) == 0 &&
+           of_symbol.st_dev == held.st_dev && of_symbol.st_ino == held.st_ino;
 }
 
 /*
@@ -79,12 +77,12 @@ static bool still_the_same(const char *path, int fd)
            held.st_size == now.st_size;
 }
 
-static int find_entry(const char *path, void *dl, lt_dlhandle handle,
+static int find_entry(const char *path, int fd, lt_dlhandle handle,
                       persist_backend_entry_fn *out, struct persist_error *err)
 {
     void *symbol = lt_dlsym(handle, PERSIST_BACKEND_ENTRY_SYMBOL);
 
-    if (!symbol || !lies_in(dl, symbol)) {
+    if (!symbol || !lies_in(fd, symbol)) {
         fail(err, path,
              "it has no " PERSIST_BACKEND_ENTRY_SYMBOL " of its own");
         error_hint(err,
@@ -122,5 +120,5 @@ int loader_open(const char *real_path, int fd, persist_backend_entry_fn *out,
     lt_dlhandle handle = open_libltdl(real_path);
     if (!handle)
         return fail(err, real_path, "libltdl cannot open it");
-    return find_entry(real_path, dl, handle, out, err);
+    return find_entry(real_path, fd, handle, out, err);
 }

@@ -18,6 +18,7 @@
 
 #include "backend/option_check.h"
 #include "backend/option_value.h"
+#include "posix/os.h"
 #include "util/buf.h"
 #include "util/secret.h"
 #include "util/text.h"
@@ -350,7 +351,7 @@ static int report(struct resolve *r, struct persist_error *err)
 /* The environment of a setuid process is not believed. */
 static const char *home_directory(char *scratch, size_t len)
 {
-    const char *home = secure_getenv("HOME");
+    const char *home = os_getenv("HOME");
     struct passwd entry;
     struct passwd *found = NULL;
 

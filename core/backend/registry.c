@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 #include "backend/descriptor.h"
-#include "backend/elf.h"
 #include "backend/host.h"
 #include "backend/loader.h"
+#include "backend/object_file.h"
 #include "backend/store_call.h"
 #include "backend/trust.h"
 #include "util/text.h"
@@ -121,7 +121,7 @@ static int load_new(struct loaded *l, struct persist_error *err)
 
     if (rc != PERSIST_OK)
         return as_config(rc, err);
-    rc = elf_check(fd, path, err);
+    rc = object_file_check(fd, path, err);
     if (rc == PERSIST_OK)
         rc = loader_open(path, fd, &entry, &stays, err);
     close(fd);

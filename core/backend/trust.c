@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "posix/os.h"
+
 struct walk {
     const char *path;
     bool checked;
@@ -75,7 +77,7 @@ static int step(struct walk *w, const char *name, int flags, int len)
 static int walk_directories(struct walk *w, const char **out_last)
 {
     const char *name = w->path + 1;
-    int rc = step(w, "/", O_PATH | O_DIRECTORY, 1);
+    int rc = step(w, "/", OS_SEARCH | O_DIRECTORY, 1);
 
     for (const char *slash; rc == PERSIST_OK && (slash = strchr(name, '/'));
          name = slash + 1) {
@@ -87,7 +89,8 @@ static int walk_directories(struct walk *w, const char **out_last)
         }
         memcpy(component, name, len);
         component[len] = '\0';
-        rc = step(w, component, O_PATH | O_DIRECTORY, (int)(slash - w->path));
+        rc =
+            step(w, component, OS_SEARCH | O_DIRECTORY, (int)(slash - w->path));
     }
     *out_last = name;
     return rc;

@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -23,6 +22,7 @@
 #include "cli/probe.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
+#include "posix/os.h"
 
 /* The leak checker attaches to the process as a debugger would. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
     int exit_code;
 
     if (!KEEP_DUMPABLE)
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        os_forbid_dumps();
     if (fill_descriptors() != 0)
         return 1;
     if (probe_is_child(argc, argv))

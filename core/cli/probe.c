@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -17,10 +18,9 @@
 
 #include "cli/error.h"
 #include "cli/signals.h"
+#include "posix/os.h"
 #include "util/error.h"
 #include "util/text.h"
-
-extern char **environ;
 
 enum { PROBE_FD = 3, ANSWER_MAX = 1024 * 1024 };
 
@@ -138,10 +138,7 @@ bool probe_is_child(int argc, char **argv)
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(os_monotonic_ns() / 1000000);
 }
 
 /* Starts the child with the pipe as PROBE_FD, everything it says on standard
@@ -152,6 +149,7 @@ static int start_child(const char *self, const char *path, int fd, pid_t *out)
                     NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    char path_buf[PATH_MAX];
     sigset_t all;
 
     posix_spawn_file_actions_init(&actions);
@@ -165,11 +163,14 @@ static int start_child(const char *self, const char *path, int fd, pid_t *out)
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
-    int rc = posix_spawn(out, "/proc/self/exe", &actions, &attributes, argv,
-                         environ);
+    const char *program = os_program_path(path_buf, sizeof(path_buf));
+    int rc = program ? posix_spawn(out, program, &actions, &attributes, argv,
+                                   os_environment())
+                     : ENOENT;
     /* No /proc: by the name we were called. */
     if (rc == ENOENT || rc == EACCES)
-        rc = posix_spawnp(out, self, &actions, &attributes, argv, environ);
+        rc = posix_spawnp(out, self, &actions, &attributes, argv,
+                          os_environment());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return rc;
@@ -309,9 +310,10 @@ int probe_run(const char *self, const char *path, unsigned timeout_ms,
     pid_t pid;
 
     buf_init(&text, ANSWER_MAX);
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return error_errno(err, errno, "cannot make a pipe");
-    int error = start_child(self, path, fds[1], &pid);
+    int error = -os_pipe(fds);
+    if (error != 0)
+        return error_errno(err, error, "cannot make a pipe");
+    error = start_child(self, path, fds[1], &pid);
     close(fds[1]);
     if (error != 0) {
         close(fds[0]);

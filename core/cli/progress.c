@@ -8,20 +8,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/console.h"
+#include "posix/os.h"
 #include "util/text.h"
 
 enum { TICK_MS = 100, PLAIN_TICK_MS = 1000, DELAY_MS = 500 };
 
 static uint64_t now_ms(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return os_monotonic_ns() / 1000000;
 }
 
 static void draw(struct progress *p)
@@ -47,19 +44,12 @@ static void draw(struct progress *p)
 /* True when the work ended meanwhile. */
 static bool wait_tick(struct progress *p, uint64_t ms)
 {
-    struct timespec until;
+    uint64_t until_ns = os_monotonic_ns() + ms * 1000000;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&p->mutex);
     int rc = 0;
     while (!p->stop && rc == 0)
-        rc = pthread_cond_timedwait(&p->wake, &p->mutex, &until);
+        rc = os_cond_wait_until(&p->wake, &p->mutex, until_ns);
     bool stop = p->stop;
     pthread_mutex_unlock(&p->mutex);
     return stop;
@@ -91,14 +81,10 @@ static bool is_wanted(const struct progress *p, const struct cli *cli,
 
 static bool start_thread(struct progress *p)
 {
-    pthread_condattr_t attributes;
     sigset_t all, old;
 
     pthread_mutex_init(&p->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    os_cond_init(&p->wake);
     /* Signals belong to the thread that works. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);

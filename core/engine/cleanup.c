@@ -21,6 +21,7 @@
 #include "engine/owner.h"
 #include "engine/resume_files.h"
 #include "engine/store_time.h"
+#include "posix/os.h"
 #include "services/state.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -556,7 +557,7 @@ static void free_open(struct cleaning *c)
         free(c->open[i]);
     free(c->open);
     for (i = 0; i < c->n_known; i++) {
-        explicit_bzero(c->known[i], strlen(c->known[i]));
+        os_wipe(c->known[i], strlen(c->known[i]));
         free(c->known[i]);
     }
     free(c->known);

@@ -194,7 +194,7 @@ static int configured_backend_dirs(struct persist *p, struct persist_error *err)
                          "file",
                          v.origin);
     for (text = v.text;; text = end + 1) {
-        end = strchrnul(text, ':');
+        end = text + strcspn(text, ":");
         rc = add_backend_dir(p, text, (size_t)(end - text), v.origin, err);
         if (rc || !*end)
             return rc;

@@ -2,8 +2,8 @@
 /*
  * Completion queues: from a submitted job to exactly one completion.
  *
- * The descriptor is an eventfd that is written when the list of the done stops
- * being empty and read when it becomes so.  A job counts as an operation of its
+ * The descriptor is raised when the list of the done stops being empty and
+ * cleared when it becomes so.  A job counts as an operation of its
  * store from its submission, so that persist_close waits for it.
  */
 #include "engine/queue.h"
@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "posix/os.h"
+#include "posix/wakeup.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -27,7 +27,7 @@ struct persist_queue {
     struct job **done_tail;
     size_t n_running;
     size_t n_done;
-    int event_fd;
+    struct wakeup ready;
     bool closing;
 };
 
@@ -38,7 +38,6 @@ int persist_queue_create(struct persist *p, struct persist_queue **out,
                          struct persist_error *err)
 {
     struct persist_queue *q;
-    pthread_condattr_t attr;
     int rc;
 
     rc = engine_check(p, err);
@@ -54,19 +53,16 @@ int persist_queue_create(struct persist *p, struct persist_queue **out,
     q = calloc(1, sizeof *q);
     if (!q)
         return error_memory(err);
-    q->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (q->event_fd < 0) {
-        rc = error_errno(err, errno, "cannot create a queue");
+    rc = wakeup_open(&q->ready);
+    if (rc) {
+        rc = error_errno(err, -rc, "cannot create a queue");
         free(q);
         return rc;
     }
     q->p = p;
     q->done_tail = &q->done;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&q->mutex, NULL);
-    pthread_cond_init(&q->moved, &attr);
-    pthread_condattr_destroy(&attr);
+    os_cond_init(&q->moved);
     *out = q;
     return PERSIST_OK;
 }
@@ -74,15 +70,12 @@ int persist_queue_create(struct persist *p, struct persist_queue **out,
 static struct job *pop_done(struct persist_queue *q)
 {
     struct job *job = q->done;
-    uint64_t count;
 
     q->done = job->next;
     q->n_done--;
     if (!q->done) {
         q->done_tail = &q->done;
-        /* EAGAIN cannot be: it was written when the list began. */
-        if (read(q->event_fd, &count, sizeof count) < 0)
-            errno = 0;
+        wakeup_clear(&q->ready);
     }
     return job;
 }
@@ -100,7 +93,7 @@ void persist_queue_destroy(struct persist_queue *q)
     while (q->done)
         job_destroy(pop_done(q));
     pthread_mutex_unlock(&q->mutex);
-    close(q->event_fd);
+    wakeup_close(&q->ready);
     pthread_cond_destroy(&q->moved);
     pthread_mutex_destroy(&q->mutex);
     free(q);
@@ -108,7 +101,7 @@ void persist_queue_destroy(struct persist_queue *q)
 
 int persist_queue_fd(const struct persist_queue *q)
 {
-    return q ? q->event_fd : -1;
+    return q ? q->ready.fd_read : -1;
 }
 
 size_t persist_queue_outstanding(struct persist_queue *q)
@@ -123,30 +116,17 @@ size_t persist_queue_outstanding(struct persist_queue *q)
     return n;
 }
 
-static struct timespec time_after(int timeout_ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += timeout_ms / 1000;
-    t.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 /* Under the mutex: waits until something is done; NULL: nothing came. */
 static struct job *wait_done(struct persist_queue *q, int timeout_ms)
 {
-    const struct timespec until = time_after(timeout_ms > 0 ? timeout_ms : 0);
+    uint64_t timeout_ns = timeout_ms > 0 ? (uint64_t)timeout_ms * 1000000 : 0;
+    uint64_t until_ns = os_monotonic_ns() + timeout_ns;
     int rc = 0;
 
     while (!q->done && q->n_running && timeout_ms && rc != ETIMEDOUT)
         rc = timeout_ms < 0
                  ? pthread_cond_wait(&q->moved, &q->mutex)
-                 : pthread_cond_timedwait(&q->moved, &q->mutex, &until);
+                 : os_cond_wait_until(&q->moved, &q->mutex, until_ns);
     return q->done ? pop_done(q) : NULL;
 }
 
@@ -266,14 +246,13 @@ static void leave_running(struct job *job)
 static void job_end(struct job *job)
 {
     struct persist_queue *q = job->queue;
-    const uint64_t one = 1;
 
     leave_store(job->store);
     pthread_mutex_lock(&q->mutex);
     leave_running(job);
     q->n_done++;
-    if (!q->done && write(q->event_fd, &one, sizeof one) < 0)
-        errno = 0; /* the counter cannot be full: it is 0 */
+    if (!q->done)
+        wakeup_raise(&q->ready);
     *q->done_tail = job;
     q->done_tail = &job->next;
     pthread_cond_broadcast(&q->moved);

@@ -26,6 +26,7 @@
 #include "engine/restore.h"
 #include "posix/durable.h"
 #include "posix/file.h"
+#include "posix/os.h"
 #include "util/text.h"
 
 #define WRITE_BACK_STEP (UINT64_C(8) << 20)
@@ -57,33 +58,6 @@ static int refuse(const struct target_file *f, const char *why,
     error_set(err, PERSIST_E_INVALID, "%s %s", f->path, why);
     error_object(err, "%s", f->path);
     return PERSIST_E_INVALID;
-}
-
-/* The octal digits behind "Umask:" in /proc/self/status. */
-static bool read_umask(mode_t *out)
-{
-    char text[4096];
-    size_t len = 0;
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return false;
-    int rc = file_read(fd, text, sizeof(text) - 1, &len);
-    close(fd);
-    if (rc != 0)
-        return false;
-    text[len] = '\0';
-    const char *at = strstr(text, "\nUmask:");
-    if (!at)
-        return false;
-    at += strlen("\nUmask:");
-    at += strspn(at, "\t ");
-    mode_t mask = 0;
-    size_t n = 0;
-    for (; at[n] >= '0' && at[n] <= '7' && n < 4; n++)
-        mask = (mode_t)(mask << 3 | (mode_t)(at[n] - '0'));
-    *out = mask & 0777;
-    return n > 0;
 }
 
 /* "a/b/c" to "a/b" and "c". */
@@ -150,7 +124,7 @@ static int target_file_open(struct target_file *f, bool overwrite,
         error_object(err, "%s", f->dir);
         return rc;
     }
-    f->mode = read_umask(&mask) ? 0666 & ~mask : 0600;
+    f->mode = os_umask(&mask) ? 0666 & ~mask : 0600;
     if (fstatat(f->dir_fd, f->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return judge_existing(f, &st, overwrite, err);
     if (errno == ENOENT)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "posix/os.h"
 #include "services/state.h"
 #include "util/error.h"
 
@@ -62,7 +63,7 @@ static int each_name(void *ctx, const char *name)
         resume_decode(bytes.data, bytes.len, &o, &p))
         rc = tell(w, name, &o, &p);
     if (bytes.data)
-        explicit_bzero(bytes.data, bytes.len);
+        os_wipe(bytes.data, bytes.len);
     buf_finish(&bytes);
     resume_owner_finish(&o);
     resume_point_finish(&p);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "format/snapshot.h"
+#include "posix/os.h"
 #include "services/state.h"
 #include "util/le.h"
 
@@ -72,7 +73,7 @@ void resume_point_finish(struct resume_point *p)
 {
     buf_finish(&p->header);
     free(p->receipts);
-    explicit_bzero(p, sizeof *p);
+    os_wipe(p, sizeof *p);
 }
 
 bool resume_point_add(struct resume_point *p,
@@ -287,13 +288,7 @@ bool resume_decode(const void *data, size_t len, struct resume_owner *o,
 
 void resume_boot_id(char out[BOOT_ID_CAP])
 {
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, out, BOOT_ID_CAP - 1);
-
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    out[strcspn(out, "\n")] = '\0';
+    os_boot_id(out, BOOT_ID_CAP);
 }
 
 uint64_t resume_claim_age_ns(const struct resume_point *p,

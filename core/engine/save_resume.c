@@ -13,6 +13,7 @@
 #include "engine/open.h"
 #include "engine/resume_point.h"
 #include "format/snapshot.h"
+#include "posix/os.h"
 #include "services/state.h"
 #include "util/error.h"
 
@@ -59,7 +60,7 @@ static void locked_write(struct saving *s)
              ? state_write(state_dir(s), r->name, bytes.data, bytes.len, &err)
              : error_memory(&err);
     if (bytes.data)
-        explicit_bzero(bytes.data, bytes.len); /* the upload id */
+        os_wipe(bytes.data, bytes.len); /* the upload id */
     buf_finish(&bytes);
     if (rc && !r->failed_to_write)
         warn(s, "what is needed to resume could not be written down", &err);
@@ -185,7 +186,7 @@ static bool read_file(struct saving *s)
     if (!good)
         reset_point(r);
     if (bytes.data)
-        explicit_bzero(bytes.data, bytes.len);
+        os_wipe(bytes.data, bytes.len);
     buf_finish(&bytes);
     resume_owner_finish(&owner);
     return good;
@@ -235,7 +236,7 @@ static void abort_old_upload(struct saving *s)
                                 r->point.upload_id, &err))
         warn(s, "an old upload could not be aborted; cleanup will find it",
              &err);
-    explicit_bzero(r->point.upload_id, sizeof r->point.upload_id);
+    os_wipe(r->point.upload_id, sizeof r->point.upload_id);
     r->point.n_receipts = 0;
 }
 
@@ -530,8 +531,7 @@ void save_resume_dropped(struct saving *s)
         return;
     s->resume->continued = false;
     s->resume->point.n_receipts = 0;
-    explicit_bzero(s->resume->point.upload_id,
-                   sizeof s->resume->point.upload_id);
+    os_wipe(s->resume->point.upload_id, sizeof s->resume->point.upload_id);
     remove_file(s);
 }
 

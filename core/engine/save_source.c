@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "posix/file.h"
+#include "posix/os.h"
 #include "transfer/sha256.h"
 #include "util/error.h"
 
@@ -223,9 +224,9 @@ int save_source_identify(const struct save_source *s, struct buf *out_name,
                    (uintmax_t)st.st_ino);
     buf_printf(out_name, "+%ju", (uintmax_t)s->start);
     free(path);
+    struct timespec modified = os_modified(&st);
     out->size = (uint64_t)st.st_size;
-    out->mtime_ns =
-        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->mtime_ns = (int64_t)modified.tv_sec * 1000000000 + modified.tv_nsec;
     return buf_failed(out_name) ? error_memory(err) : PERSIST_OK;
 }
 

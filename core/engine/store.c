@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/session_memory.h"
+#include "posix/os.h"
 #include "transfer/upload.h"
 #include "util/buf.h"
 #include "util/error.h"
@@ -26,8 +27,8 @@
  * nothing set: there is no such place, or no memory (*out_failed). */
 static char *default_root(bool *out_failed)
 {
-    const char *data = secure_getenv("XDG_DATA_HOME");
-    const char *home = secure_getenv("HOME");
+    const char *data = os_getenv("XDG_DATA_HOME");
+    const char *home = os_getenv("HOME");
     char *root;
 
     if (geteuid() == 0)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "posix/file.h"
+#include "posix/os.h"
 #include "util/buf.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -80,7 +81,7 @@ static int write_line(void *ctx, const char *line, size_t len)
 static void read_environment(struct persist *p, const struct persist_options *o)
 {
     const char *text =
-        o->flags & PERSIST_NO_ENVIRONMENT ? NULL : secure_getenv("TRACEPARENT");
+        o->flags & PERSIST_NO_ENVIRONMENT ? NULL : os_getenv("TRACEPARENT");
 
     if (!text || !*text)
         return;

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "posix/io.h"
+#include "posix/os.h"
 
 /* linux/openat2.h */
 #define RESOLVE_CONFINED                                                       \
@@ -24,7 +25,7 @@
      UINT64_C(0x08) /* BENEATH */)
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define STEP_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define STEP_FLAGS (OS_SEARCH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define FILE_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 /* RESOLVE_BENEATH answers EAGAIN while anything on the machine is renamed or

@@ -27,10 +27,6 @@
 #include "posix/file.h"
 #include "posix/io.h"
 
-#ifndef RENAME_NOREPLACE
-#define RENAME_NOREPLACE 1U
-#endif
-
 #define TEMP_TRIES 64
 #define COPY_CHUNK 16384
 
@@ -60,6 +56,8 @@ static bool want_unnamed(void)
     int usable = atomic_load_explicit(&unnamed_usable, memory_order_relaxed);
     struct stat st;
 
+    if (IO_UNNAMED == 0)
+        return false;
     if (usable < 0) {
         usable = posix_io->fstatat(AT_FDCWD, "/proc/self/fd", &st, 0) == 0;
         atomic_store_explicit(&unnamed_usable, usable, memory_order_relaxed);
@@ -157,7 +155,7 @@ int durable_begin(struct durable_write *w, int dir_fd, mode_t mode,
     w->fd = -1;
     w->mode = mode & 0777;
     if (!replace && want_unnamed()) {
-        int rc = open_file(dir_fd, ".", O_TMPFILE | O_RDWR);
+        int rc = open_file(dir_fd, ".", IO_UNNAMED | O_RDWR);
 
         if (rc >= 0) {
             w->fd = rc;
@@ -282,6 +280,9 @@ static bool cannot_link(int rc)
     case EPERM:
     case EACCES:
     case EOPNOTSUPP:
+#if ENOTSUP != EOPNOTSUPP /* macOS */
+    case ENOTSUP:
+#endif
     case ENOSYS:
     case EINVAL:
     case EXDEV:

@@ -7,15 +7,42 @@
  * or pretends that a kernel or file system lacks something.
  *
  * Members behave as the call of that name: -1 and errno.  Variadic ones have
- * their last parameter always; openat2 takes the resolve flags directly.
+ * their last parameter always; openat2 takes the resolve flags directly; fsync
+ * gets to the medium.  What a system lacks answers ENOSYS there: io_linux.c,
+ * io_darwin.c and, with nothing but POSIX, io_portable.c.
  */
 #ifndef PERSIST_POSIX_IO_H
 #define PERSIST_POSIX_IO_H
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+
+/*
+ * Flags of Linux that this room and plugins/local write.  Elsewhere they have
+ * the nearest meaning, or are of calls that answer ENOSYS there.
+ */
+#if defined(PERSIST_PORTABLE) || !defined(O_TMPFILE)
+#define IO_UNNAMED 0 /* files get their name last: there are none */
+#else
+#define IO_UNNAMED O_TMPFILE
+#endif
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000
+#endif
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1U
+#endif
+#ifndef FALLOC_FL_KEEP_SIZE
+#define FALLOC_FL_KEEP_SIZE 1
+#endif
+#ifndef SYNC_FILE_RANGE_WRITE
+#define SYNC_FILE_RANGE_WAIT_BEFORE 1U
+#define SYNC_FILE_RANGE_WRITE 2U
+#define SYNC_FILE_RANGE_WAIT_AFTER 4U
+#endif
 
 struct posix_io {
     int (*openat)(int dir_fd, const char *path, int flags, mode_t mode);

@@ -152,7 +152,10 @@ unsigned scratch_count_temps(const char *dir)
 
 unsigned scratch_open_fds(void)
 {
-    return count("/proc/self/fd", "", false);
+    const char *list =
+        access("/proc/self/fd", R_OK) == 0 ? "/proc/self/fd" : "/dev/fd";
+
+    return count(list, "", false);
 }
 
 int scratch_as_nobody(const char *dir, void (*body)(void *ctx), void *ctx)
@@ -167,9 +170,7 @@ int scratch_as_nobody(const char *dir, void (*body)(void *ctx), void *ctx)
     require(child >= 0, "fork");
     if (child == 0) {
         if (geteuid() == 0)
-            require(setresgid(65534, 65534, 65534) == 0 &&
-                        setresuid(65534, 65534, 65534) == 0,
-                    "setresuid");
+            require(setgid(65534) == 0 && setuid(65534) == 0, "setuid");
         body(ctx);
         _exit(0);
     }

@@ -11,11 +11,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "posix/wakeup.h"
+
 struct cancel {
     const struct cancel *parent; /* outlives this one; may be NULL */
     atomic_bool set;
-    int fd_read; /* readable once set; -1: no descriptor */
-    int fd_write;
+    struct wakeup own; /* raised once set; -1, -1: no descriptor */
+    int fd_either;     /* this one or the parent's; -1: no parent with one */
 };
 
 /* with_fd: make a descriptor (0 or -errno). */

@@ -17,8 +17,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <time.h>
+
+#include "posix/os.h"
 
 struct executor {
     pthread_mutex_t mutex;
@@ -83,19 +84,12 @@ static struct task *take(struct executor *ex)
 /* Waits for a task under the mutex; false: leave. */
 static bool wait_for_work(struct executor *ex)
 {
-    struct timespec until;
+    uint64_t until_ns = os_monotonic_ns() + (uint64_t)ex->idle_ms * 1000000;
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ex->idle_ms / 1000;
-    until.tv_nsec += (long)(ex->idle_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     ex->n_idle++;
     while (!ex->head && !ex->stopping && rc != ETIMEDOUT)
-        rc = ex->idle_ms ? pthread_cond_timedwait(&ex->work, &ex->mutex, &until)
+        rc = ex->idle_ms ? os_cond_wait_until(&ex->work, &ex->mutex, until_ns)
                          : pthread_cond_wait(&ex->work, &ex->mutex);
     ex->n_idle--;
     return ex->head != NULL;
@@ -123,7 +117,7 @@ static void *thread_main(void *arg)
     struct executor *ex = arg;
 
     own_thread = true;
-    prctl(PR_SET_NAME, ex->name);
+    os_name_thread(ex->name);
     pthread_mutex_lock(&ex->mutex);
     while (ex->head || wait_for_work(ex)) {
         struct task *t = take(ex);
@@ -158,16 +152,12 @@ struct executor *executor_create(const char *name, unsigned max_threads,
                                  unsigned idle_ms)
 {
     struct executor *ex = calloc(1, sizeof(*ex));
-    pthread_condattr_t attr;
 
     if (!ex)
         return NULL;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&ex->mutex, NULL);
-    pthread_cond_init(&ex->work, &attr);
-    pthread_cond_init(&ex->gone, &attr);
-    pthread_condattr_destroy(&attr);
+    os_cond_init(&ex->work);
+    os_cond_init(&ex->gone);
     ex->max_threads = max_threads;
     ex->idle_ms = idle_ms;
     snprintf(ex->name, sizeof(ex->name), "persist-%s", name);

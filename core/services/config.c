@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 
+#include "posix/os.h"
 #include "util/text.h"
 
 bool config_grow(void **items, size_t n, size_t *cap, size_t size)
@@ -17,7 +17,7 @@ bool config_grow(void **items, size_t n, size_t *cap, size_t size)
     if (n < *cap)
         return true;
     size_t more = *cap ? *cap * 2 : 8;
-    void *grown = reallocarray(*items, more, size);
+    void *grown = more <= SIZE_MAX / size ? realloc(*items, more * size) : NULL;
     if (!grown)
         return false;
     *items = grown;
@@ -149,8 +149,7 @@ int config_load(const struct config_sources *sources, struct config **out,
     struct config *c = calloc(1, sizeof(*c));
     if (!c)
         return error_memory(err);
-    int rc =
-        config_load_environment(c, sources, getauxval(AT_SECURE) != 0, err);
+    int rc = config_load_environment(c, sources, os_is_privileged(), err);
     if (rc == PERSIST_OK)
         rc = config_load_files(c, sources, err);
     if (rc == PERSIST_OK)

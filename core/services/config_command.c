@@ -15,10 +15,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "util/clock.h"
 #include "util/secret.h"
 
@@ -26,19 +26,6 @@
 #define EXEC_FAILED 127
 
 /* ------------------------------------------------------------------- child */
-
-static void close_above(int first)
-{
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, first, ~0U, 0) == 0)
-        return;
-#endif
-    long max = sysconf(_SC_OPEN_MAX);
-    if (max < 0 || max > 65536)
-        max = 65536;
-    for (int fd = first; fd < max; fd++)
-        close(fd);
-}
 
 /* Handlers of the application must not run in the child: they write to
  * descriptors it still shares.  So signals stay blocked until none is left. */
@@ -66,7 +53,7 @@ static void run_child(const struct config_command *command, int output)
     if (null < 0 || output < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 ||
         dup2(null, 2) < 0)
         _exit(EXEC_FAILED);
-    close_above(3);
+    os_close_from(3);
     /* execve writes to neither; its prototype is older than const. */
     execve(command->argv[0], (char *const *)command->argv,
            (char *const *)command->environment);
@@ -80,7 +67,7 @@ static pid_t start(const struct config_command *command, int *out_fd)
     sigset_t all, before;
     int ends[2];
 
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    if (os_pipe(ends) != 0)
         return -1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "util/text.h"
 
 #define PREFIX "PERSIST_"
@@ -131,7 +132,7 @@ int config_load_environment(struct config *c,
 {
     const char *const *given = sources->environment;
     const char *const *all =
-        given || secure ? given : (const char *const *)environ;
+        given || secure ? given : (const char *const *)os_environment();
 
     c->environment = given;
     if (!keep_directory(c, find_raw(all, "HOME"), &c->home) ||

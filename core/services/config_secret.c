@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "util/secret.h"
 #include "util/text.h"
 
@@ -181,8 +182,8 @@ static int run_secret_command(const struct config *c, const struct way *way,
     const char *problem = split_words(words, argv);
     struct config_command command = {
         .argv = argv,
-        .environment =
-            c->environment ? c->environment : (const char *const *)environ,
+        .environment = c->environment ? c->environment
+                                      : (const char *const *)os_environment(),
         .timeout_ms = COMMAND_TIMEOUT_MS,
         .output_max = CONFIG_SECRET_MAX};
     int rc;

@@ -401,8 +401,6 @@ static void values__lie_in_memory_that_is_not_dumped(void **state)
 static long fail_at = -1;
 void *__wrap_realloc(void *p, size_t size);
 void *__real_realloc(void *p, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-void *__real_reallocarray(void *p, size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_mmap(void *a, size_t n, int p, int f, int fd, off_t o);
@@ -423,11 +421,6 @@ static bool fails(void)
 void *__wrap_realloc(void *p, size_t size)
 {
     return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-    return fails() ? NULL : __real_reallocarray(p, n, size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)

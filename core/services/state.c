@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "util/crc32c.h"
 #include "util/error.h"
 #include "util/le.h"
@@ -32,8 +33,8 @@ static const char magic[8] = {'P', 'R', 'S', 'T', 'S', 'T', 'A', '1'};
 
 int state_default_dir(char **out, struct persist_error *err)
 {
-    const char *state = secure_getenv("XDG_STATE_HOME");
-    const char *home = secure_getenv("HOME");
+    const char *state = os_getenv("XDG_STATE_HOME");
+    const char *home = os_getenv("HOME");
 
     *out = NULL;
     if (state && state[0] == '/')

@@ -7,22 +7,16 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/random.h>
 #include <time.h>
 
-#define NS_PER_S UINT64_C(1000000000)
+#include "posix/os.h"
 
-/* CLOCK_BOOTTIME counts suspend, so that a deadline means what a person thinks
- * it means; a kernel without it has CLOCK_MONOTONIC. */
+/* Counts suspend where it can, so that a deadline means what a person thinks it
+ * means. */
 static uint64_t system_boot_ns(void *ctx)
 {
-    struct timespec ts = {0};
     (void)ctx;
-#ifdef CLOCK_BOOTTIME
-    if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
-#endif
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    return os_boot_ns();
 }
 
 static int64_t system_wall_us(void *ctx)
@@ -42,10 +36,7 @@ static void system_sleep_ns(void *ctx, uint64_t ns, int wake_fd)
     uint64_t end = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
 
     while (now < end) {
-        uint64_t left = end - now;
-        struct timespec ts = {.tv_sec = (time_t)(left / NS_PER_S),
-                              .tv_nsec = (long)(left % NS_PER_S)};
-        int n = ppoll(&wake, wake_fd >= 0 ? 1 : 0, &ts, NULL);
+        int n = os_poll(&wake, wake_fd >= 0 ? 1 : 0, end - now);
         if (n >= 0 || errno != EINTR)
             return;
         now = system_boot_ns(ctx);
@@ -54,18 +45,8 @@ static void system_sleep_ns(void *ctx, uint64_t ns, int wake_fd)
 
 static int system_random(void *ctx, void *out, size_t len)
 {
-    unsigned char *p = out;
     (void)ctx;
-    while (len > 0) {
-        ssize_t n = getrandom(p, len, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return os_random(out, len);
 }
 
 const struct clock clock_system = {

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "posix/os.h"
+
 struct secret {
     size_t map_len;
     size_t len;
@@ -22,7 +24,7 @@ struct secret {
 void secret_wipe(void *memory, size_t len)
 {
     if (memory && len > 0)
-        explicit_bzero(memory, len);
+        os_wipe(memory, len);
 }
 
 struct secret *secret_create(const void *bytes, size_t len)
@@ -36,9 +38,7 @@ struct secret *secret_create(const void *bytes, size_t len)
     if (map == MAP_FAILED)
         return NULL;
     (void)mlock(map, map_len);
-#ifdef MADV_DONTDUMP
-    (void)madvise(map, map_len, MADV_DONTDUMP);
-#endif
+    os_hide_from_dumps(map, map_len);
 
     struct secret *s = map;
     s->map_len = map_len;

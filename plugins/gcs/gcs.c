@@ -11,6 +11,7 @@
 
 #include "gcs/credentials/credentials.h"
 #include "gcs/sessions.h"
+#include "posix/os.h"
 #include "support/fail.h"
 #include "support/http.h"
 
@@ -28,7 +29,7 @@ int32_t gcs_check_call(const struct gcs_store *s,
 
 static const char *from_environment(const char *name)
 {
-    return secure_getenv(name);
+    return os_getenv(name);
 }
 
 static int32_t gcs_init(const struct persist_backend_host *host,

@@ -10,30 +10,24 @@
 #include "local.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "posix/durable.h"
+#include "posix/os.h"
 
 /* The leader waits at most as long as the last sync took, which is what those
  * pay who come too late, and never so long that anybody would notice. */
 #define GATHER_MAX_NS 5000000
-#define SECOND_NS 1000000000
 
 static int init_conditions(struct dirsync *d)
 {
     pthread_cond_t *const all[] = {&d->ended[0], &d->ended[1], &d->gathered};
-    pthread_condattr_t attr;
-    int rc = pthread_condattr_init(&attr);
+    int rc = 0;
 
-    if (rc != 0)
-        return rc;
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = pthread_cond_init(all[i], &attr);
+        rc = os_cond_init(all[i]);
         while (rc != 0 && i-- > 0)
             pthread_cond_destroy(all[i]);
     }
-    pthread_condattr_destroy(&attr);
     return rc;
 }
 
@@ -78,28 +72,17 @@ void dirs_withdraw(struct local_dir *dir)
     pthread_mutex_unlock(&dir->sync.lock);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
-
 /* Under the lock: until all who are coming have come, or the time is over. */
 static void gather(struct dirsync *d)
 {
     uint64_t wait_ns = d->took_ns < GATHER_MAX_NS ? d->took_ns : GATHER_MAX_NS;
     uint64_t until_ns;
-    struct timespec until;
 
     if (d->n_coming == 0 || wait_ns == 0)
         return;
-    until_ns = now_ns() + wait_ns;
-    until.tv_sec = (time_t)(until_ns / SECOND_NS);
-    until.tv_nsec = (long)(until_ns % SECOND_NS);
+    until_ns = os_monotonic_ns() + wait_ns;
     while (d->n_coming > 0 &&
-           pthread_cond_timedwait(&d->gathered, &d->lock, &until) == 0)
+           os_cond_wait_until(&d->gathered, &d->lock, until_ns) == 0)
         ;
 }
 
@@ -113,10 +96,10 @@ static void lead(struct dirsync *d, int fd)
     gather(d);
     round = ++d->begun; /* who comes from now on is not covered */
     pthread_mutex_unlock(&d->lock);
-    began_ns = now_ns();
+    began_ns = os_monotonic_ns();
     rc = durable_sync_dir(fd);
     pthread_mutex_lock(&d->lock);
-    d->took_ns = now_ns() - began_ns;
+    d->took_ns = os_monotonic_ns() - began_ns;
     d->syncing = false;
     if (rc == 0)
         d->done = round;

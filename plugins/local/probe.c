@@ -9,10 +9,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/vfs.h>
 
 #include "posix/confine.h"
 #include "posix/io.h"
+#include "posix/os.h"
 
 struct report {
     const struct persist_backend_probe_args *args;
@@ -32,62 +32,28 @@ static void tell(struct report *r, uint32_t verdict, const char *name,
         r->stopped = r->args->emit(r->args->emit_ctx, &finding) != 0;
 }
 
-/* linux/magic.h, and those it lacks. */
-struct file_system {
-    uint64_t magic;
-    const char *name;
-    bool remote;    /* as durable as somebody else says */
-    bool volatile_; /* gone after a restart */
-};
-static const struct file_system file_systems[] = {
-    {0xef53, "ext4", false, false},
-    {0x58465342, "xfs", false, false},
-    {0x9123683e, "btrfs", false, false},
-    {0x2fc12fc1, "zfs", false, false},
-    {0xf2f52010, "f2fs", false, false},
-    {0x01021994, "tmpfs", false, true},
-    {0x858458f6, "ramfs", false, true},
-    {0x794c7630, "overlayfs", false, false},
-    {0x4d44, "vfat", false, false},
-    {0x2011bab0, "exfat", false, false},
-    {0x5346544e, "ntfs", false, false},
-    {0x6969, "nfs", true, false},
-    {0xff534d42, "cifs", true, false},
-    {0xfe534d42, "smb", true, false},
-    {0x65735546, "fuse", true, false},
-    {0x01021997, "9p", true, false},
-    {0x00c36400, "ceph", true, false},
-};
-
 static void tell_file_system(struct report *r, int root_fd)
 {
-    const struct file_system *known = NULL;
-    struct statfs fs;
+    struct os_file_system fs;
     char text[64];
 
-    if (fstatfs(root_fd, &fs) != 0) {
+    if (os_file_system(root_fd, &fs) != 0) {
         tell(r, PERSIST_BACKEND_FINDING_WARN, "file-system", "not known", NULL);
         return;
     }
-    for (size_t i = 0; i < sizeof(file_systems) / sizeof(file_systems[0]); i++)
-        if (file_systems[i].magic == ((uint64_t)fs.f_type & 0xffffffff))
-            known = &file_systems[i];
-    (void)snprintf(text, sizeof(text), "type 0x%jx",
-                   (uintmax_t)fs.f_type & 0xffffffff);
-    if (known != NULL && known->volatile_)
-        tell(r, PERSIST_BACKEND_FINDING_WARN, "file-system", known->name,
+    if (fs.volatile_)
+        tell(r, PERSIST_BACKEND_FINDING_WARN, "file-system", fs.name,
              "what is saved here is gone after a restart");
-    else if (known != NULL && known->remote)
-        tell(r, PERSIST_BACKEND_FINDING_WARN, "file-system", known->name,
+    else if (fs.remote)
+        tell(r, PERSIST_BACKEND_FINDING_WARN, "file-system", fs.name,
              "snapshots are as durable as the server's sync promises");
     else
-        tell(r, PERSIST_BACKEND_FINDING_INFO, "file-system",
-             known != NULL ? known->name : text, NULL);
+        tell(r, PERSIST_BACKEND_FINDING_INFO, "file-system", fs.name, NULL);
     (void)snprintf(text, sizeof(text), "%ju MiB",
-                   (uintmax_t)fs.f_bavail * (uintmax_t)fs.f_bsize >> 20);
+                   (uintmax_t)(fs.free_bytes >> 20));
     tell(r,
-         fs.f_bavail == 0 ? PERSIST_BACKEND_FINDING_FAIL
-                          : PERSIST_BACKEND_FINDING_INFO,
+         fs.free_bytes == 0 ? PERSIST_BACKEND_FINDING_FAIL
+                            : PERSIST_BACKEND_FINDING_INFO,
          "free-space", text, NULL);
 }
 

@@ -16,17 +16,22 @@
 #include "posix/confine.h"
 #include "posix/file.h"
 #include "posix/io.h"
+#include "posix/os.h"
 
 void etag_format(const struct stat *st, char out[PERSIST_BACKEND_ETAG_MAX])
 {
+    struct timespec modified = os_modified(st);
+
     (void)snprintf(out, PERSIST_BACKEND_ETAG_MAX, "%jx-%jx-%jx.%09ld",
                    (uintmax_t)st->st_ino, (uintmax_t)st->st_size,
-                   (uintmax_t)st->st_mtim.tv_sec, (long)st->st_mtim.tv_nsec);
+                   (uintmax_t)modified.tv_sec, (long)modified.tv_nsec);
 }
 
 int64_t modified_us(const struct stat *st)
 {
-    return (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+    struct timespec modified = os_modified(st);
+
+    return (int64_t)modified.tv_sec * 1000000 + modified.tv_nsec / 1000;
 }
 
 /* A descriptor of the object and what fstat says of it. */

@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "posix/io.h"
+#include "posix/os.h"
 
-#define WALK_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define WALK_FLAGS (OS_SEARCH | O_DIRECTORY | O_CLOEXEC)
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 static int open_at(int dir_fd, const char *name, int flags)
@@ -33,7 +34,7 @@ static void close_fd(int fd)
         posix_io->close(fd);
 }
 
-/* fd may be open by O_PATH only. */
+/* fd may be open by OS_SEARCH only. */
 static int sync_dir(int fd)
 {
     int readable = open_at(fd, ".", DIR_FLAGS);

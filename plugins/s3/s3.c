@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/os.h"
+
 static int64_t corrected_now(void *ctx)
 {
     return store_now_us(ctx);
@@ -32,7 +34,7 @@ static const char *ca_bundle_of(const struct s3_store *s)
     const char *text = s->set.text[S3_CA_BUNDLE];
 
     if (text == NULL)
-        text = secure_getenv("AWS_CA_BUNDLE");
+        text = os_getenv("AWS_CA_BUNDLE");
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fixed.h"
+#include "posix/os.h"
 
 struct reader {
     XML_Parser parser;
@@ -163,7 +164,7 @@ enum xml_result xml_read(const char *data, size_t len, xml_end_fn end,
         XML_ParserFree(r->parser);
     }
     /* STS puts keys into its replies. */
-    explicit_bzero(r->text, sizeof(r->text));
+    os_wipe(r->text, sizeof(r->text));
     free(r);
     return result;
 }

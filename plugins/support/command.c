@@ -18,13 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "support/fail.h"
 #include "support/text.h"
 
 #define NS_PER_MS ((uint64_t)1000000)
 #define LOOK_MS 50
-
-extern char **environ;
 
 /* ---------------------------------------------------------------- splitting */
 
@@ -110,13 +109,14 @@ void command_words_finish(struct command_words *w)
 
 /* ----------------------------------------------------------------- spawning */
 
-/* environ and the extra texts, which come first and so win. */
+/* The environment and the extra texts, which come first and so win. */
 static char **make_environment(const char *const *extra)
 {
+    char **const inherited = os_environment();
     size_t n = 0, n_extra = 0, at = 0;
     char **out;
 
-    while (environ != NULL && environ[n] != NULL)
+    while (inherited != NULL && inherited[n] != NULL)
         n++;
     while (extra != NULL && extra[n_extra] != NULL)
         n_extra++;
@@ -129,10 +129,10 @@ static char **make_environment(const char *const *extra)
         bool hidden = false;
 
         for (size_t j = 0; j < n_extra && !hidden; j++)
-            hidden =
-                strncmp(environ[i], extra[j], strcspn(extra[j], "=") + 1) == 0;
+            hidden = strncmp(inherited[i], extra[j],
+                             strcspn(extra[j], "=") + 1) == 0;
         if (!hidden)
-            out[at++] = environ[i];
+            out[at++] = inherited[i];
     }
     return out;
 }
@@ -165,7 +165,7 @@ static int set_files(posix_spawn_file_actions_t *files, int fd)
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(files, fd, 1);
     if (rc == 0)
-        rc = posix_spawn_file_actions_addclosefrom_np(files, 3);
+        rc = os_spawn_close_from(files, 3);
     return rc;
 }
 
@@ -292,8 +292,9 @@ static int32_t run_in(struct run *r, char *const argv[],
     pid_t pid = 0;
     int32_t code;
 
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return fail_errno(r->err, PERSIST_BACKEND_IO, errno,
+    rc = os_pipe(ends);
+    if (rc != 0)
+        return fail_errno(r->err, PERSIST_BACKEND_IO, -rc,
                           "cannot make a pipe");
     rc = spawn(argv, environment, ends[1], &pid);
     (void)close(ends[1]);

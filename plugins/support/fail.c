@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "posix/os.h"
+
 #define MESSAGE_CAP (sizeof(((struct persist_backend_error){0}).message))
 
 static void put_message(struct persist_backend_error *err, const char *text)
@@ -40,8 +42,8 @@ int32_t fail(struct persist_backend_error *err, int32_t code,
 int32_t fail_errno(struct persist_backend_error *err, int32_t code, int error,
                    const char *format, ...)
 {
-    char text[MESSAGE_CAP], whole[MESSAGE_CAP];
-    const char *name = strerrordesc_np(error);
+    char text[MESSAGE_CAP], whole[MESSAGE_CAP], scratch[128];
+    const char *name = os_error_text(error, scratch, sizeof(scratch));
     va_list args;
 
     if (!has_room(err))
@@ -49,8 +51,7 @@ int32_t fail_errno(struct persist_backend_error *err, int32_t code, int error,
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    (void)snprintf(whole, sizeof(whole), "%.400s: %s", text,
-                   name != NULL ? name : "unknown error");
+    (void)snprintf(whole, sizeof(whole), "%.400s: %s", text, name);
     put_message(err, whole);
     err->present |= PERSIST_BACKEND_ERROR_ERRNO;
     err->os_errno = error;

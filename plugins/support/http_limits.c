@@ -7,10 +7,9 @@
  * is a stall.  What has moved counts from where the peer has acknowledged it: a
  * slow link drains a large socket buffer long after libcurl has filled it.
  */
-#include <linux/sockios.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
+#include "posix/os.h"
 #include "support/fail.h"
 #include "support/http_private.h"
 
@@ -33,13 +32,12 @@ static int32_t give_up(struct http_transfer *t, int32_t code, const char *why)
 /* Bytes that went either way, as far as this side can know. */
 static int64_t moved(const struct http_transfer *t)
 {
-    int fd = http_handle_socket(t->handle, t->local_port), queued = 0;
+    int fd = http_handle_socket(t->handle, t->local_port);
     curl_off_t sent = 0;
 
     (void)curl_easy_getinfo(t->handle->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    if (fd < 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
-        queued = 0;
-    return (int64_t)sent - queued + (int64_t)t->received;
+    return (int64_t)sent - (fd < 0 ? 0 : os_socket_queued(fd)) +
+           (int64_t)t->received;
 }
 
 /* Nanoseconds left of the window, a new one where enough has moved. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "posix/os.h"
 #include "support/fail.h"
 
 #define LOOK_MS 20
@@ -53,17 +54,13 @@ int32_t refresh_create(const struct refresh_config *config,
                        struct refresh **out)
 {
     struct refresh *r = calloc(1, sizeof(*r));
-    pthread_condattr_t attributes;
 
     if (r == NULL)
         return PERSIST_BACKEND_MEMORY;
     r->config = *config;
     r->not_before_us = INT64_MIN;
     (void)pthread_mutex_init(&r->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&r->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    (void)os_cond_init(&r->changed);
     *out = r;
     return PERSIST_BACKEND_OK;
 }
@@ -202,20 +199,14 @@ static int32_t wait_for_other(struct refresh *r,
     uint64_t seen = r->fetches;
 
     while (r->fetching && r->fetches == seen) {
-        struct timespec until;
-
         if (host->is_cancelled(call) != 0)
             return fail(err, PERSIST_BACKEND_CANCELLED, "cancelled");
         if ((call->present & PERSIST_BACKEND_CALL_DEADLINE) != 0 &&
             host->monotonic_ns() >= call->deadline_ns)
             return fail(err, PERSIST_BACKEND_TIMEOUT, "the deadline passed");
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_MS * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
-        (void)pthread_cond_timedwait(&r->changed, &r->lock, &until);
+        (void)os_cond_wait_until(&r->changed, &r->lock,
+                                 os_monotonic_ns() +
+                                     (uint64_t)LOOK_MS * 1000000);
     }
     return PERSIST_BACKEND_OK;
 }

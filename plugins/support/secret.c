@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "posix/os.h"
+
 void secret_wipe_bytes(void *bytes, size_t len)
 {
     if (bytes != NULL && len > 0)
@@ -40,7 +42,7 @@ static int32_t map(struct secret *out, size_t len)
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return PERSIST_BACKEND_MEMORY;
-    (void)madvise(memory, out->mapped, MADV_DONTDUMP);
+    os_hide_from_dumps(memory, out->mapped);
     out->bytes = memory;
     out->len = len;
     return PERSIST_BACKEND_OK;

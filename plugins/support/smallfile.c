@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "support/fail.h"
 
 static int32_t check(const char *path, const struct stat *st, unsigned flags,
@@ -99,8 +100,8 @@ int32_t smallfile_read(const char *path, size_t max, unsigned flags,
         *out_info = (struct smallfile_info){
             .uid = st.st_uid,
             .mode = st.st_mode & 07777,
-            .modified_us = (int64_t)st.st_mtim.tv_sec * 1000000 +
-                           st.st_mtim.tv_nsec / 1000};
+            .modified_us = (int64_t)os_modified(&st).tv_sec * 1000000 +
+                           os_modified(&st).tv_nsec / 1000};
     (void)close(fd);
     return rc;
 }

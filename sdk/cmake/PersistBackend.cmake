@@ -19,16 +19,25 @@ function(persist_add_backend name)
       "persist_add_backend(NAME SOURCES file... [LIBS target...])")
   endif()
   set(target persist_backend_${name})
-  set(map "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/backend.map")
+  if(APPLE)
+    set(exports "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/backend.exp")
+  else()
+    set(exports "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/backend.map")
+  endif()
   add_library(${target} MODULE ${arg_SOURCES})
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME "${name}" SUFFIX ".so"
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON
-    LINK_DEPENDS "${map}")
+    LINK_DEPENDS "${exports}")
   target_link_libraries(${target} PRIVATE Persist::Backend ${arg_LIBS})
+  if(APPLE) # refuses undefined symbols by itself
+    target_link_options(${target} PRIVATE
+      "LINKER:-exported_symbols_list,${exports}")
+    return()
+  endif()
   target_link_options(${target} PRIVATE
-    "LINKER:--version-script=${map}"
+    "LINKER:--version-script=${exports}"
     LINKER:-z,now LINKER:-z,relro LINKER:-z,nodelete)
   # clang's sanitizer runtimes live in the program: undefined by design.
   if(NOT (PERSIST_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang"))

@@ -12,16 +12,33 @@
 
 #define ROUNDS 10
 
+/* Where the workers wait until all are there: not every system has barriers. */
+struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t open;
+    uint32_t missing;
+};
+
 struct worker {
     struct test test;
     pthread_t thread;
-    pthread_barrier_t *start;
+    struct gate *start;
     const char *key;
     struct upload *upload;
     atomic_bool *over;
     uint32_t number;
     int32_t rc;
 };
+
+static void gate_wait(struct gate *g)
+{
+    pthread_mutex_lock(&g->mutex);
+    if (--g->missing == 0)
+        pthread_cond_broadcast(&g->open);
+    while (g->missing > 0)
+        pthread_cond_wait(&g->open, &g->mutex);
+    pthread_mutex_unlock(&g->mutex);
+}
 
 static bool is_serial(struct test *t)
 {
@@ -44,8 +61,10 @@ static void worker_init(struct worker *w, const struct test *t, uint32_t number)
 static void run_workers(struct test *t, struct worker *workers, uint32_t n,
                         void *(*run)(void *))
 {
-    pthread_barrier_t start;
-    pthread_barrier_init(&start, NULL, n);
+    struct gate start = {.missing = n};
+
+    pthread_mutex_init(&start.mutex, NULL);
+    pthread_cond_init(&start.open, NULL);
     for (uint32_t i = 0; i < n; i++) {
         workers[i].start = &start;
         if (pthread_create(&workers[i].thread, NULL, run, &workers[i]) != 0) {
@@ -59,7 +78,8 @@ static void run_workers(struct test *t, struct worker *workers, uint32_t n,
         host_call_finish(&workers[i].test.host_call);
         test_merge(t, &workers[i].test);
     }
-    pthread_barrier_destroy(&start);
+    pthread_cond_destroy(&start.open);
+    pthread_mutex_destroy(&start.mutex);
 }
 
 /* Exactly one OK, EXISTS for the others; returns who won. */
@@ -85,7 +105,7 @@ static void *put_worker(void *arg)
 {
     struct worker *w = arg;
     uint32_t number = w->number;
-    pthread_barrier_wait(w->start);
+    gate_wait(w->start);
     w->rc = op_put(&w->test, w->key, &number, sizeof(number),
                    PERSIST_BACKEND_IF_ABSENT, NULL);
     return NULL;
@@ -114,7 +134,7 @@ static void race_put(struct test *t)
 static void *commit_worker(void *arg)
 {
     struct worker *w = arg;
-    pthread_barrier_wait(w->start);
+    gate_wait(w->start);
     w->rc = upload_commit(&w->test, w->upload, PERSIST_BACKEND_IF_ABSENT);
     return NULL;
 }
@@ -152,7 +172,7 @@ static void race_commit(struct test *t)
 static void *part_worker(void *arg)
 {
     struct worker *w = arg;
-    pthread_barrier_wait(w->start);
+    gate_wait(w->start);
     w->rc = upload_send(&w->test, w->upload, w->number);
     expect_rc(&w->test, "upload_part", w->rc, PERSIST_BACKEND_OK);
     return NULL;
@@ -229,7 +249,7 @@ static void *torn_writer(struct worker *w)
 static void *torn_worker(void *arg)
 {
     struct worker *w = arg;
-    pthread_barrier_wait(w->start);
+    gate_wait(w->start);
     return w->number == 0 ? torn_writer(w) : torn_reader(w);
 }
 
@@ -260,7 +280,7 @@ static void *own_worker(void *arg)
     struct worker *w = arg;
     struct test *t = &w->test;
     char key[KEY_CAP], name[64], text[64];
-    pthread_barrier_wait(w->start);
+    gate_wait(w->start);
     for (int i = 0; i < OWN_KEYS && !t->failed; i++) {
         snprintf(name, sizeof(name), "shared/%d/w%u", i, w->number);
         snprintf(text, sizeof(text), "%u of %d", w->number, i);

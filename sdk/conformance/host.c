@@ -4,7 +4,6 @@
  */
 #include "host.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,13 +113,11 @@ static int32_t host_random(void *out, uint64_t len)
 {
     uint8_t *at = out;
     while (len > 0) {
-        ssize_t n = getrandom(at, len < 256 ? (size_t)len : 256, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
+        size_t n = len < 256 ? (size_t)len : 256;
+        if (getentropy(at, n) != 0)
             return PERSIST_BACKEND_INTERNAL;
         at += n;
-        len -= (uint64_t)n;
+        len -= n;
     }
     return PERSIST_BACKEND_OK;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "support/command.h"
 #include "support/fail.h"
 
@@ -21,7 +22,7 @@ struct process {
 static const char *get(void *ctx, const char *name)
 {
     (void)ctx;
-    return secure_getenv(name); /* not of who calls a setuid program */
+    return os_getenv(name); /* not of who calls a setuid program */
 }
 
 static int32_t read_small(void *ctx, const char *path, size_t max,

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* System calls of Linux, also those that older C libraries have no function
+ * for. */
+#include "posix/io_system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* linux/openat2.h, which distributions' kernel headers may be too old for. */
+struct open_how_v0 {
+    uint64_t flags;
+    uint64_t mode;
+    uint64_t resolve;
+};
+
+int io_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t resolve)
+{
+#ifdef SYS_openat2
+    struct open_how_v0 how = {.flags = flags, .mode = 0, .resolve = resolve};
+
+    if ((flags & O_PATH) == 0) /* openat adds it by itself */
+        how.flags |= (uint64_t)O_LARGEFILE;
+    return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+#else
+    (void)dir_fd, (void)path, (void)flags, (void)resolve;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+int io_renameat2(int from_fd, const char *from, int to_fd, const char *to,
+                 unsigned flags)
+{
+    return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+}
+
+int io_fsync(int fd)
+{
+    return fsync(fd);
+}
+
+int io_syncfs(int fd)
+{
+    return syncfs(fd);
+}
+
+int io_sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+    return sync_file_range(fd, offset, len, flags);
+}
+
+int io_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    return fallocate(fd, mode, offset, len);
+}
+
+ssize_t io_getrandom(void *out, size_t len, unsigned flags)
+{
+    return getrandom(out, len, flags);
+}
+
+/* Since Linux 5.8.  "6.1.0-18-amd64" is at least that; an unreadable release
+ * counts as old. */
+int io_syncfs_reports(void)
+{
+    struct utsname name;
+    unsigned long part[2] = {0, 0};
+    const char *p;
+
+    if (uname(&name) != 0)
+        return 0;
+    p = name.release;
+    for (int i = 0; i < 2; i++) {
+        for (; *p >= '0' && *p <= '9' && part[i] < 100000; p++)
+            part[i] = part[i] * 10 + (unsigned long)(*p - '0');
+        if (*p == '.')
+            p++;
+    }
+    return part[0] > 5 || (part[0] == 5 && part[1] >= 8);
+}

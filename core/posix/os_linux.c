@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os.h on Linux, glibc and musl. */
+#include "posix/os_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "posix/wakeup.h"
+
+#define NS_PER_S 1000000000U
+
+/* -------------------------------------------------------------------- time */
+
+/* A kernel without CLOCK_BOOTTIME has CLOCK_MONOTONIC. */
+uint64_t os_boot_ns(void)
+{
+    struct timespec t = {0};
+
+    if (clock_gettime(CLOCK_BOOTTIME, &t) != 0)
+        return os_monotonic_ns();
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* At most cap - 1 bytes of a file of /proc, and a NUL behind them. */
+static size_t read_text(const char *path, char *out, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t n = fd < 0 ? 0 : 1;
+
+    while (n > 0 && len < cap - 1) {
+        do
+            n = read(fd, out + len, cap - 1 - len);
+        while (n < 0 && errno == EINTR);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    out[len] = '\0';
+    return len;
+}
+
+void os_boot_id(char *out, size_t cap)
+{
+    read_text("/proc/sys/kernel/random/boot_id", out, cap);
+    out[strcspn(out, "\n")] = '\0';
+}
+
+int os_poll(struct pollfd *fds, unsigned n, uint64_t timeout_ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
+                         .tv_nsec = (long)(timeout_ns % NS_PER_S)};
+
+    return ppoll(fds, n, &t, NULL);
+}
+
+/* ----------------------------------------------------------------- threads */
+
+int os_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+
+    if (rc != 0)
+        return rc;
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (rc == 0)
+        rc = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return rc;
+}
+
+int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                       uint64_t until_ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+                         .tv_nsec = (long)(until_ns % NS_PER_S)};
+
+    return pthread_cond_timedwait(cond, mutex, &t);
+}
+
+void os_name_thread(const char *name)
+{
+    prctl(PR_SET_NAME, name);
+}
+
+/* ----------------------------------------------------------------- secrets */
+
+void os_wipe(void *memory, size_t len)
+{
+    explicit_bzero(memory, len);
+}
+
+void os_hide_from_dumps(void *pages, size_t len)
+{
+    (void)madvise(pages, len, MADV_DONTDUMP);
+}
+
+void os_forbid_dumps(void)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* --------------------------------------------------------------- processes */
+
+bool os_is_privileged(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}
+
+char **os_environment(void)
+{
+    return environ;
+}
+
+/* The octal digits behind "Umask:", which asking by umask() would change. */
+bool os_umask(mode_t *out)
+{
+    char text[4096];
+    mode_t mask = 0;
+    size_t n = 0;
+
+    read_text("/proc/self/status", text, sizeof(text));
+    const char *at = strstr(text, "\nUmask:");
+    if (at == NULL)
+        return false;
+    at += strlen("\nUmask:");
+    at += strspn(at, "\t ");
+    for (; at[n] >= '0' && at[n] <= '7' && n < 4; n++)
+        mask = (mode_t)(mask << 3 | (mode_t)(at[n] - '0'));
+    *out = mask & 0777;
+    return n > 0;
+}
+
+const char *os_program_path(char *buf, size_t cap)
+{
+    (void)snprintf(buf, cap, "/proc/self/exe"); /* execve follows it */
+    return buf;
+}
+
+int os_pipe(int out_fds[2])
+{
+    return pipe2(out_fds, O_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+void os_close_from(int first)
+{
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, first, ~0U, 0) == 0)
+        return;
+#endif
+    os_posix_close_from(first);
+}
+
+int os_spawn_close_from(posix_spawn_file_actions_t *actions, int first)
+{
+#ifdef __GLIBC__
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+#else /* musl */
+    return os_posix_spawn_close_from(actions, first);
+#endif
+}
+
+const char *os_error_text(int error, char *scratch, size_t cap)
+{
+#ifdef __GLIBC__
+    const char *text = strerrordesc_np(error);
+
+    if (text != NULL)
+        return text;
+#else /* musl: the function of POSIX whatever the feature macros */
+    if (strerror_r(error, scratch, cap) == 0)
+        return scratch;
+#endif
+    (void)snprintf(scratch, cap, "error %d", error);
+    return scratch;
+}
+
+/* ------------------------------------------------------------------- files */
+
+struct timespec os_modified(const struct stat *st)
+{
+    return st->st_mtim;
+}
+
+/* linux/magic.h, and those it lacks. */
+static const struct {
+    uint64_t magic;
+    const char *name;
+    bool remote;
+    bool volatile_;
+} file_systems[] = {
+    {0xef53, "ext4", false, false},
+    {0x58465342, "xfs", false, false},
+    {0x9123683e, "btrfs", false, false},
+    {0x2fc12fc1, "zfs", false, false},
+    {0xf2f52010, "f2fs", false, false},
+    {0x01021994, "tmpfs", false, true},
+    {0x858458f6, "ramfs", false, true},
+    {0x794c7630, "overlayfs", false, false},
+    {0x4d44, "vfat", false, false},
+    {0x2011bab0, "exfat", false, false},
+    {0x5346544e, "ntfs", false, false},
+    {0x6969, "nfs", true, false},
+    {0xff534d42, "cifs", true, false},
+    {0xfe534d42, "smb", true, false},
+    {0x65735546, "fuse", true, false},
+    {0x01021997, "9p", true, false},
+    {0x00c36400, "ceph", true, false},
+};
+
+int os_file_system(int fd, struct os_file_system *out)
+{
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) != 0)
+        return -errno;
+    *out = (struct os_file_system){.free_bytes = (uint64_t)fs.f_bavail *
+                                                 (uint64_t)fs.f_bsize};
+    (void)snprintf(out->name, sizeof(out->name), "type 0x%jx",
+                   (uintmax_t)fs.f_type & 0xffffffff);
+    for (size_t i = 0; i < sizeof(file_systems) / sizeof(file_systems[0]);
+         i++) {
+        if (file_systems[i].magic != ((uint64_t)fs.f_type & 0xffffffff))
+            continue;
+        (void)snprintf(out->name, sizeof(out->name), "%s",
+                       file_systems[i].name);
+        out->remote = file_systems[i].remote;
+        out->volatile_ = file_systems[i].volatile_;
+    }
+    return 0;
+}
+
+int os_socket_queued(int fd)
+{
+    int queued = 0;
+
+    return ioctl(fd, SIOCOUTQ, &queued) == 0 ? queued : 0;
+}
+
+/* ----------------------------------------------------------------- wake-ups */
+
+static int watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int wakeup_either(int fd, int other_fd)
+{
+    int both = epoll_create1(EPOLL_CLOEXEC);
+    int rc = both < 0 ? -errno : watch(both, fd);
+
+    if (rc == 0)
+        rc = watch(both, other_fd);
+    if (rc != 0 && both >= 0)
+        close(both);
+    return rc != 0 ? rc : both;
+}

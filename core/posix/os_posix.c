@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of os.h that POSIX has for every system. */
+#include "posix/os_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000
+
+uint64_t os_monotonic_ns(void)
+{
+    struct timespec t = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* getentropy gives 256 bytes at most, all or none. */
+int os_random(void *out, size_t len)
+{
+    unsigned char *at = out;
+
+    while (len > 0) {
+        size_t part = len < 256 ? len : 256;
+
+        if (getentropy(at, part) != 0)
+            return -errno;
+        at += part;
+        len -= part;
+    }
+    return 0;
+}
+
+const char *os_getenv(const char *name)
+{
+    return os_is_privileged() ? NULL : getenv(name);
+}
+
+static int max_fd(void)
+{
+    long max = sysconf(_SC_OPEN_MAX);
+
+    return max < 0 || max > 65536 ? 65536 : (int)max;
+}
+
+void os_posix_close_from(int first)
+{
+    for (int fd = first, max = max_fd(); fd < max; fd++)
+        close(fd);
+}
+
+int os_posix_spawn_close_from(posix_spawn_file_actions_t *actions, int first)
+{
+    int rc = 0;
+
+    for (int fd = first, max = max_fd(); fd < max && rc == 0; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+
+        if (flags >= 0 && (flags & FD_CLOEXEC) == 0)
+            rc = posix_spawn_file_actions_addclose(actions, fd);
+    }
+    return rc;
+}
