@@ -23,10 +23,15 @@ PICTURE_PACKAGES="prometheus python3-matplotlib"
 # To build the Debian packages, and to try them in fresh chroots.
 DEB_PACKAGES="debhelper devscripts dpkg-dev fakeroot"
 PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
-# To run on other architectures, and what their chroots need beside the build's.
+# To run on other architectures. In their chroots: tools of this machine's own, and
+# these and BUILD_PACKAGES' libraries of the other's.
 PLATFORM_PACKAGES="mmdebstrap arch-test qemu-user-static util-linux"
-PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev openssl zstd gzip python3 binutils file util-linux
- make g++"
+PLATFORM_TOOL_PACKAGES="cmake ninja-build pkg-config binutils-multiarch zstd gzip
+ openssl python3 file util-linux make"
+PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev"
+# The same machine with musl; what Persist links comes from Debian's sources.
+MUSL_PACKAGES="musl-tools gcc libc6-dev linux-libc-dev bzip2 xz-utils perl"
+PORT_SOURCES="zlib libzstd jansson cmocka libinih libtool openssl"
 # The manual as HTML.
 DOC_PACKAGES="mkdocs python3 doxygen"
 LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr"
