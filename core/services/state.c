@@ -3,7 +3,7 @@
  * See state.h.  Knows files, not what they say.
  *
  * Written as a temporary, synced, renamed.  What a crash leaves of that starts
- * with a dot, and nothing reads it.
+ * with a dot; nothing reads it, and a look through its folder takes it away.
  */
 #include "services/state.h"
 
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "posix/os.h"
@@ -26,6 +27,8 @@
 
 #define HEAD_LEN 16
 #define PATH_CAP 4096
+#define TEMP_PREFIX ".tmp-"
+#define TEMP_AGE_S 3600
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 100 /* of a file that its holder removes meanwhile */
 
@@ -245,7 +248,7 @@ int state_write(const char *dir, const char *name, const void *data, size_t len,
     if (rc)
         return rc;
     snprintf(kind, sizeof kind, "%.*s", slash ? (int)(slash - name) : 0, name);
-    rc = make_path(dir, kind, "/.tmp-XXXXXX", temp, err);
+    rc = make_path(dir, kind, "/" TEMP_PREFIX "XXXXXX", temp, err);
     if (!rc)
         rc = make_dirs(path, err);
     if (rc)
@@ -287,6 +290,19 @@ static bool ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+/* What a process left that was killed while it wrote: nobody writes for so
+ * long. */
+static void drop_old_temp(DIR *d, const char *name)
+{
+    struct stat st;
+
+    if (strncmp(name, TEMP_PREFIX, strlen(TEMP_PREFIX)) != 0 ||
+        fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(st.st_mode) || time(NULL) - st.st_mtime < TEMP_AGE_S)
+        return;
+    (void)unlinkat(dirfd(d), name, 0);
+}
+
 static int each_of(DIR *d, const char *kind, state_each_fn each, void *ctx)
 {
     const struct dirent *e;
@@ -294,6 +310,7 @@ static int each_of(DIR *d, const char *kind, state_each_fn each, void *ctx)
     int rc = 0;
 
     while (rc == 0 && (e = readdir(d)) != NULL) {
+        drop_old_temp(d, e->d_name);
         if (e->d_name[0] == '.' || ends_with(e->d_name, LOCK_SUFFIX))
             continue;
         snprintf(name, sizeof name, "%s/%s", kind, e->d_name);

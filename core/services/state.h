@@ -40,7 +40,8 @@ int state_write(const char *dir, const char *name, const void *data, size_t len,
 /* OK also where it is not there. */
 int state_remove(const char *dir, const char *name, struct persist_error *err);
 
-/* Calls each with the "KIND/NAME" of every file of the kind, in any order.
+/* Calls each with the "KIND/NAME" of every file of the kind, in any order, and
+ * takes away what killed processes left of writing others an hour ago.
  * Stops at the first answer that is not 0 and returns it. */
 typedef int (*state_each_fn)(void *ctx, const char *name);
 int state_each(const char *dir, const char *kind, state_each_fn each, void *ctx,

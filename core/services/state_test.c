@@ -156,6 +156,26 @@ static void each__names_files_and_no_locks(void **state)
     close(fd);
 }
 
+/* Of a process that was killed while it wrote. */
+static void each__drops_old_temporaries(void **state)
+{
+    const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    char young[128], aged[128];
+    int n = 0;
+
+    (void)state;
+    write_it("x");
+    snprintf(young, sizeof young, "%s/probe/.tmp-young1", dir);
+    snprintf(aged, sizeof aged, "%s/probe/.tmp-agedaa", dir);
+    assert_int_equal(close(open(young, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(close(open(aged, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(utimensat(AT_FDCWD, aged, old, 0), 0);
+    assert_int_equal(state_each(dir, "probe", count, &n, &err), 1);
+    assert_int_equal(access(young, F_OK), 0);
+    assert_int_not_equal(access(aged, F_OK), 0);
+    assert_int_equal(unlink(young), 0);
+}
+
 static void lock__is_one_holders(void **state)
 {
     int first = -1, second = -1;
@@ -231,6 +251,7 @@ int main(void)
         TEST(read__believes_no_damaged_byte),
         TEST(read__believes_only_a_private_regular_file),
         TEST(each__names_files_and_no_locks),
+        TEST(each__drops_old_temporaries),
         TEST(lock__is_one_holders),
         TEST(no_directory__reads_nothing_and_refuses_to_write),
         TEST(write__leaves_the_old_file_where_it_cannot),

@@ -17,6 +17,7 @@ import urllib.request
 
 PERSIST = os.environ["PERSIST"]
 ENDPOINT = os.environ["S3_ENDPOINT"]
+VIA = os.environ[os.environ.get("S3_VIA", "S3_ENDPOINT")]  # a proxy in front of it, perhaps
 BUCKET = os.environ["S3_BUCKET"]
 PAGE = os.path.join(os.environ["SOURCE_DIR"], "docs", "security.md")
 # The actions the server knows, as its documentation names them.
@@ -69,7 +70,7 @@ class Store:
         self.big = os.path.join(folder, "big")
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(f"[persist]\nstore = s\n[store s]\nbackend = s3\nbucket = {BUCKET}\n"
-                    f"endpoint = {ENDPOINT}\nprefix = PREFIX\n")
+                    f"endpoint = {VIA}\nprefix = PREFIX\n")
         os.chmod(self.config, 0o600)
         with open(self.big, "wb") as f:
             f.write(os.urandom(20 << 20))

@@ -4,9 +4,12 @@
 
 usage: with SERVER [delay=S3_ENDPOINT resets=S3_ENDPOINT] -- s3.py GROUP...
 
-Groups: basics (any server), many (ten processes, one session), kill (SIGKILL during uploads), links (the two proxies),
-files (which files a save opens), kms (LocalStack), services (what tests/faults/s3_server.py can pretend), tls.
+S3_VIA=DELAY_ENDPOINT or RESETS_ENDPOINT: everything goes through that proxy.
+
+Groups: basics (any server), many (ten processes, one session), kill (SIGKILL during uploads), resume (the same, and
+going on; servers that tell their requests), links (the two proxies), files (which files a save opens), kms (LocalStack), services (what tests/faults/s3_server.py can pretend), tls.
 """
+import ctypes
 import json
 import os
 import random
@@ -17,12 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "faults"))
 MIB = 1 << 20
 FAILED = []
+PROCESSES = []  # that end with this one
+# Where the command finds the service; S3_VIA names the variable of a proxy in front of it.
+ENDPOINT = os.environ.get(os.environ.get("S3_VIA", "S3_ENDPOINT"), os.environ.get("S3_ENDPOINT", ""))
 
 
 def check(holds, what):
@@ -42,7 +49,7 @@ class Store:
         self.folder = os.path.join(base, f"store{Store.n}")
         os.mkdir(self.folder)
         settings = {"backend": "s3", "bucket": os.environ.get("S3_BUCKET", "persist-test"),
-                    "prefix": f"store{Store.n}/deep", "endpoint": os.environ.get("S3_ENDPOINT", "")}
+                    "prefix": f"store{Store.n}/deep", "endpoint": ENDPOINT}
         settings.update(options)
         self.conf = os.path.join(self.folder, "persist.conf")
         with open(self.conf, "w", encoding="utf-8") as f:
@@ -162,6 +169,82 @@ def kill(base):
         check(store.must("restore", f"killed/s{i}") == b"next", f"killed {i}: the next save")
 
 
+def requests_of_uploads():
+    """(operation, upload id or "", part number or 0, status) of each answered request of an upload."""
+    found = []
+    if "VERSITYGW_LOG" not in os.environ:
+        with urllib.request.urlopen(os.environ["S3_ENDPOINT"] + "/_faults/log", timeout=30) as reply:
+            return [(e["kind"], e["query"].get("uploadId", ""), int(e["query"].get("partNumber", 0)),
+                     e.get("status")) for e in json.load(reply)
+                    if e["kind"] in ("create", "part", "complete", "abort")]
+    kinds = {"CreateMultipartUpload": "create", "UploadPart": "part",
+             "CompleteMultipartUpload": "complete", "AbortMultipartUpload": "abort"}
+    with open(os.environ["VERSITYGW_LOG"], encoding="utf-8") as log:
+        for kind, url, status in re.findall(r" s3_(\w+) \S+ (\S+) (\d+) ", log.read()):
+            if kind in kinds:
+                query = dict(urllib.parse.parse_qsl(url.partition("?")[2]))
+                found.append((kinds[kind], query.get("uploadId", ""),
+                              int(query.get("partNumber", 0)), int(status)))
+    return found
+
+
+def parts_since(start):
+    return [number for kind, _, number, status in requests_of_uploads()[start:]
+            if kind == "part" and status == 200]
+
+
+def kill_in_upload(store, path, start, parts):
+    """A save with --resume that is killed once the server has answered so many parts."""
+    child = store.start("--limit-upload", "15M", "save", "--resume", "resumed/s", path)
+    end = time.monotonic() + 120
+    while len(parts_since(start)) < parts and child.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    check(child.returncode == -signal.SIGKILL, f"the save to be killed ended with {child.returncode}")
+
+
+def resume(base):
+    """SIGKILL in the middle of an upload, twice: what the server has acknowledged is not sent again."""
+    parallel, parts = 2, 15
+    store = Store(base, part_size="5M", parallel=str(parallel))
+    path = payload(base, "resumed", parts * 5 * MIB - 12345, 21)
+    start = len(requests_of_uploads())
+    sent = []
+    for stop in (4, 9):
+        kill_in_upload(store, path, start, stop)
+        time.sleep(1)  # what was under way
+        code, _, text = store.run("restore", "resumed/s")
+        check(code != 0 and "corrupt" not in text, f"an unfinished upload can be seen: {text}")
+        sent.append(parts_since(start))
+    check(len(set(sent[0])) >= 4 and len(set(sent[1])) > len(set(sent[0])), f"killed too early: {sent}")
+    check(store.must("save", "--resume", "resumed/s", path).strip() == b"resumed/s@0",
+          "the resumed save has its index")
+    everything = parts_since(start)
+    check(set(everything) == set(range(1, max(everything) + 1)) and max(everything) >= parts,
+          f"the parts that arrived: {sorted(everything)}")
+    # A part whose answer had not been noted when the process died goes out again: at most those
+    # that were under way at either kill.
+    again = len(everything) - len(set(everything))
+    check(again <= 2 * parallel, f"{again} parts were sent again: {everything}")
+    done = requests_of_uploads()[start:]
+    check([r[0] for r in done].count("create") == 1, f"another upload was begun: {done}")
+    check(len({r[1] for r in done if r[0] in ("part", "complete")}) == 1, f"two uploads: {done}")
+    check("abort" not in [r[0] for r in done], f"something was aborted: {done}")
+    check(store.must("restore", "resumed/s") == content(path), "a resumed save: other bytes")
+    left = os.path.join(store.folder, "state", "persist", "resume")
+    # Of a process that is killed in the middle of writing it a file of 0600 stays, for cleanup.
+    files = [n for n in os.listdir(left) if not n.startswith(".tmp-")] if os.path.isdir(left) else []
+    check(not files, f"state files stay: {files}")
+
+    # Another file under the same name is not taken for the rest of the first.
+    kill_in_upload(store, path, len(requests_of_uploads()), 3)
+    other = payload(base, "other", parts * 5 * MIB - 12345, 22)
+    os.replace(other, path)
+    store.must("save", "--resume", "resumed/s", path)
+    check(store.must("restore", "resumed/s") == content(path), "another file: other bytes")
+
+
 def links(base):
     big = payload(base, "links", 20 * MIB, 4)
     for name in ("DELAY_ENDPOINT", "RESETS_ENDPOINT"):
@@ -251,14 +334,54 @@ def kms(base):
     check(found >= 3, f"{found} objects: {keys}")
 
 
+PROXIES = {"DELAY_ENDPOINT": ["--round-trip-ms", "20"], "RESETS_ENDPOINT": ["--reset-every", "50"]}
+LIBC = ctypes.CDLL(None)
+
+
+def through_proxy(url):
+    """The same server, behind a proxy of the kind S3_VIA names; it dies with this process."""
+    if "S3_VIA" not in os.environ:
+        return url
+    words = [os.path.join(os.environ["BUILD_DIR"], "tests/bin/tcp-proxy"), "--to", url.rpartition(":")[2],
+             *PROXIES[os.environ["S3_VIA"]]]
+    proxy = subprocess.Popen(words, stdout=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: LIBC.prctl(1, signal.SIGKILL, 0, 0, 0))
+    PROCESSES.append(proxy)
+    return url.rpartition(":")[0] + ":" + proxy.stdout.readline().split()[-1]
+
+
 def with_server(base, settings, **options):
     import s3_server
     server = s3_server.start()
     for name, value in settings.items():
         setattr(server, name, value)
-    options = {"endpoint": server.url, "access_key_id": "testak", "secret_access_key": "testsecret",
-               **options}
+    options = {"endpoint": through_proxy(server.url), "access_key_id": "testak",
+               "secret_access_key": "testsecret", **options}
     return server, Store(base, **options)
+
+
+TEMPORARY = 8  # "transient": docs/exit-codes.md
+
+
+def conflict(base, big):
+    """A conflict on a commit spends the upload. What can be read again is sent again; a pipe cannot."""
+    server, store = with_server(base, {})
+    server.fault("complete", "status", status=409, code="ConditionalRequestConflict")
+    store.must("save", "a", big)
+    kinds = [e["kind"] for e in server.log]
+    check(kinds.count("create") == 2 and kinds.count("complete") == 2, f"after a conflict: {kinds}")
+    check(store.must("restore", "a") == content(big), "after a conflict: other bytes")
+    check(not server.state()["uploads"], "after a conflict: uploads stay")
+
+    server, store = with_server(base, {})
+    server.fault("complete", "status", status=409, code="ConditionalRequestConflict")
+    code, _, text = store.run("save", "a", "-", stdin=content(big))
+    check(code == TEMPORARY, f"a conflict behind a pipe: {code} {text}")
+    check("ConditionalRequestConflict" in text, f"a conflict behind a pipe: {text}")
+    store.must_fail("no ", "restore", "a")
+    check(not server.state()["uploads"], "a conflict behind a pipe: uploads stay")
+    store.must("save", "a", "-", stdin=content(big))
+    check(store.must("restore", "a") == content(big), "the next save behind a conflict")
 
 
 def services(base):
@@ -301,16 +424,7 @@ def services(base):
         check(store.must("restore", "a") == content(big), f"repeated commit answered {answer}")
         check(not server.state()["uploads"], f"repeated commit answered {answer}: uploads stay")
 
-    # A conflict on a commit spends the upload: sent again, or given up with nothing left.
-    server, store = with_server(base, {})
-    server.fault("complete", "status", status=409, code="ConditionalRequestConflict")
-    code, _, text = store.run("save", "a", big)
-    if code == 0:
-        check(store.must("restore", "a") == content(big), "after a conflict")
-    else:
-        check("ConditionalRequestConflict" in text, f"a conflict: {text}")
-        store.must_fail("no ", "restore", "a")
-    check(not server.state()["uploads"], "after a conflict: uploads stay")
+    conflict(base, big)
 
     # No checksum headers: known after the first refusal.
     for checksums in ("refuse", "ignore"):
@@ -373,4 +487,5 @@ def main():
     sys.exit(1 if FAILED else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ from s3_credentials import CORP_PATH, World, forms, sso_world
 PERSIST = os.environ["PERSIST"]
 BACKENDS = os.environ["BACKENDS"]
 ENDPOINT = os.environ["S3_ENDPOINT"]
+VIA = os.environ[os.environ.get("S3_VIA", "S3_ENDPOINT")]  # a proxy in front of it, perhaps
 BUCKET = os.environ["S3_BUCKET"]
 KEY = os.environ["AWS_ACCESS_KEY_ID"]
 SECRET = os.environ["AWS_SECRET_ACCESS_KEY"]
@@ -43,7 +44,7 @@ class Store(World):
 
     def store(self, **options):
         lines = ["[persist]", "store = s", "log_level = LEVEL", "[store s]", "backend = s3", f"bucket = {BUCKET}",
-                 f"endpoint = {ENDPOINT}", f"prefix = keys-{os.getpid()}-{id(self)}"]
+                 f"endpoint = {VIA}", f"prefix = keys-{os.getpid()}-{id(self)}"]
         lines += [f"{key} = {value}" for key, value in options.items()]
         self.text = "\n".join(lines) + "\n"
 
