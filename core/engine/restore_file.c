@@ -6,8 +6,9 @@
  *   directory of the path opened      symbolic links in it are the caller's
  *   what has the name is looked at    a link, directory, FIFO, device: refused;
  *                                     a file without OVERWRITE: EXISTS, early
- *   payload into an unnamed file      write-back runs while the next frame
- *                                     decodes; at most 64 MiB are dirty
+ *   payload into an unnamed file      more than 64 MiB past the page cache; of
+ *                                     what is not, write-back runs while the
+ *                                     next frame decodes
  *   published                         link, which itself refuses a name that is
  *                                     taken, or rename over it
  *
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #include "engine/restore.h"
+#include "posix/direct.h"
 #include "posix/durable.h"
 #include "posix/file.h"
 #include "posix/os.h"
@@ -43,6 +45,7 @@ struct target_file {
 
 struct file_sink {
     struct durable_write *w;
+    struct direct_file direct;
     const char *path;
     uint64_t pos;
     uint64_t started; /* write-back was begun up to here */
@@ -174,8 +177,12 @@ static int write_file(void *ctx, const void *data, size_t len,
                       struct persist_error *err)
 {
     struct file_sink *s = ctx;
-    int rc = durable_write_at(s->w, data, len, s->pos);
+    size_t done = 0;
+    int rc = direct_write(&s->direct, data, len, s->pos, &done);
 
+    if (rc == 0 && done < len)
+        rc = durable_write_at(s->w, (const char *)data + done, len - done,
+                              s->pos + done);
     s->pos += len;
     if (rc == 0)
         rc = write_back(s);
@@ -211,7 +218,7 @@ static int run(struct restore *r, const struct target_file *f,
     bool overwrite = (r->options.flags & PERSIST_RESTORE_OVERWRITE) != 0;
     uint64_t size = download_length(r->download);
     struct durable_write w = {.dir_fd = f->dir_fd, .fd = -1};
-    struct file_sink s = {.w = &w, .path = f->path};
+    struct file_sink s = {.w = &w, .direct = {.fd = -1}, .path = f->path};
     struct persist_sink sink = PERSIST_SINK_INIT;
 
     sink.write = write_file;
@@ -221,10 +228,13 @@ static int run(struct restore *r, const struct target_file *f,
         rc = durable_reserve(&w, size);
     if (rc != 0)
         rc = failed(f->path, rc, "cannot make room for", err);
+    if (rc == PERSIST_OK && size > DIRTY_MAX) /* less is soon read again */
+        direct_open(&s.direct, w.fd, size);
     if (rc == PERSIST_OK)
         rc = restore_run(r, &sink, err);
     if (rc == PERSIST_OK)
         rc = publish(&w, f, overwrite, s.pos, err);
+    direct_close(&s.direct);
     durable_discard(&w);
     return rc;
 }

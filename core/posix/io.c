@@ -41,6 +41,7 @@ const struct posix_io posix_io_libc = {
     .unlinkat = unlinkat,
     .flock = flock,
     .getrandom = io_getrandom,
+    .direct_align = io_direct_align,
 };
 
 const struct posix_io *posix_io = &posix_io_libc;

@@ -69,6 +69,9 @@ struct posix_io {
                      unsigned flags);
     int (*unlinkat)(int dir_fd, const char *path, int flags);
     int (*flock)(int fd, int operation);
+    /* statx, of the alignment that O_DIRECT demands; ENOSYS, or EOPNOTSUPP
+     * where the file system does not say or does not offer it. */
+    int (*direct_align)(int fd, uint32_t *out_memory, uint32_t *out_offset);
     ssize_t (*getrandom)(void *out, size_t len, unsigned flags);
 };
 

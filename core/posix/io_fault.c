@@ -208,6 +208,13 @@ static ssize_t fault_getrandom(void *out, size_t len, unsigned flags)
     CALL(IO_GETRANDOM, posix_io_libc.getrandom(out, len, flags));
 }
 
+static int fault_direct_align(int fd, uint32_t *out_memory,
+                              uint32_t *out_offset)
+{
+    CALL(IO_DIRECT_ALIGN,
+         posix_io_libc.direct_align(fd, out_memory, out_offset));
+}
+
 static const struct posix_io fault_table = {
     .openat = fault_openat,
     .openat2 = fault_openat2,
@@ -231,14 +238,15 @@ static const struct posix_io fault_table = {
     .unlinkat = fault_unlinkat,
     .flock = fault_flock,
     .getrandom = fault_getrandom,
+    .direct_align = fault_direct_align,
 };
 
 static const char *const names[IO_KINDS] = {
-    "openat",          "openat2",   "mkdirat",   "close",     "read",
-    "write",           "pread",     "pwrite",    "fsync",     "syncfs",
-    "sync_file_range", "fallocate", "ftruncate", "fchmod",    "fstat",
-    "fstatat",         "linkat",    "renameat",  "renameat2", "unlinkat",
-    "flock",           "getrandom",
+    "openat",          "openat2",   "mkdirat",      "close",     "read",
+    "write",           "pread",     "pwrite",       "fsync",     "syncfs",
+    "sync_file_range", "fallocate", "ftruncate",    "fchmod",    "fstat",
+    "fstatat",         "linkat",    "renameat",     "renameat2", "unlinkat",
+    "flock",           "getrandom", "direct_align",
 };
 
 const char *io_fault_name(enum io_kind kind)

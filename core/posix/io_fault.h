@@ -39,6 +39,7 @@ enum io_kind {
     IO_UNLINKAT,
     IO_FLOCK,
     IO_GETRANDOM,
+    IO_DIRECT_ALIGN,
     IO_KINDS
 };
 

@@ -63,6 +63,41 @@ ssize_t io_getrandom(void *out, size_t len, unsigned flags)
     return getrandom(out, len, flags);
 }
 
+/* The parts of linux/stat.h that older headers lack (Linux 6.1). */
+#define STATX_DIO_ALIGN 0x2000U
+
+struct statx_v1 {
+    uint32_t mask;
+    uint32_t other[37];
+    uint32_t memory_align;
+    uint32_t offset_align;
+    uint64_t spare[12];
+};
+
+_Static_assert(offsetof(struct statx_v1, memory_align) == 0x98 &&
+                   sizeof(struct statx_v1) == 0x100,
+               "struct statx is the kernel's");
+
+int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset)
+{
+#ifdef SYS_statx
+    struct statx_v1 st = {0};
+
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIO_ALIGN, &st) != 0)
+        return -1;
+    if ((st.mask & STATX_DIO_ALIGN) != 0 && st.offset_align != 0) {
+        *out_memory = st.memory_align;
+        *out_offset = st.offset_align;
+        return 0;
+    }
+    errno = EOPNOTSUPP;
+#else
+    (void)fd, (void)out_memory, (void)out_offset;
+    errno = ENOSYS;
+#endif
+    return -1;
+}
+
 /* Since Linux 5.8.  "6.1.0-18-amd64" is at least that; an unreadable release
  * counts as old. */
 int io_syncfs_reports(void)

@@ -60,6 +60,13 @@ ssize_t io_getrandom(void *out, size_t len, unsigned flags)
     return getentropy(out, part) == 0 ? (ssize_t)part : -1;
 }
 
+int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset)
+{
+    (void)fd, (void)out_memory, (void)out_offset;
+    errno = ENOSYS;
+    return -1;
+}
+
 int io_syncfs_reports(void)
 {
     return 0;

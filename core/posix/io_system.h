@@ -18,6 +18,7 @@ int io_syncfs(int fd);
 int io_sync_file_range(int fd, off_t offset, off_t len, unsigned flags);
 int io_fallocate(int fd, int mode, off_t offset, off_t len);
 ssize_t io_getrandom(void *out, size_t len, unsigned flags);
+int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset);
 
 /* Whether io_syncfs reports what could not be written back. */
 int io_syncfs_reports(void);

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "posix/direct.h"
 #include "util/crc32c.h"
 
 struct slot {
@@ -182,7 +183,7 @@ static bool slot_equip(const struct lanes_what *w, struct slot *s)
     if (!s->lane.in_buf && w->in_cap)
         s->lane.in_buf = malloc(w->in_cap);
     if (!s->lane.out)
-        s->lane.out = malloc(w->out_cap);
+        s->lane.out = direct_alloc(w->out_cap);
     if (w->decode && !s->decoder)
         s->decoder = frame_decoder_create(w->codec, w->frame_size);
     if (!w->decode && !s->encoder)

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/direct.h"
 #include "transfer/upload_impl.h"
 #include "util/crc32c.h"
 #include "util/error.h"
@@ -139,7 +140,7 @@ static int allocate(struct part_buffer *b, uint64_t cap,
         return PERSIST_OK;
     free(b->data);
     b->cap = 0;
-    b->data = cap > SIZE_MAX / 2 ? NULL : malloc((size_t)cap);
+    b->data = cap > SIZE_MAX / 2 ? NULL : direct_alloc((size_t)cap);
     if (!b->data)
         return error_memory(err);
     b->cap = (size_t)cap;
@@ -268,6 +269,15 @@ int parts_append(struct upload *u, const void *data, size_t len,
 /* --------------------------------------------------------------- all parts
  */
 
+/* The header stands somewhere behind the room left for it; parts are to begin
+ * where the memory is aligned, as those of all other buffers do. */
+static void align_first(struct part_buffer *b)
+{
+    memmove(b->data, b->data + b->start, b->end - b->start);
+    b->end -= b->start;
+    b->start = 0;
+}
+
 /* A backend that sleeps in a request wakes at once when another part failed;
  * where no descriptor is to be had it looks now and then. */
 static void give_descriptor(struct upload *u)
@@ -290,6 +300,7 @@ int parts_begin(struct upload *u, struct backend_upload *to,
     u->sending = true;
     u->kit->out = NULL; /* the first buffer owns it now */
     u->kit->out_cap = 0;
+    align_first(u->now);
     give_descriptor(u);
     u->flights = calloc(u->n_flights, sizeof(*u->flights));
     if (!u->flights)

@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "posix/direct.h"
+
 #define KITS_MAX 64 /* idle ones: as many as small saves may be in flight */
 #define GROWN_MAX 4 /* of them, those that are large */
 #define SMALL_MAX ((size_t)64 << 10)   /* buffers of one that is not */
@@ -136,14 +138,14 @@ struct kit *upload_pool_take(struct upload_pool *pool,
     return k;
 }
 
-/* malloc, not realloc: the old content is of no use. */
+/* Not realloc: the old content is of no use. */
 bool upload_make_room(uint8_t **buffer, size_t *cap, size_t need)
 {
     if (*cap >= need)
         return true;
     free(*buffer);
     *cap = 0;
-    *buffer = malloc(need);
+    *buffer = direct_alloc(need);
     if (*buffer)
         *cap = need;
     return *buffer != NULL;

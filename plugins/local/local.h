@@ -36,6 +36,7 @@
 
 #include <persist/backend.h>
 
+#include "posix/direct.h"
 #include "posix/durable.h"
 
 #define LOCAL_KEY_MAX 3900 /* PATH_MAX less a temporary's name */
@@ -329,6 +330,7 @@ struct writeback_range {
 };
 
 struct writeback {
+    struct direct_file direct; /* set before the first write; fd -1: none */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint64_t dirty;                                 /* lock */

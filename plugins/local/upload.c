@@ -44,8 +44,10 @@ static int32_t begin_file(struct local_store *s, struct local_upload *u,
     *out_vanished = rc == -ENOENT;
     if (rc == 0 && sized)
         rc = durable_reserve(&u->w, args->size);
-    if (rc == 0)
+    if (rc == 0) {
+        direct_open(&u->writeback.direct, u->w.fd, sized ? args->size : 0);
         return PERSIST_BACKEND_OK;
+    }
     durable_discard(&u->w);
     dirs_release(s, u->dir);
     u->dir = NULL;

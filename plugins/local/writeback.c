@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts write-back of what an upload has written, early, and lets nobody write
- * more while 64 MiB are dirty, so that the sync at the end is short and other
- * programs keep their memory.
+ * Writes what an upload brings: past the page cache where that can be
+ * (posix/direct.h), so that nothing is dirty.  Of the rest it starts write-back
+ * early, and lets nobody write more while 64 MiB are dirty, so that the sync at
+ * the end is short and other programs keep their memory.
  *
  *     admit: dirty + len <= 64 MiB, else wait for the oldest range
  *     write: pwrite, start write-back of the range, remember it
@@ -24,6 +25,7 @@ int writeback_init(struct writeback *b)
     rc = pthread_cond_init(&b->changed, NULL);
     if (rc != 0)
         pthread_mutex_destroy(&b->lock);
+    b->direct.fd = -1;
     b->dirty = 0;
     b->first = b->n = 0;
     return -rc;
@@ -31,6 +33,7 @@ int writeback_init(struct writeback *b)
 
 void writeback_finish(struct writeback *b)
 {
+    direct_close(&b->direct);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->lock);
 }
@@ -87,8 +90,8 @@ static int hand_over(struct writeback *b, struct durable_write *w,
     return rc;
 }
 
-int writeback_write(struct writeback *b, struct durable_write *w,
-                    const void *data, size_t len, uint64_t offset)
+static int write_cached(struct writeback *b, struct durable_write *w,
+                        const void *data, size_t len, uint64_t offset)
 {
     int rc = admit(b, w, len);
 
@@ -104,4 +107,16 @@ int writeback_write(struct writeback *b, struct durable_write *w,
     pthread_cond_broadcast(&b->changed);
     pthread_mutex_unlock(&b->lock);
     return rc;
+}
+
+int writeback_write(struct writeback *b, struct durable_write *w,
+                    const void *data, size_t len, uint64_t offset)
+{
+    size_t done = 0;
+    int rc = direct_write(&b->direct, data, len, offset, &done);
+
+    if (rc != 0 || done == len)
+        return rc;
+    return write_cached(b, w, (const char *)data + done, len - done,
+                        offset + done);
 }
