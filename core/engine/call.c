@@ -116,6 +116,20 @@ void engine_call_object(struct engine_call *call, const char *key)
     snprintf(call->object, sizeof call->object, "%s", log_basename(key));
 }
 
+void engine_warn(const struct persist_store *store, const char *message,
+                 const char *key, const struct persist_error *why)
+{
+    char text[sizeof why->message];
+
+    snprintf(text, sizeof text, "%s", why->message);
+    log_strip_folders(text, key);
+    log_line(store->p->log, LOG_WARN, message, log_text("store", store->name),
+             log_text("object", log_basename(key)), log_text("error", text),
+             LOG_END);
+    log_line(store->p->log, LOG_DEBUG, "that was", log_text("key", key),
+             log_text("error", why->message), LOG_END);
+}
+
 int engine_begin(struct persist_store *store, enum metrics_operation operation,
                  struct persist_op *callers, uint64_t timeout_ms,
                  struct engine_call *call, struct persist_op **out_op,

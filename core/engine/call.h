@@ -43,6 +43,10 @@ int engine_begin(struct persist_store *store, enum metrics_operation operation,
                  struct persist_error *err);
 /* The snapshot it is about, by key. */
 void engine_call_object(struct engine_call *call, const char *key);
+/* A warning of what went wrong beside the call, without the folders of its key
+ * or of keys beside it; those are at DEBUG. */
+void engine_warn(const struct persist_store *store, const char *message,
+                 const char *key, const struct persist_error *why);
 /* status: how the call ended. */
 void engine_end(struct engine_call *call, int status);
 

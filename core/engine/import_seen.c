@@ -120,8 +120,7 @@ static int read_one(struct import_seen *seen, struct persist_store *store,
     if (rc == PERSIST_E_NOT_FOUND)
         return PERSIST_OK;
     if (rc == PERSIST_E_CORRUPT || rc == PERSIST_E_UNSUPPORTED) {
-        log_line(store->p->log, LOG_WARN, why.message,
-                 log_text("store", store->name), LOG_END);
+        open_warn(store, &place, &why);
         return PERSIST_OK;
     }
     if (rc != PERSIST_OK && err)

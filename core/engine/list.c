@@ -46,12 +46,16 @@ struct persist_listing {
 
 static void log_foreign(struct persist_listing *l, const char *key)
 {
-    if (l->logged_foreign || key[strlen(l->prefix)] == '.')
+    const char *name = key + strlen(l->prefix); /* a folder's with its slash */
+
+    if (l->logged_foreign || name[0] == '.')
         return;
     l->logged_foreign = true;
-    log_line(l->store->p->log, LOG_WARN,
-             "skipping what is not a folder of Persist",
-             log_text("store", l->store->name), log_text("key", key), LOG_END);
+    log_line(
+        l->store->p->log, LOG_WARN, "skipping what is not a folder of Persist",
+        log_text("store", l->store->name), log_text("object", name), LOG_END);
+    log_line(l->store->p->log, LOG_DEBUG, "that was", log_text("key", key),
+             LOG_END);
 }
 
 /* The next folder's raw name: 1, 0, negative. */
@@ -160,8 +164,7 @@ static int read_metadata(struct persist_listing *l, uint64_t index,
         l->entry.metadata = l->metadata;
     } else if (is_its_own(rc)) {
         l->entry.metadata_status = rc;
-        log_line(l->store->p->log, LOG_WARN, why.message,
-                 log_text("store", l->store->name), LOG_END);
+        open_warn(l->store, &place, &why);
     } else {
         if (err)
             *err = why;

@@ -7,9 +7,13 @@
 #include "engine/open.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "engine/call.h"
+
 #define TRIES 2 /* a deletion in between is met once */
+#define NAMED "snapshot \"%s\""
 
 static int not_found(const struct place *place, const char *what,
                      struct persist_error *err)
@@ -26,7 +30,7 @@ static void name_failure(const struct place *place, int rc,
     if ((rc != PERSIST_E_CORRUPT && rc != PERSIST_E_UNSUPPORTED) ||
         place->text[0] == '\0') /* not located yet */
         return;
-    error_prefix(err, "snapshot \"%s\"", place->text);
+    error_prefix(err, NAMED, place->text);
     if (err && !err->object[0])
         error_object(err, "%s", place->text);
 }
@@ -154,11 +158,12 @@ int open_check_identity(const struct target *t, uint64_t index,
         strcmp(m->agent_id, t->address.agent) == 0 &&
         strcmp(m->session_id, t->address.session) == 0)
         return PERSIST_OK;
-    return error_set(err, PERSIST_E_CORRUPT,
-                     "another snapshot lies in its place: agent \"%.80s\", "
-                     "session \"%.80s\", index %" PRIu64,
-                     m->agent_id ? m->agent_id : "",
-                     m->session_id ? m->session_id : "", m->snapshot_index);
+    error_set(err, PERSIST_E_CORRUPT, "another snapshot lies in its place");
+    error_hint(err,
+               "it is of agent \"%.80s\", session \"%.80s\", index %" PRIu64,
+               m->agent_id ? m->agent_id : "",
+               m->session_id ? m->session_id : "", m->snapshot_index);
+    return PERSIST_E_CORRUPT;
 }
 
 struct look {
@@ -206,6 +211,21 @@ int open_snapshot(struct persist_store *store, struct persist_op *op,
 
     *out = l.download;
     return rc;
+}
+
+void open_warn(const struct persist_store *store, const struct place *place,
+               const struct persist_error *why)
+{
+    char address[TARGET_TEXT_CAP + 16];
+    struct persist_error nameless = *why;
+    size_t len;
+
+    snprintf(address, sizeof address, NAMED ": ", place->text);
+    len = strlen(address);
+    if (strncmp(why->message, address, len) == 0)
+        snprintf(nameless.message, sizeof nameless.message, "%s",
+                 why->message + len);
+    engine_warn(store, "a snapshot cannot be read", place->key, &nameless);
 }
 
 int open_explain(struct persist_store *store, struct persist_op *op,

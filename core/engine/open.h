@@ -57,6 +57,10 @@ int open_snapshot(struct persist_store *store, struct persist_op *op,
                   struct place *out_place, struct download **out,
                   struct persist_error *err);
 
+/* Logs why a snapshot was passed over: its key's last part, not its address. */
+void open_warn(const struct persist_store *store, const struct place *place,
+               const struct persist_error *why);
+
 /* For an answer in the middle of a snapshot: says what it was about, and
  * NOT_FOUND where the snapshot has been deleted meanwhile. */
 int open_explain(struct persist_store *store, struct persist_op *op,

@@ -36,14 +36,6 @@ static const char *state_dir(const struct saving *s)
     return s->store->p->state_dir;
 }
 
-static void warn(const struct saving *s, const char *message,
-                 const struct persist_error *why)
-{
-    log_line(s->store->p->log, LOG_WARN, message,
-             log_text("store", s->store->name), log_text("error", why->message),
-             LOG_END);
-}
-
 /* -------------------------------------------------------------------- file
  */
 
@@ -63,7 +55,9 @@ static void locked_write(struct saving *s)
         os_wipe(bytes.data, bytes.len); /* the upload id */
     buf_finish(&bytes);
     if (rc && !r->failed_to_write)
-        warn(s, "what is needed to resume could not be written down", &err);
+        engine_warn(s->store,
+                    "what is needed to resume could not be written down",
+                    s->target.prefix, &err);
     r->failed_to_write = rc != PERSIST_OK;
     if (rc)
         return;
@@ -77,7 +71,8 @@ static void remove_file(struct saving *s)
 
     if (s->resume->has_file &&
         state_remove(state_dir(s), s->resume->name, &err))
-        warn(s, "a file for resuming could not be removed", &err);
+        engine_warn(s->store, "a file for resuming could not be removed",
+                    s->target.prefix, &err);
     s->resume->has_file = false;
 }
 
@@ -181,7 +176,8 @@ static bool read_file(struct saving *s)
                       "it is of another version or another save");
     }
     if (!good && rc != PERSIST_E_NOT_FOUND)
-        warn(s, "a file for resuming is passed over", &err);
+        engine_warn(s->store, "a file for resuming is passed over",
+                    s->target.prefix, &err);
     r->has_file = rc != PERSIST_E_NOT_FOUND;
     if (!good)
         reset_point(r);
@@ -234,8 +230,9 @@ static void abort_old_upload(struct saving *s)
     key_format(s->target.prefix, r->point.index, KEY_DATA, key);
     if (backend_remove_leftover(s->store->backend, s->op, key,
                                 r->point.upload_id, &err))
-        warn(s, "an old upload could not be aborted; cleanup will find it",
-             &err);
+        engine_warn(s->store,
+                    "an old upload could not be aborted; cleanup will find it",
+                    key, &err);
     os_wipe(r->point.upload_id, sizeof r->point.upload_id);
     r->point.n_receipts = 0;
 }
@@ -251,7 +248,7 @@ static void give_up_old(struct saving *s, bool bury)
     abort_old_upload(s);
     key_format(s->target.prefix, r->point.index, KEY_SNAP, key);
     if (bury && save_put_tombstone(s, key, r->point.snapshot_id, false, &err))
-        warn(s, "an old claim could not be given up", &err);
+        engine_warn(s->store, "an old claim could not be given up", key, &err);
     remove_file(s);
     reset_point(r);
     r->adopted = r->continued = false;

@@ -85,14 +85,15 @@ static int send_all(struct saving *s, struct persist_error *err)
 static void drop_upload(struct saving *s)
 {
     struct persist_error err = {0};
+    char key[KEY_CAP];
 
     if (!s->upload)
         return;
+    key_format(s->target.prefix, s->machine.index, KEY_DATA, key);
     if (backend_upload_abort(s->upload, &err))
-        log_line(s->store->p->log, LOG_WARN,
-                 "an upload could not be aborted; cleanup will find it",
-                 log_text("store", s->store->name),
-                 log_text("error", err.message), LOG_END);
+        engine_warn(s->store,
+                    "an upload could not be aborted; cleanup will find it", key,
+                    &err);
     backend_upload_destroy(s->upload);
     s->upload = NULL;
 }
@@ -174,11 +175,14 @@ void save_send(struct saving *s)
 }
 
 /* The store saw another write under way and dropped the upload with the commit
- * (object-stores.md 3.4); or, of a resumed one, it had dropped it before. */
+ * (object-stores.md 3.4); or, of a resumed one, it had dropped it before, or
+ * holds something else than this run makes: of a part that was under way when
+ * the earlier run ended nobody has a checksum. */
 static bool upload_is_spent(const struct saving *s, int rc, bool maybe)
 {
     return !maybe && (rc == PERSIST_E_PRECONDITION ||
-                      (rc == PERSIST_E_NOT_FOUND && save_resume_continued(s)));
+                      ((rc == PERSIST_E_NOT_FOUND || rc == PERSIST_E_CORRUPT) &&
+                       save_resume_continued(s)));
 }
 
 /* True: there is an answer to feed; false: it is sent again, or the machine has

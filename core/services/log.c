@@ -339,6 +339,83 @@ const char *log_basename(const char *key)
     return slash ? slash + 1 : key;
 }
 
+/* ------------------------------------------------------ folders of a key */
+
+#define FOLDER_KNOWN_BY 32 /* bytes of it; a text may have cut the rest off */
+
+/* The beginning of a key's first folder with its slash, and as an encoded path
+ * has it. Both empty: the key has no folder. */
+struct folder {
+    char plain[FOLDER_KNOWN_BY + 1];
+    char encoded[3 * FOLDER_KNOWN_BY + 4];
+};
+
+static void folder_of(const char *key, struct folder *out)
+{
+    size_t len = strcspn(key, "/"), cut = len + 1, n = 0;
+
+    memset(out, 0, sizeof *out);
+    if (key[len] != '/')
+        return;
+    if (cut > FOLDER_KNOWN_BY)
+        cut = FOLDER_KNOWN_BY;
+    memcpy(out->plain, key, cut);
+    for (size_t i = 0; i < cut; i++)
+        n += (size_t)snprintf(out->encoded + n, sizeof out->encoded - n,
+                              key[i] == '%' || key[i] == '/' ? "%%%02X" : "%c",
+                              (unsigned)(unsigned char)key[i]);
+}
+
+/* Behind the last slash of a word of that length. */
+static size_t word_tail(const char *word, size_t len)
+{
+    size_t tail = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        bool encoded = len - i >= 3 && word[i] == '%' && word[i + 1] == '2' &&
+                       (word[i + 2] == 'F' || word[i + 2] == 'f');
+
+        if (word[i] == '/' || encoded)
+            tail = i + (encoded ? 3 : 1);
+    }
+    return tail;
+}
+
+/* How much of a word is to go: all of one that ends within the folder. */
+static size_t folders_len(const char *word, size_t len, const struct folder *f)
+{
+    const char *at = memmem(word, len, f->plain, strlen(f->plain));
+    size_t tail = word_tail(word, len);
+
+    if (!at)
+        at = memmem(word, len, f->encoded, strlen(f->encoded));
+    if (!at)
+        return 0;
+    return tail > (size_t)(at - word) ? tail : len;
+}
+
+void log_strip_folders(char *text, const char *key)
+{
+    static const char ends[] = " \t\"'`<>(),;";
+    struct folder folder;
+    char *to = text;
+
+    folder_of(key, &folder);
+    if (!folder.plain[0])
+        return;
+    while (*text) {
+        size_t len = strcspn(text, ends);
+        size_t skip = folders_len(text, len, &folder);
+
+        memmove(to, text + skip, len - skip);
+        to += len - skip;
+        text += len;
+        if (*text)
+            *to++ = *text++;
+    }
+    *to = '\0';
+}
+
 bool log_level_parse(const char *text, enum log_level *out)
 {
     for (size_t i = 0; i < N_LEVELS; i++) {

@@ -86,6 +86,11 @@ void log_redact(struct log *log, char *text);
 
 /* The part of a key behind its last '/'. */
 const char *log_basename(const char *key);
+/* For texts of INFO and above that others wrote, such as a service's "no such
+ * object: bucket/prefix/writer/default/7.snap": in place, of every word with
+ * the first folder of `key` in it, as it is or percent-encoded, only what is
+ * behind the word's last slash stays. */
+void log_strip_folders(char *text, const char *key);
 
 bool log_level_parse(const char *text, enum log_level *out);
 bool log_format_parse(const char *text, enum log_format *out);

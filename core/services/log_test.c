@@ -209,6 +209,38 @@ static void basename__is_the_last_part(void **state)
     assert_string_equal(log_basename(""), "");
 }
 
+static void folders__of_a_key_are_taken_out_of_a_text(void **state)
+{
+    static const char long_name[] =
+        "a-name-of-which-a-text-may-hold-the-beginning-only/default/7.snap";
+    static const struct {
+        const char *key, *text, *want;
+    } rows[] = {
+        {"w/d/7.snap", "no such object: bucket/prod/w/d/7.snap",
+         "no such object: 7.snap"},
+        {"w/d/7.snap", "\"w/d/7.snap\" (w/d/7.data), gone",
+         "\"7.snap\" (7.data), gone"},
+        {"w/d/", "nothing in w/d/ at all", "nothing in  at all"},
+        {"w/d/7.snap", "GET /b/o/prod%2Fw%2Fd%2F7.snap?x", "GET 7.snap?x"},
+        {"a%20b/d/7.snap", "at prod%2fa%2520b%2Fd%2f7.snap, at a%20b/d/7.snap",
+         "at 7.snap, at 7.snap"},
+        {long_name, "x a-name-of-which-a-text-may-hold-th, cut", "x , cut"},
+        {long_name, "x p/a-name-of-which-a-text-may-hold-th", "x "},
+        {"w/d/7.snap", "other/place/7.snap stays", "other/place/7.snap stays"},
+        {"w", "nothing w is a folder", "nothing w is a folder"},
+        {"w/d", "", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[200];
+
+        snprintf(text, sizeof text, "%s", rows[i].text);
+        log_strip_folders(text, rows[i].key);
+        assert_string_equal(text, rows[i].want);
+    }
+}
+
 static void parse__knows_levels_and_formats(void **state)
 {
     (void)state;
@@ -351,6 +383,7 @@ int main(void)
         cmocka_unit_test(secret__is_taken_out_of_every_part_of_a_line),
         cmocka_unit_test(line__too_long_is_replaced_by_a_short_one),
         cmocka_unit_test(basename__is_the_last_part),
+        cmocka_unit_test(folders__of_a_key_are_taken_out_of_a_text),
         cmocka_unit_test(parse__knows_levels_and_formats),
         cmocka_unit_test(lines__from_many_threads_stay_whole),
         cmocka_unit_test(repetitions__are_left_out_and_told),

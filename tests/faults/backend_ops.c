@@ -661,6 +661,7 @@ static void *open_store(const struct persist_backend_descriptor *d, int argc,
         if (o->type == PERSIST_BACKEND_SECRET) {
             values[i].key = o->key;
             if (text != NULL) {
+                values[i].flags = PERSIST_BACKEND_VALUE_SET;
                 pairs[n_pairs++] = o->key;
                 pairs[n_pairs++] = text;
             }

@@ -132,6 +132,7 @@ class Gcs(ThreadingHTTPServer):
         self.busy = {}            # (bucket, name) -> time of the last write
         self.one_write_a_second = False
         self.page_max = 1000
+        self.connections = 0      # open ones
         self.stop_stalls = threading.Event()
 
     @property
@@ -140,6 +141,11 @@ class Gcs(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         pass  # connections that tests break
+
+    def get_request(self):
+        with self.lock:
+            self.connections += 1
+        return super().get_request()
 
     # ------------------------------------------------------------- faults
 
@@ -162,6 +168,16 @@ class Gcs(ThreadingHTTPServer):
         with self.lock:
             self.faults, self.log = [], []
             self.seen.clear()
+
+    def wait_idle(self, limit_s=60):
+        """Until every connection has ended and what came over them has been dealt with."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            with self.lock:
+                if self.connections == 0:
+                    return
+            time.sleep(0.01)
+        raise AssertionError(f"{self.connections} connections stay open")
 
     def of_kind(self, *kinds):
         with self.lock:
@@ -273,6 +289,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def finish(self):
+        try:
+            super().finish()
+        finally:
+            with self.server.lock:
+                self.server.connections -= 1
 
     # -------------------------------------------------------------- plumbing
 
@@ -606,11 +629,11 @@ class Handler(BaseHTTPRequestHandler):
         elif data:
             raise problem(400, "badRequest", "A body with no range.")
         if total is not None and len(session.data) == total:
-            self.finish(session)
+            self.become_object(session)
         if total is not None and len(session.data) > total:
             raise problem(400, "badRequest", "More bytes than the total.")
         if self.fault and self.fault["what"] == "early":
-            self.finish(session)
+            self.become_object(session)
         self.entry["held_after"] = len(session.data)
         raise self.incomplete(session)
 
@@ -636,7 +659,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             session.data += fresh
 
-    def finish(self, session):
+    def become_object(self, session):
         stated = re.search(r"crc32c=([^,\s]+)", self.headers.get("X-Goog-Hash", ""))
         metadata = dict(session.metadata)
         if stated:
