@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What do 4 KiB saves to S3 cost, 64 in flight?
+ * What do 4 KiB saves to S3 or GCS cost, 64 in flight?
  *
- * persist_save_buffer on 64 threads, signed, against a sink on the loopback
- * (http_sink.c) that counts and keeps nothing; beside it `curl --parallel` with
- * as many transfers of the same bytes, unsigned, which is what one process can
- * make of the sink at all.  Each save has to be one request: the first one of a
- * session, which looks at it, is made before the clock starts.
+ * persist_save_buffer on 64 threads, signed to S3, against a sink on the
+ * loopback (http_sink.c, gcs_sink.c) that counts and keeps nothing; beside it
+ * `curl --parallel` with as many transfers of the same bytes, unsigned, which
+ * is what one process can make of the sink at all.  Each save has to be one
+ * request: the first one of a session, which looks at it, is made before the
+ * clock starts.
  *
- * usage: bench_net_saves FOLDER ENDPOINT [ROUNDS [N]]
+ * usage: bench_net_saves FOLDER ENDPOINT [ROUNDS [N [s3|gcs]]]
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -25,7 +26,8 @@
 enum { PAYLOAD = 4096, THREADS = 64 };
 
 struct what {
-    const char *folder, *endpoint;
+    const char *folder, *endpoint, *backend;
+    bool gcs;
     unsigned n;
 };
 
@@ -70,23 +72,27 @@ static unsigned long requests(const char *endpoint)
 /* ----------------------------------------------------------------- library
  */
 
-static struct persist_store *open_s3(struct persist *p, const char *endpoint)
+static struct persist_store *open_store(struct persist *p,
+                                        const struct what *what)
 {
-    static const char *const options[][2] = {
+    static const char *const s3[][2] = {
         {"bucket", "bench-bucket"},
         {"region", "us-east-1"},
         {"access_key_id", "AKIAIOSFODNN7EXAMPLE"},
         {"secret_access_key", "not-a-secret-of-anybody"},
-    };
+        {NULL, NULL}};
+    static const char *const gcs[][2] = {
+        {"bucket", "bench-bucket"}, {"anonymous", "true"}, {NULL, NULL}};
+    const char *const(*options)[2] = what->gcs ? gcs : s3;
     struct persist_store_builder *b = NULL;
     struct persist_store *store = NULL;
     struct persist_error err;
 
-    if (persist_store_builder_create(p, "s3", &b, &err))
+    if (persist_store_builder_create(p, what->backend, &b, &err))
         bench_fail_persist(&err);
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+    for (size_t i = 0; options[i][0] != NULL; i++)
         persist_store_builder_set(b, options[i][0], options[i][1]);
-    persist_store_builder_set(b, "endpoint", endpoint);
+    persist_store_builder_set(b, "endpoint", what->endpoint);
     if (persist_store_builder_build(b, &store, &err))
         bench_fail_persist(&err);
     return store;
@@ -118,7 +124,7 @@ static double library(void *ctx, unsigned round)
 {
     const struct what *what = ctx;
     struct persist *p = bench_instance(0);
-    struct persist_store *store = open_s3(p, what->endpoint);
+    struct persist_store *store = open_store(p, what);
     struct worker workers[THREADS];
     void *all[THREADS];
     unsigned long before, made;
@@ -161,9 +167,10 @@ static void write_transfers(const struct what *what, const char *folder)
     for (unsigned i = 0; i < what->n; i++)
         fprintf(f,
                 "upload-file = \"%s/payload\"\n"
-                "url = \"%s/bench-bucket/%u\"\n"
+                "url = \"%s/%s/%u\"\n"
                 "output = \"/dev/null\"\n",
-                folder, what->endpoint, i);
+                folder, what->endpoint, what->gcs ? "plain" : "bench-bucket",
+                i);
     if (fclose(f) != 0)
         bench_fail(path);
 }
@@ -198,17 +205,21 @@ static double curl(void *ctx, unsigned round)
 int main(int argc, char **argv)
 {
     struct what what = {.folder = argc > 1 ? argv[1] : NULL,
-                        .endpoint = argc > 2 ? argv[2] : NULL};
+                        .endpoint = argc > 2 ? argv[2] : NULL,
+                        .backend = argc > 5 ? argv[5] : "s3"};
     char question[200];
     struct bench b;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: %s FOLDER ENDPOINT [ROUNDS [N]]\n", argv[0]);
+        fprintf(stderr, "usage: %s FOLDER ENDPOINT [ROUNDS [N [s3|gcs]]]\n",
+                argv[0]);
         return 2;
     }
+    what.gcs = strcmp(what.backend, "gcs") == 0;
     what.n = bench_number(argc > 4 ? argv[4] : NULL, 1000);
     snprintf(question, sizeof(question),
-             "%u saves of 4 KiB to S3, %d in flight", what.n, THREADS);
+             "%u saves of 4 KiB to %s, %d in flight", what.n,
+             what.gcs ? "GCS" : "S3", THREADS);
     bench_init(&b, "net-saves", question,
                bench_number(argc > 3 ? argv[3] : NULL, 5));
     bench_side(&b, "persist_save_buffer", library, &what);

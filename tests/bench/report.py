@@ -332,6 +332,11 @@ journal cost a fraction of those with one, so that figures of the two must not b
 Over the loopback, into a sink that counts bytes and keeps nothing: what the client costs, not what a network does. `sign_payload = never`.
 
 {network}
+## GCS
+
+The same, into a sink that speaks the resumable protocol: an upload has one connection and goes in order, so curl with one connection is the limit.
+
+{gcs}
 ## Memory, cancellation, ten thousand saves at once
 
 {others}
@@ -381,7 +386,8 @@ def write(folder, about, rows, keep=False):
         state=by_place(rows, ("state-file", "state-pipe", "sha256")),
         random=by_place(rows, ("random",)),
         restore=by_place(rows, ("restore",)),
-        network=by_place(rows, ("network", "net-saves")) or ABSENT, others=others(rows),
+        network=by_place(rows, ("network", "net-saves")) or ABSENT,
+        gcs=by_place(rows, ("gcs",)) or ABSENT, others=others(rows),
         levels=levels(rows))
     path = os.path.join(folder, "performance.md")
     with open(path, "w", encoding="utf-8") as f:

@@ -39,6 +39,22 @@ def program(*words):
             process.terminate()
 
 
+def snapshot(runner, place, mib, name):
+    """A folder that holds noise/s1@0, which is so large, as a store would."""
+    root = os.path.join(place.fresh(), name)
+    os.mkdir(root)
+    conf = root + ".conf"
+    with open(conf, "w", encoding="utf-8") as f:
+        f.write(f"[store main]\nbackend = local\nroot = {root}\n")
+    os.chmod(conf, 0o600)
+    times = max(1, mib // (64 if runner.quick else 1024))
+    feed = f"i=0; while [ $i -lt {times} ]; do cat {runner.random_file()}; i=$((i+1)); done"
+    subprocess.run(["sh", "-c", f"{feed} | "
+                    f"{runner.persist} -q -c {conf} save noise/s1 -"],
+                   env=runner.env, check=True, stdout=subprocess.DEVNULL)
+    return root
+
+
 class S3:
     """What the questions share: files, configuration, the others' command lines."""
 
@@ -112,23 +128,10 @@ class S3:
                 f"cat {self.random} | {words} save pipe-$ROUND -", *curl, *others[:2],
                 rounds=self.rounds, reach=reach[:1])
 
-    def snapshot(self, mib, name):
-        """A folder that holds noise/s1@0, which is so large, as a store would."""
-        root = os.path.join(self.place.fresh(), name)
-        os.mkdir(root)
-        conf = root + ".conf"
-        with open(conf, "w", encoding="utf-8") as f:
-            f.write(f"[store main]\nbackend = local\nroot = {root}\n")
-        os.chmod(conf, 0o600)
-        times = max(1, mib // self.mib)
-        subprocess.run(["sh", "-c", f"i=0; while [ $i -lt {times} ]; do cat {self.random}; i=$((i+1)); done | "
-                        f"{self.runner.persist} -q -c {conf} save noise/s1 -"],
-                       env=self.runner.env, check=True, stdout=subprocess.DEVNULL)
-        return root
-
     def restore(self):
         folder = self.place.fresh()
-        with self.sink("--root", self.snapshot(self.mib, "stored")) as port:
+        stored = snapshot(self.runner, self.place, self.mib, "stored")
+        with self.sink("--root", stored) as port:
             words = self.words(port)
             self.runner.turns(
                 self.place, "network", f"restore {self.mib} MiB from S3 to a file", "MiB", self.mib,
@@ -158,7 +161,8 @@ class S3:
                 "persist save", f"exec {self.words(port)} save noise-$ROUND {self.random}",
                 *self.others(port, True), rounds=min(self.rounds, 3),
                 reach=[{"wall_s": 2.1 * scale}])
-        with self.sink("--root", self.snapshot(self.mib, "far")) as sink, program(*proxy, sink) as port:
+        far = snapshot(self.runner, self.place, self.mib, "far")
+        with self.sink("--root", far) as sink, program(*proxy, sink) as port:
             self.runner.turns(
                 self.place, "network", f"restore {self.mib} MiB from S3 {what}", "MiB", self.mib,
                 "persist restore", f"exec {self.words(port)} restore noise/s1@0 -o {folder}/r-$ROUND",
@@ -171,7 +175,7 @@ class S3:
         times = max(1, gib * 1024 // self.mib)
         total = times * self.mib
         feed = f"i=0; while [ $i -lt {times} ]; do cat {self.random}; i=$((i+1)); done"
-        root = self.snapshot(total, "large")
+        root = snapshot(self.runner, self.place, total, "large")
         for limit, most in (("48M", 64), ("", 300)):
             more = ["--memory-limit", limit] if limit else []
             label = f"memory limit {limit or 'default'}"
