@@ -148,12 +148,19 @@ static int32_t take_page(struct listing *l, const struct http_response *r)
         return status_refused(l->s->http, &asked, r, l->err);
     rc = reply_page(r->body.data, r->body.len, &page);
     if (rc == PERSIST_BACKEND_OK) {
+        bool stands = page.next_token != NULL && l->token.len > 0 &&
+                      strcmp(page.next_token, text_str(&l->token)) == 0;
+
         emit_page(l, &page);
         text_clear(&l->token);
         if (page.next_token != NULL)
             text_add(&l->token, page.next_token);
         if (l->token.failed)
             rc = fail(l->err, PERSIST_BACKEND_MEMORY, "out of memory");
+        else if (stands) /* for ever, where a page is empty */
+            rc = fail(l->err, PERSIST_BACKEND_IO,
+                      "cannot list the bucket: the service gives the same page "
+                      "again and again");
     } else if (rc == PERSIST_BACKEND_MEMORY) {
         rc = fail(l->err, rc, "out of memory");
     } else {

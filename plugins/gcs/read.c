@@ -172,6 +172,9 @@ static int32_t take_bytes(struct reading *g, const struct http_response *r)
     g->result->len = r->into_len;
     if (rc == PERSIST_BACKEND_OK && was_transcoded(r))
         return refuse(g, PERSIST_BACKEND_IO, decompressed);
+    if (rc == PERSIST_BACKEND_OK && r->status == 200 && !r->framed)
+        return refuse(g, PERSIST_BACKEND_TRANSIENT,
+                      "nothing tells where the answer ends");
     if (rc == PERSIST_BACKEND_OK && r->status == 206 &&
         (!http_content_range(r, &first, &last, &total) || total == UINT64_MAX ||
          last - first + 1 != r->into_len))

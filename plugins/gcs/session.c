@@ -238,8 +238,10 @@ static int32_t go_round(struct gcs_store *s,
 {
     bool asked = *step == RESUMABLE_ASK;
     struct http_response r = {0};
-    int32_t rc = perform(s, call, session, run, *step, &r, err);
+    int32_t rc;
 
+    session->ours = session->ours || (!asked && run->errand.final);
+    rc = perform(s, call, session, run, *step, &r, err);
     if (rc != PERSIST_BACKEND_OK)
         resumable_no_answer(&session->resumable);
     else

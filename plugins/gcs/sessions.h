@@ -42,6 +42,9 @@ struct gcs_session {
     pthread_mutex_t lock; /* held while the session is used */
     struct resumable resumable;
     bool aborted;
+    /* Begun, or its end sent, in this process: an object that it has become and
+     * that is not right is nobody else's. */
+    bool ours;
     bool has_tail; /* an empty object's tail has no bytes */
     uint8_t *tail;
     uint64_t tail_at;

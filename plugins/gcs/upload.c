@@ -112,6 +112,7 @@ int32_t gcs_upload_begin(void *store, const struct persist_backend_call *call,
     if (session == NULL)
         return fail(err, PERSIST_BACKEND_MEMORY, "out of memory");
     session->resumable.known = true; /* new, so empty */
+    session->ours = true;
     sessions_give(s->sessions, session);
     return PERSIST_BACKEND_OK;
 }
@@ -145,10 +146,13 @@ static int32_t part_check(const struct gcs_store *s,
 
 /* The session is an object already.  Where it was before this part was sent, an
  * earlier process has committed, and the part is in it; else the service made
- * an object of a part of one. */
+ * an object of a part of one.  What an earlier process has committed is never
+ * taken away, also where it is not what this one would have made: somebody may
+ * have been told that it is there. */
 static int32_t part_of_object(struct gcs_store *s,
                               const struct persist_backend_call *call,
                               const struct persist_backend_part_args *args,
+                              const struct gcs_session *session,
                               enum session_end end,
                               const struct gcs_object *object,
                               struct persist_backend_error *err)
@@ -158,6 +162,10 @@ static int32_t part_of_object(struct gcs_store *s,
     if (end == SESSION_FINISHED &&
         (args->is_last != 0 ? object->size == behind : object->size >= behind))
         return PERSIST_BACKEND_OK;
+    if (end == SESSION_FINISHED && !session->ours)
+        return fail(err, PERSIST_BACKEND_NOT_FOUND,
+                    "the upload is gone: it was committed as another object "
+                    "than this part is of");
     (void)object_delete_generation(s, call, args->key, object->generation, NULL,
                                    err);
     return fail(
@@ -189,7 +197,7 @@ static int32_t part_send(struct gcs_store *s,
     if (rc == PERSIST_BACKEND_UNCERTAIN)
         rc = PERSIST_BACKEND_TRANSIENT;
     if (rc == PERSIST_BACKEND_OK && end != SESSION_HELD)
-        rc = part_of_object(s, call, args, end, &object, err);
+        rc = part_of_object(s, call, args, session, end, &object, err);
     if (rc != PERSIST_BACKEND_OK || args->is_last == 0)
         return rc;
     rc = session_keep_tail(s->sessions, session,
@@ -242,11 +250,21 @@ struct committing {
 };
 
 /* The object, which this session has made, now or before. */
-static int32_t commit_object(const struct committing *c, enum session_end end,
+static int32_t commit_object(const struct committing *c,
+                             const struct gcs_session *session,
+                             enum session_end end,
                              const struct gcs_object *object)
 {
-    int32_t rc = object_compare(c->s, c->call, c->args->key, object, c->size,
-                                c->crc, NULL, c->err);
+    bool differs = object->size != c->size || object->crc32c != c->crc;
+    int32_t rc;
+
+    if (end == SESSION_FINISHED && differs && !session->ours)
+        return fail(c->err,
+                    c->if_absent ? PERSIST_BACKEND_EXISTS
+                                 : PERSIST_BACKEND_NOT_FOUND,
+                    "the upload is gone: it was committed as another object");
+    rc = object_compare(c->s, c->call, c->args->key, object, c->size, c->crc,
+                        NULL, c->err);
 
     if (rc != PERSIST_BACKEND_OK)
         return rc;
@@ -258,7 +276,8 @@ static int32_t commit_object(const struct committing *c, enum session_end end,
 }
 
 /* The session is gone: expired, cancelled, or done and forgotten. */
-static int32_t commit_gone(const struct committing *c)
+static int32_t commit_gone(const struct committing *c,
+                           const struct gcs_session *session)
 {
     struct gcs_object object = {0};
     int32_t rc = object_look(c->s, c->call, c->args->key, &object, c->err);
@@ -269,7 +288,7 @@ static int32_t commit_gone(const struct committing *c)
                     names_tail(c->args->key));
     if (rc == PERSIST_BACKEND_OK && object.has_crc32c &&
         object.size == c->size && object.crc32c == c->crc)
-        return commit_object(c, SESSION_BECAME, &object);
+        return commit_object(c, session, SESSION_BECAME, &object);
     if (rc == PERSIST_BACKEND_OK || rc == PERSIST_BACKEND_NOT_FOUND)
         return fail(c->err, PERSIST_BACKEND_NOT_FOUND,
                     "cannot commit %.100s: the upload is gone",
@@ -303,7 +322,7 @@ static int32_t commit_session(const struct committing *c,
     rc = session_go(c->s, c->call, session, &run, &end, &object, c->err);
     if (rc == PERSIST_BACKEND_OK) {
         session_drop_tail(c->s->sessions, session);
-        return commit_object(c, end, &object);
+        return commit_object(c, session, end, &object);
     }
     if (rc == PERSIST_BACKEND_NOT_FOUND && !at_hand &&
         session->resumable.known) /* it is there, and lacks the tail */
@@ -311,7 +330,7 @@ static int32_t commit_session(const struct committing *c,
                     "cannot commit %.100s: another process had the end of its "
                     "last part; send that part again",
                     names_tail(c->args->key));
-    return rc == PERSIST_BACKEND_NOT_FOUND ? commit_gone(c) : rc;
+    return rc == PERSIST_BACKEND_NOT_FOUND ? commit_gone(c, session) : rc;
 }
 
 int32_t gcs_upload_commit(void *store, const struct persist_backend_call *call,

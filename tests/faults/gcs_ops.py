@@ -265,6 +265,12 @@ class Read(Case):
                 self.rc(self.read(b, at=5, len=50000), want)
                 self.rc(self.read(b, at=5, len=50000), "ok")
 
+    def test_end_that_nothing_tells(self):
+        self.server.fault("read", "unframed")
+        with self.store() as b:
+            self.rc(self.read(b, at=0, len=M), "transient")
+            self.rc(self.read(b, at=0, len=M), "ok")
+
     def test_statuses(self):
         with self.store() as b:
             for status, want in ((500, "transient"), (503, "transient"), (429, "throttled"),
@@ -373,6 +379,12 @@ class List(Case):
                         self.assertTrue(answer["entries"], "more, and nothing given")
                         after = seen[-1]
                     self.assertEqual(seen, sorted(n for n in names if n.startswith("k")))
+
+    def test_a_page_that_leads_to_itself(self):
+        self.server.fault("list", "same_page", times=10 ** 6)
+        with self.store() as b:
+            self.rc(b("list"), "io")
+        self.assertLess(len(self.server.log), 4)
 
     def test_pages_without_items_go_on(self):
         for i in range(10):
@@ -742,6 +754,21 @@ class OtherProcess(Case):
         with self.store() as b:
             self.rc(b("commit", key="u", id=answer["id"], receipts=answer["receipts"],
                       if_absent=True), "exists")
+
+    def test_committed_by_the_first_process_as_something_else(self):
+        """What was acknowledged there is not taken away here."""
+        path = self.file(2 * M + 3)
+        with self.store() as b:
+            answer = b.upload("u", path, M, commit=False)
+            self.rc(b("commit", key="u", id=answer["id"], receipts=answer["receipts"],
+                      if_absent=True), "ok")
+        with self.store() as b:
+            self.rc(b("part", key="u", id=answer["id"], number=3, at=2 * M, offset=2 * M, len=2,
+                      last=True, file=path), "not_found")
+            self.rc(b("commit", key="u", id=answer["id"], receipts=answer["receipts"][:2],
+                      if_absent=True), "exists")
+        self.assert_holds("u", path)
+        self.assertEqual(self.server.of_kind("delete"), [])
 
     def test_killed_in_the_middle_of_a_part(self):
         path = self.file(8 * M)

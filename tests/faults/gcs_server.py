@@ -24,6 +24,9 @@ from now on) and the times - 1 behind it fail:
     gone           the session is forgotten (status 404 or 410)
     gzip           a download is answered decompressed, whole, as transcoding does
     early          200 to a chunk that is not the last
+    replaced       of a download: the object is another one by now
+    unframed       half a download, whole object, whose end nothing tells
+    same_page      a page of a listing that is empty and leads to itself
 
 Kinds: put start chunk final query cancel read look delete list bucket permissions token.
 
@@ -334,7 +337,11 @@ class Handler(BaseHTTPRequestHandler):
             body = self.corrupted(answer, body)
         self.send_response_only(answer.status)
         self.send_header("Date", self.date_time_string())
-        self.send_header("Content-Length", str(len(body)))
+        if what == "unframed":
+            self.close_connection = True
+            body = body[:len(body) // 2]
+        else:
+            self.send_header("Content-Length", str(len(body)))
         if "X-GUploader-UploadID" not in answer.headers:
             self.send_header("X-GUploader-UploadID", "request-" + secrets.token_hex(8))
         for name, value in answer.headers.items():
@@ -526,7 +533,10 @@ class Handler(BaseHTTPRequestHandler):
         if found.metadata.get("contentEncoding") == "gzip":
             headers["Content-Encoding"] = "gzip"
         wanted = self.headers.get("Range")
-        if wanted is None or (self.fault and self.fault["what"] == "no_range"):
+        if self.fault and self.fault["what"] == "replaced":
+            self.server.create(self.bucket, self.name, found.data[::-1], {}, {})
+            self.server.check_generation(self.bucket, self.name, self.query)
+        if wanted is None or (self.fault and self.fault["what"] in ("no_range", "unframed")):
             raise Answer(200, found.data, headers)
         first, last = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted).groups()
         if first == "":
@@ -544,6 +554,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def list(self, _data):
         query = self.query
+        if self.fault and self.fault["what"] == "same_page":
+            self.json(200, {"nextPageToken": "41"})
         names = sorted(self.server.objects(self.bucket), key=lambda n: n.encode())
         start = query.get("pageToken") and \
             bytes.fromhex(query["pageToken"]).decode() or query.get("startOffset", "")

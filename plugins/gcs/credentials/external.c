@@ -122,9 +122,11 @@ static int32_t subject_from_url(const struct token_ctx *t, const json_t *source,
     struct text lines[SUBJECT_HEADERS] = {{0}};
     const char *headers[SUBJECT_HEADERS] = {NULL};
     struct http_response r = {0};
-    int32_t rc =
-        add_headers(t, json_object_get(source, "headers"), lines, headers);
+    int32_t rc;
 
+    for (size_t i = 0; i < SUBJECT_HEADERS; i++)
+        lines[i].secret = true; /* a key, as a rule */
+    rc = add_headers(t, json_object_get(source, "headers"), lines, headers);
     if (rc == PERSIST_BACKEND_OK)
         rc = subject_request(t, url, headers, &r);
     if (rc == PERSIST_BACKEND_OK && r.status != 200)
@@ -225,6 +227,8 @@ static int32_t exchange(const struct token_ctx *t, const json_t *json,
     if (rc == PERSIST_BACKEND_OK && !token_url_ok(q.url, false, NULL))
         rc = token_config_error(t, "token_url is no https URL");
     basic_header(json, &basic);
+    if (basic.failed && rc == PERSIST_BACKEND_OK)
+        rc = fail(t->err, PERSIST_BACKEND_MEMORY, "out of memory");
     if (basic.len > 0)
         q.headers[0] = text_str(&basic);
     if (rc == PERSIST_BACKEND_OK)
