@@ -194,34 +194,13 @@ static int open_named(const char *name, uint64_t *size)
     return fd;
 }
 
-/* "bytes=A-B" or "bytes=-N". */
-static bool range_of(const char *text, uint64_t size, uint64_t *first,
-                     uint64_t *len)
-{
-    unsigned long long a = 0, b = size - 1;
-
-    if (size == 0)
-        return false;
-    if (*text == '-') {
-        a = strtoull(text + 1, NULL, 10);
-        a = a < size ? size - a : 0;
-    } else if (sscanf(text, "%llu-%llu", &a, &b) < 1 || a >= size) {
-        return false;
-    }
-    if (b > size - 1)
-        b = size - 1;
-    *first = a;
-    *len = b - a + 1;
-    return true;
-}
-
 static bool answer_bytes(struct sink_peer *p, int file, uint64_t size)
 {
     const char *range = sink_header(p, "\r\nrange: bytes=");
     uint64_t first = 0, len = size;
     char head[500];
 
-    if (range != NULL && !range_of(range, size, &first, &len))
+    if (range != NULL && !sink_range(range, size, &first, &len))
         return sink_answer(p, "416 Range Not Satisfiable", "", "");
     (void)snprintf(head, sizeof(head),
                    "HTTP/1.1 %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64
@@ -229,7 +208,8 @@ static bool answer_bytes(struct sink_peer *p, int file, uint64_t size)
                    "Content-Length: %" PRIu64 "\r\n\r\n",
                    range != NULL ? "206 Partial Content" : "200 OK", first,
                    first + len - 1, size, len);
-    return sink_send_file(p, head, file, first, len);
+    return sink_send(p, head, strlen(head), true) &&
+           sink_send_file(p, file, first, len);
 }
 
 static bool get_named(struct sink_peer *p, const char *name, bool media)
@@ -246,7 +226,7 @@ static bool get_named(struct sink_peer *p, const char *name, bool media)
         good = answer_object(p, size, "AAAAAA==");
     if (file >= 0)
         (void)close(file);
-    return good && sink_discard_body(p);
+    return good;
 }
 
 static bool get(struct sink_peer *p)
@@ -256,7 +236,7 @@ static bool get(struct sink_peer *p)
 
     if (strncmp(p->head, "GET /counts ", 12) == 0) {
         sink_counts(counts, sizeof(counts));
-        return sink_answer(p, "200 OK", "", counts) && sink_discard_body(p);
+        return sink_answer(p, "200 OK", "", counts);
     }
     if (strncmp(p->head, "GET /plain/", 11) == 0)
         return get_named(p, p->head + 11, true);

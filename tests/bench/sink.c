@@ -63,6 +63,7 @@ static bool take_head(struct sink_peer *p)
     p->head_len = (size_t)(end - p->head) + 4;
     length = sink_header(p, "\r\ncontent-length:");
     p->body = length != NULL ? strtoull(length, NULL, 10) : 0;
+    p->body_len = 0;
     return true;
 }
 
@@ -88,6 +89,8 @@ bool sink_discard_body(struct sink_peer *p)
     static char nowhere[1]; /* MSG_TRUNC: the kernel throws it away */
     uint64_t have = p->len - p->head_len, left;
 
+    if (p->body == 0)
+        return true;
     if (have > p->body)
         have = p->body;
     for (left = p->body - have; left > 0;) {
@@ -101,10 +104,21 @@ bool sink_discard_body(struct sink_peer *p)
         left -= (uint64_t)n;
     }
     atomic_fetch_add(&bytes_in, p->body);
-    p->len -= p->head_len + (size_t)have;
-    memmove(p->head, p->head + p->head_len + have, p->len);
-    p->head_len = 0;
+    p->body_len = (size_t)have;
     p->body = 0;
+    return true;
+}
+
+/* What has been read behind the request is the next one's. */
+static bool next_request(struct sink_peer *p)
+{
+    size_t whole;
+
+    if (p->body > 0 && !sink_discard_body(p))
+        return false;
+    whole = p->head_len + p->body_len;
+    p->len -= whole;
+    memmove(p->head, p->head + whole, p->len);
     return true;
 }
 
@@ -137,13 +151,17 @@ bool sink_answer(struct sink_peer *p, const char *status, const char *headers,
            send_all(p->fd, text, (size_t)n, 0);
 }
 
-bool sink_send_file(struct sink_peer *p, const char *head, int file,
-                    uint64_t first, uint64_t len)
+bool sink_send(struct sink_peer *p, const void *data, size_t len, bool more)
+{
+    if (!more)
+        atomic_fetch_add(&bytes_out, len);
+    return send_all(p->fd, data, len, more ? MSG_MORE : 0);
+}
+
+bool sink_send_file(struct sink_peer *p, int file, uint64_t first, uint64_t len)
 {
     off_t at = (off_t)first;
 
-    if (!send_all(p->fd, head, strlen(head), MSG_MORE))
-        return false;
     while (len > 0) {
         size_t part = len < ((size_t)1 << 30) ? (size_t)len : (size_t)1 << 30;
         ssize_t n = sendfile(p->fd, file, &at, part);
@@ -155,6 +173,26 @@ bool sink_send_file(struct sink_peer *p, const char *head, int file,
         atomic_fetch_add(&bytes_out, (unsigned long long)n);
         len -= (uint64_t)n;
     }
+    return true;
+}
+
+bool sink_range(const char *text, uint64_t size, uint64_t *out_first,
+                uint64_t *out_len)
+{
+    unsigned long long a = 0, b = size - 1;
+
+    if (size == 0)
+        return false;
+    if (*text == '-') {
+        a = strtoull(text + 1, NULL, 10);
+        a = a < size ? size - a : 0;
+    } else if (sscanf(text, "%llu-%llu", &a, &b) < 1 || a >= size) {
+        return false;
+    }
+    if (b > size - 1)
+        b = size - 1;
+    *out_first = a;
+    *out_len = b - a + 1;
     return true;
 }
 
@@ -172,7 +210,7 @@ static void *serve(void *peer)
         if (sink_header(p, "\r\nexpect: 100") != NULL &&
             !send_all(p->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, 0))
             break;
-        if (!answerer(p))
+        if (!answerer(p) || !next_request(p))
             break;
     }
     (void)close(p->fd);

@@ -20,10 +20,12 @@ struct sink_peer {
     char head[SINK_HEAD_MAX + 1];
     size_t len;      /* bytes in head */
     size_t head_len; /* of which the present request's head */
-    uint64_t body;   /* its Content-Length */
+    size_t body_len; /* of its body, in head, once that was thrown away */
+    uint64_t body;   /* its Content-Length; 0 once it was thrown away */
 };
 
-/* Answers one request, its body not yet read; false ends the connection. */
+/* Answers one request, its body not yet read (what it leaves of it is thrown
+ * away); false ends the connection. */
 typedef bool (*sink_serve_fn)(struct sink_peer *p);
 
 /* Prints "listening on PORT"; on SIGTERM what sink_counts says, and ends. */
@@ -38,13 +40,19 @@ const char *sink_header(const struct sink_peer *p, const char *name);
 /* At least `want` bytes of the body (or all of it) into head, behind the
  * request's head; false where the connection broke. */
 bool sink_peek_body(struct sink_peer *p, size_t want);
-/* Throws away what has not been read of the body. */
+/* Throws away what has not been read of the body; the head stays. */
 bool sink_discard_body(struct sink_peer *p);
 
 bool sink_answer(struct sink_peer *p, const char *status, const char *headers,
                  const char *body);
-/* [first, first + len) of a file, behind a head of the caller's. */
-bool sink_send_file(struct sink_peer *p, const char *head, int file,
-                    uint64_t first, uint64_t len);
+/* more: a head, behind which bytes follow; else counted as bytes out. */
+bool sink_send(struct sink_peer *p, const void *data, size_t len, bool more);
+/* [first, first + len) of a file. */
+bool sink_send_file(struct sink_peer *p, int file, uint64_t first,
+                    uint64_t len);
+/* "A-B", "A-" or "-N" of a Range, of an object of `size` bytes; false: nothing
+ * lies there. */
+bool sink_range(const char *text, uint64_t size, uint64_t *out_first,
+                uint64_t *out_len);
 
 #endif
