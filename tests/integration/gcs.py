@@ -53,7 +53,9 @@ class Store(unittest.TestCase):
     def file(self, size, seed=1):
         path = os.path.join(self.folder, f"data-{size}-{seed}")
         with open(path, "wb") as f:
-            f.write(random.Random(seed).randbytes(size))
+            numbers = random.Random(seed)
+            for at in range(0, size, 64 * M):
+                f.write(numbers.randbytes(min(64 * M, size - at)))
         return path
 
     def restored(self, address):
