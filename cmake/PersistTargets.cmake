@@ -17,7 +17,7 @@ target_compile_options(persist_flags INTERFACE
   $<$<BOOL:${PERSIST_WERROR}>:-Werror>
   # A guess about forgotten commas, wrong about every list of long texts.
   $<$<C_COMPILER_ID:Clang>:-Wno-string-concatenation>)
-if(NOT APPLE)
+if(NOT APPLE AND NOT WIN32)
   target_link_options(persist_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
 endif()
 
@@ -33,6 +33,10 @@ if(PERSIST_COVERAGE)
   target_link_options(persist_flags INTERFACE --coverage)
 endif()
 
+# printf as C99 has it; Microsoft's differs.
+if(WIN32)
+  target_compile_definitions(persist_flags INTERFACE __USE_MINGW_ANSI_STDIO=1)
+endif()
 # macOS keeps these of its own behind _GNU_SOURCE's counterpart.
 if(APPLE)
   target_compile_definitions(persist_flags INTERFACE _DARWIN_C_SOURCE)
@@ -59,15 +63,15 @@ endfunction()
 
 # persist_unit_test(AREA MODULE SOURCES ... [LIBS ...] [LABELS ...] [TIMEOUT s])
 # ctest name AREA.MODULE.  PERSIST_TEST_STRIDE: a test that goes through every
-# byte looks at each; under a sanitizer or measured, ten times as slow, at one in
-# seven.
+# byte looks at each; under a sanitizer, an emulator or measured, ten times as
+# slow, at one in seven.
 function(persist_unit_test area module)
   if(NOT PERSIST_TESTS)
     return()
   endif()
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   set(stride 1)
-  if(PERSIST_SANITIZE OR PERSIST_COVERAGE)
+  if(PERSIST_SANITIZE OR PERSIST_COVERAGE OR PERSIST_TEST_PATIENCE GREATER 5)
     set(stride 7)
   endif()
   set(target test_${area}_${module})
@@ -87,6 +91,7 @@ function(persist_unit_test area module)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * ${PERSIST_TEST_PATIENCE}")
   set_tests_properties(${area}.${module} PROPERTIES
     LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()

@@ -32,6 +32,10 @@ PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev"
 # The same machine with musl; what Persist links comes from Debian's sources.
 MUSL_PACKAGES="musl-tools gcc libc6-dev linux-libc-dev bzip2 xz-utils perl"
 PORT_SOURCES="zlib libzstd jansson cmocka libinih libtool openssl"
+# What there is for Windows, compiled and run here.
+WINDOWS_PACKAGES="gcc-mingw-w64-x86-64 wine64 cmake ninja-build pkg-config make
+ perl bzip2 xz-utils"
+WINDOWS_SOURCES="zlib libzstd jansson cmocka openssl"
 # The manual as HTML.
 DOC_PACKAGES="mkdocs python3 doxygen"
 LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr"

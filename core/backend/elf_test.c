@@ -106,26 +106,28 @@ static void refuse_change(void *at, size_t len, const void *bytes,
         refuse_change(&(lvalue), sizeof(value_), &value_, why);                \
     } while (0)
 
-static void check__accepts_plugins_and_system_libraries(void **state)
+static int check_loaded(struct dl_phdr_info *info, size_t size, void *n_checked)
 {
-    static const char *const libraries[] = {
-        "/usr/lib/x86_64-linux-gnu/libc.so.6",
-        "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-        "/usr/lib/x86_64-linux-gnu/libzstd.so.1",
-        "/usr/lib/aarch64-linux-gnu/libc.so.6",
-        "/lib/ld-musl-x86_64.so.1",
-    };
+    int fd = open(info->dlpi_name, O_RDONLY | O_CLOEXEC);
+
+    (void)size;
+    if (fd < 0)
+        return 0; /* the program itself, or the kernel's part */
+    if (object_file_check(fd, info->dlpi_name, &err) != PERSIST_OK)
+        fail_msg("%s", err.message);
+    close(fd);
+    ++*(unsigned *)n_checked;
+    return 0;
+}
+
+static void check__accepts_plugins_and_loaded_libraries(void **state)
+{
+    unsigned n_checked = 0;
 
     (void)state;
     assert_int_equal(check(), PERSIST_OK);
-    for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
-        int fd = open(libraries[i], O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        if (object_file_check(fd, libraries[i], &err) != PERSIST_OK)
-            fail_msg("%s", err.message);
-        close(fd);
-    }
+    dl_iterate_phdr(check_loaded, &n_checked);
+    assert_true(n_checked >= 1);
 }
 
 static void check__refuses_every_truncation(void **state)
@@ -220,8 +222,7 @@ static void check__refuses_overlapping_segments(void **state)
     ElfW(Phdr) *first = segment(PT_LOAD);
     ElfW(Phdr) *second = first + 1;
     assert_int_equal(second->p_type, PT_LOAD);
-    CHANGE(second->p_vaddr, second->p_vaddr & (second->p_align - 1),
-           "overlapping");
+    CHANGE(first->p_memsz, second->p_vaddr - first->p_vaddr + 1, "overlapping");
 }
 
 static void check__refuses_dynamic_sections_that_lie(void **state)
@@ -284,7 +285,7 @@ static void check__reports_what_cannot_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(check__accepts_plugins_and_system_libraries),
+        TEST(check__accepts_plugins_and_loaded_libraries),
         TEST(check__refuses_every_truncation),
         TEST(check__refuses_truncations_without_section_headers),
         TEST(check__refuses_other_kinds_of_files),

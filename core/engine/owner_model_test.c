@@ -273,7 +273,7 @@ static void *grow(void *memory, size_t n, size_t size)
 
 static bool insert(struct seen *table, size_t cap, struct seen h)
 {
-    size_t at = h.hash[0] & (cap - 1);
+    size_t at = (size_t)h.hash[0] & (cap - 1);
 
     while (table[at].hash[0] || table[at].hash[1]) {
         if (memcmp(&table[at], &h, sizeof h) == 0)

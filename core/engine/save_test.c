@@ -431,7 +431,7 @@ static void source__error_is_the_answer(void **state)
 {
     struct script script = {.len = 10, .piece = 10, .status = PERSIST_E_AUTH};
     struct script wrong = {.len = 10, .piece = 10, .status = 5};
-    struct script lies = {.len = 10, .piece = 10, .lie = (size_t)1 << 40};
+    struct script lies = {.len = 10, .piece = 10, .lie = SIZE_MAX / 2};
     struct rig *r = *state;
     struct persist_error err = {0};
 

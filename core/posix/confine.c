@@ -49,7 +49,9 @@ bool confine_uses_openat2(void)
         return false;
     if (state != OPENAT2_UNKNOWN)
         return state == OPENAT2_WORKS;
-    fd = posix_io->openat2(AT_FDCWD, ".", STEP_FLAGS, RESOLVE_CONFINED);
+    do
+        fd = posix_io->openat2(AT_FDCWD, ".", STEP_FLAGS, RESOLVE_CONFINED);
+    while (fd < 0 && errno == EINTR);
     if (fd >= 0)
         posix_io->close(fd);
     /* A working directory that is unreachable tells nothing of openat2. */

@@ -302,7 +302,8 @@ static void openat2__is_repeated_on_eagain_and_then_done_without(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(make(f, "a/b"), 0);
-    assert_true(confine_uses_openat2());
+    if (!confine_uses_openat2())
+        skip(); /* not here: PERSIST_PORTABLE, qemu, an old kernel */
     io_fault_set(IO_OPENAT2, 1, 5, EAGAIN);
     assert_int_equal(open_dir(f, "a/b"), 0);
     io_fault_set(IO_OPENAT2, 1, IO_FAULT_FOREVER, EAGAIN);

@@ -104,6 +104,8 @@ static void publish__costs_what_a_bare_program_costs(void **state)
     struct fixture *f = *state;
     unsigned before;
 
+    if (IO_UNNAMED == 0)
+        skip();
     assert_int_equal(save(f, "warm", "x", DURABLE_IF_ABSENT), 0);
     before = io_fault_total();
     assert_int_equal(save(f, "a", "one", DURABLE_IF_ABSENT), 0);
@@ -118,6 +120,8 @@ static void begin__is_invisible_until_published(void **state)
     struct fixture *f = *state;
     struct durable_write w;
 
+    if (IO_UNNAMED == 0)
+        skip();
     assert_int_equal(durable_begin(&w, f->fd, 0600, false), 0);
     assert_true(w.unnamed);
     assert_int_equal(durable_write_at(&w, "abc", 3, 0), 0);
@@ -279,6 +283,8 @@ static void publish__works_without_o_tmpfile(void **state)
     static const int answers[] = {EOPNOTSUPP, EISDIR, EINVAL, ENOSYS};
     struct fixture *f = *state;
 
+    if (IO_UNNAMED == 0)
+        skip();
     for (size_t i = 0; i < 4; i++) {
         io_fault_set(IO_OPENAT, 1, 1, answers[i]);
         assert_int_equal(save(f, "a", "one", DURABLE_IF_ABSENT), 0);
@@ -307,6 +313,8 @@ static void publish__links_by_proc_where_empty_path_is_denied(void **state)
 {
     struct fixture *f = *state;
 
+    if (IO_UNNAMED == 0)
+        skip();
     io_fault_set(IO_LINKAT, 1, 1, ENOENT);
     assert_int_equal(save(f, "a", "one", DURABLE_IF_ABSENT), 0);
     assert_int_equal(io_fault_calls(IO_LINKAT), 2);
@@ -327,6 +335,8 @@ static void publish__copies_where_an_unnamed_file_cannot_be_linked(void **state)
     struct fixture *f = *state;
     char text[50000];
 
+    if (io_fault_lacks(IO_RENAMEAT2))
+        skip();
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = (char)('a' + i % 26);
     text[sizeof(text) - 1] = '\0';
@@ -342,6 +352,8 @@ static void publish__renames_where_there_are_no_hard_links(void **state)
     static const int answers[] = {EPERM, EOPNOTSUPP, ENOSYS, EMLINK, EXDEV};
     struct fixture *f = *state;
 
+    if (io_fault_lacks(IO_RENAMEAT2))
+        skip();
     for (size_t i = 0; i < 5; i++) {
         durable_forget();
         io_fault_set(IO_LINKAT, 1, IO_FAULT_FOREVER, answers[i]);
@@ -375,6 +387,8 @@ static void link__knows_its_own_file_after_a_lost_answer(void **state)
     static const int answers[] = {EEXIST, EIO, ESTALE, ETIMEDOUT};
     struct fixture *f = *state;
 
+    if (IO_UNNAMED == 0)
+        skip();
     for (size_t i = 0; i < 4; i++) {
         durable_forget();
         if (i % 2 == 0)
@@ -396,6 +410,8 @@ static void link__takes_no_foreign_file_for_its_own(void **state)
     struct durable_write w;
     char *found;
 
+    if (IO_UNNAMED == 0)
+        skip();
     scratch_write(f->path, "a", "foreign");
     io_fault_set(IO_OPENAT, 1, 1, EOPNOTSUPP);
     assert_int_equal(durable_begin(&w, f->fd, 0600, false), 0);
@@ -413,6 +429,8 @@ static void publish__replaces_from_an_unnamed_file_too(void **state)
     struct fixture *f = *state;
     struct durable_write w;
 
+    if (IO_UNNAMED == 0)
+        skip();
     for (int round = 0; round < 3; round++) {
         durable_forget();
         scratch_write(f->path, "a", "old");
@@ -525,6 +543,8 @@ static void publish__has_one_winner_among_threads(void **state)
 {
     struct fixture *f = *state;
 
+    if (io_fault_lacks(IO_RENAMEAT2))
+        skip();
     for (int named = 0; named < 3; named++) {
         pthread_t threads[16];
         int winners = 0;

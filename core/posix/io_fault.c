@@ -249,6 +249,20 @@ static const char *const names[IO_KINDS] = {
     "flock",           "getrandom", "direct_align",
 };
 
+bool io_fault_lacks(enum io_kind kind)
+{
+    const struct posix_io *io = &posix_io_libc;
+    int rc = 0;
+
+    if (kind == IO_RENAMEAT2)
+        rc = io->renameat2(-1, "a", -1, "b", RENAME_NOREPLACE);
+    else if (kind == IO_SYNCFS)
+        rc = io->syncfs(-1);
+    else if (kind == IO_FALLOCATE)
+        rc = io->fallocate(-1, FALLOC_FL_KEEP_SIZE, 0, 1);
+    return rc != 0 && errno == ENOSYS;
+}
+
 const char *io_fault_name(enum io_kind kind)
 {
     return names[kind];

@@ -14,6 +14,7 @@
 #ifndef PERSIST_POSIX_IO_FAULT_H
 #define PERSIST_POSIX_IO_FAULT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum io_kind {
@@ -59,6 +60,9 @@ void io_fault_short(size_t len);
 unsigned io_fault_calls(enum io_kind kind);
 unsigned io_fault_total(void); /* calls of all kinds */
 unsigned io_fault_resynced(void);
+/* Whether this system has no such call (IO_RENAMEAT2, IO_SYNCFS, IO_FALLOCATE),
+ * with faults or without. */
+bool io_fault_lacks(enum io_kind kind);
 const char *io_fault_name(enum io_kind kind);
 /* Called before every call of the kind; NULL takes it away. */
 void io_fault_before(enum io_kind kind, void (*hook)(void *ctx), void *ctx);

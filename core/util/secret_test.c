@@ -80,6 +80,8 @@ static bool has_flag(const void *p, const char *flag)
 static void mapping__is_left_out_of_core_dumps(void **state)
 {
     (void)state;
+    if (getenv("PERSIST_TEST_EMULATED"))
+        skip(); /* qemu shows no flags of mappings */
     struct secret *s = secret_create("canary", 6);
 
     assert_true(has_flag(secret_reveal(s, NULL), " dd"));

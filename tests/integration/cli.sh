@@ -24,6 +24,7 @@ cleanup() {
 trap cleanup EXIT
 chmod 755 "$work"
 
+emulated=${PERSIST_TEST_EMULATED-}
 # Nothing of the caller's configuration reaches the command.
 for name in $(env | sed -n 's/^\(PERSIST_[A-Z0-9_]*\)=.*/\1/p'); do
     unset "$name"
@@ -245,8 +246,12 @@ check "it names the file" says 'missing.json'
 p save writer .
 check "save of a directory fails" test "$code" -ne 0
 code=0
-"$PERSIST" -c persist.conf save writer - <&- >out 2>err || code=$?
-check "save with closed stdin fails" test "$code" -ne 0
+if [ -n "$emulated" ]; then
+    skip "save with closed stdin fails" "qemu opens the program there"
+else
+    "$PERSIST" -c persist.conf save writer - <&- >out 2>err || code=$?
+    check "save with closed stdin fails" test "$code" -ne 0
+fi
 code=0
 "$PERSIST" -c persist.conf save writer - <. >out 2>err || code=$?
 check "save with a directory as stdin fails" test "$code" -ne 0
