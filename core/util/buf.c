@@ -80,22 +80,30 @@ void buf_putc(struct buf *b, char c)
     buf_append(b, &c, 1);
 }
 
+/* Into what room there is; only a text that does not fit is made twice. */
 void buf_printf(struct buf *b, const char *format, ...)
 {
+    size_t room;
     va_list args;
+    int n;
+
+    if (!reserve(b, 0))
+        return;
+    room = b->cap - b->len;
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    n = vsnprintf(b->data + b->len, room, format, args);
     va_end(args);
-    if (n < 0) {
+    if (n < 0)
         b->failed = true;
-        return;
+    else if (reserve(b, (size_t)n) && (size_t)n >= room) {
+        va_start(args, format);
+        vsnprintf(b->data + b->len, (size_t)n + 1, format, args);
+        va_end(args);
     }
-    if (!reserve(b, (size_t)n))
-        return;
-    va_start(args, format);
-    vsnprintf(b->data + b->len, (size_t)n + 1, format, args);
-    va_end(args);
-    b->len += (size_t)n;
+    if (b->failed)
+        b->data[b->len] = '\0'; /* keeps what it had */
+    else
+        b->len += (size_t)n;
 }
 
 void buf_zero(struct buf *b, size_t len)

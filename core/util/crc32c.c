@@ -85,14 +85,23 @@ static uint32_t multiply(uint32_t a, uint32_t b)
     return product;
 }
 
+/* zeros[k]: x^(8 * 2^k), what 2^k bytes behind a piece multiply its CRC by. */
+static uint32_t zeros[64];
+static pthread_once_t zeros_once = PTHREAD_ONCE_INIT;
+
+static void make_zeros(void)
+{
+    zeros[0] = UINT32_C(1) << 23;
+    for (int k = 1; k < 64; k++)
+        zeros[k] = multiply(zeros[k - 1], zeros[k - 1]);
+}
+
 /* crc(A||B) = crc(A) * x^(8 |B|) + crc(B): the inversions cancel out. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b)
 {
-    uint32_t square = UINT32_C(1) << 23; /* x^8: one byte */
-    for (; len_b; len_b >>= 1) {
+    pthread_once(&zeros_once, make_zeros);
+    for (int k = 0; len_b; len_b >>= 1, k++)
         if (len_b & 1)
-            crc_a = multiply(crc_a, square);
-        square = multiply(square, square);
-    }
+            crc_a = multiply(crc_a, zeros[k]);
     return crc_a ^ crc_b;
 }
