@@ -110,6 +110,8 @@ void upload_close(struct upload *u)
     parts_finish(u);
     if (u->kit)
         upload_pool_put(u->what.pool, u->kit);
+    else
+        free(u->buffers[0].data);
     if (u->reserved)
         budget_release(u->budget, u->reserved);
     op_finish(&u->op);
@@ -127,6 +129,14 @@ static uint64_t length_so_far(const struct upload *u)
 {
     return u->what.header_max + u->tail.frames_len +
            snapshot_tail_bound(&u->tail, 0);
+}
+
+/* All is encoded and hashed: while this object waits for the store, others
+ * encode with the same kit, whose memory is still in the caches. */
+static void give_kit_back(struct upload *u)
+{
+    upload_pool_put_all_but_out(u->what.pool, u->kit);
+    u->kit = NULL; /* the first buffer owns `out` now */
 }
 
 int upload_fill(struct upload *u, bool *out_whole, struct persist_error *err)
@@ -147,7 +157,10 @@ int upload_fill(struct upload *u, bool *out_whole, struct persist_error *err)
         }
     }
     *out_whole = true;
-    return upload_finish_hash(u, err);
+    rc = upload_finish_hash(u, err);
+    if (!rc && !u->lanes)
+        give_kit_back(u);
+    return rc;
 }
 
 /* The header, right-aligned before the first frame. */

@@ -69,7 +69,7 @@ struct upload {
     unsigned n_tiers;
 
     /* The payload. */
-    struct kit *kit;
+    struct kit *kit;     /* NULL once all of a whole object is encoded */
     struct lanes *lanes; /* NULL: one frame after the other */
     uint64_t taken;      /* bytes of the source so far */
     bool ended;

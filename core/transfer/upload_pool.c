@@ -12,7 +12,7 @@
 
 #include "posix/direct.h"
 
-#define KITS_MAX 64 /* idle ones: as many as small saves may be in flight */
+#define KITS_MAX 64 /* idle ones: as many as may encode at once */
 #define GROWN_MAX 4 /* of them, those that are large */
 #define SMALL_MAX ((size_t)64 << 10)   /* buffers of one that is not */
 #define BUFFER_MAX ((size_t)512 << 10) /* larger ones are freed */
@@ -67,9 +67,22 @@ static void drop_large(uint8_t **buffer, size_t *cap)
     *cap = 0;
 }
 
-void upload_pool_put(struct upload_pool *pool, struct kit *k)
+static void note_growth(struct kit *k)
 {
     k->grown |= k->frame_cap > SMALL_MAX || k->out_cap > SMALL_MAX;
+}
+
+void upload_pool_put_all_but_out(struct upload_pool *pool, struct kit *k)
+{
+    note_growth(k);
+    k->out = NULL;
+    k->out_cap = 0;
+    upload_pool_put(pool, k);
+}
+
+void upload_pool_put(struct upload_pool *pool, struct kit *k)
+{
+    note_growth(k);
     drop_large(&k->frame, &k->frame_cap);
     drop_large(&k->out, &k->out_cap);
     pthread_mutex_lock(&pool->mutex);

@@ -29,6 +29,8 @@ struct kit {
 struct kit *upload_pool_take(struct upload_pool *pool,
                              const struct upload_what *what);
 void upload_pool_put(struct upload_pool *pool, struct kit *k);
+/* The same, but its `out` is the caller's now, for free(). */
+void upload_pool_put_all_but_out(struct upload_pool *pool, struct kit *k);
 /* The buffer holds at least `need` bytes afterwards, of any content. */
 bool upload_make_room(uint8_t **buffer, size_t *cap, size_t need);
 

@@ -11,6 +11,7 @@
 #include "services/trace.h"
 #include "transfer/transfer_test_kit.h"
 #include "transfer/upload.h"
+#include "transfer/upload_pool.h"
 #include "util/buf.h"
 #include "util/crc32c.h"
 
@@ -127,6 +128,58 @@ static void object__may_get_another_header(void **state)
                          indices[i]);
     }
     upload_close(u);
+    free(payload);
+    rig_close(&r);
+}
+
+static struct upload *fill_one(const struct rig *r, const uint8_t *payload,
+                               size_t len)
+{
+    const struct upload_source source = {
+        .data = payload, .in_memory = true, .has_size = true, .size = len};
+    const struct upload_what w = what(r, 65536);
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    bool whole = false;
+
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    assert_ok(upload_fill(u, &whole, &err), &err);
+    assert_true(whole);
+    return u;
+}
+
+/* While an object waits for the store another one is encoded with its kit, and
+ * changes nothing of it. */
+static void object__gives_its_kit_to_the_next(void **state)
+{
+    uint8_t *payload = noise(8000);
+    struct upload *u[3];
+    struct upload_what w;
+    struct kit *kit;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    w = what(&r, 65536);
+    kit = upload_pool_take(r.pool, &w);
+    upload_pool_put(r.pool, kit);
+    for (uint64_t i = 0; i < 3; i++)
+        u[i] = fill_one(&r, payload + i * 1000, 4096);
+    for (uint64_t i = 0; i < 3; i++) {
+        struct persist_metadata m = describe(i, 65536);
+        struct persist_error err = {0};
+        const void *object;
+        size_t len;
+
+        assert_ok(upload_object(u[i], &m, &object, &len, &err), &err);
+        assert_int_equal(check_object(object, len, payload + i * 1000, 4096),
+                         i);
+    }
+    /* It is free although all three are still there. */
+    assert_ptr_equal(upload_pool_take(r.pool, &w), kit);
+    upload_pool_put(r.pool, kit);
+    for (int i = 0; i < 3; i++)
+        upload_close(u[i]);
     free(payload);
     rig_close(&r);
 }
@@ -534,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(object__may_get_another_header),
+        cmocka_unit_test(object__gives_its_kit_to_the_next),
         cmocka_unit_test(open__reserves_little_for_little),
         cmocka_unit_test(pool__gives_back_what_suits),
         cmocka_unit_test(send__cuts_parts_as_the_store_wants),
