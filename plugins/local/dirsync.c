@@ -18,26 +18,14 @@
  * pay who come too late, and never so long that anybody would notice. */
 #define GATHER_MAX_NS 5000000
 
-static int init_conditions(struct dirsync *d)
-{
-    pthread_cond_t *const all[] = {&d->ended[0], &d->ended[1], &d->gathered};
-    int rc = 0;
-
-    for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = os_cond_init(all[i]);
-        while (rc != 0 && i-- > 0)
-            pthread_cond_destroy(all[i]);
-    }
-    return rc;
-}
-
 int dirsync_init(struct dirsync *d)
 {
     int rc = pthread_mutex_init(&d->lock, NULL);
 
     if (rc != 0)
         return -rc;
-    rc = init_conditions(d);
+    d->last = &d->first;
+    rc = os_cond_init(&d->gathered);
     if (rc != 0)
         pthread_mutex_destroy(&d->lock);
     return -rc;
@@ -46,8 +34,6 @@ int dirsync_init(struct dirsync *d)
 void dirsync_finish(struct dirsync *d)
 {
     pthread_cond_destroy(&d->gathered);
-    pthread_cond_destroy(&d->ended[1]);
-    pthread_cond_destroy(&d->ended[0]);
     pthread_mutex_destroy(&d->lock);
 }
 
@@ -86,52 +72,158 @@ static void gather(struct dirsync *d)
         ;
 }
 
-/* Under the lock, which it gives away for the time of the sync. */
-static void lead(struct dirsync *d, int fd)
+/* ------------------------------------------------------------- those who wait
+ */
+
+enum outcome { NOT_YET, SYNCED, FAILED, LEADS };
+
+/* On the stack of who waits, with a lock of its own: a hundred woken at once
+ * must not queue up for one. */
+struct dirsync_waiter {
+    struct dirsync_waiter *next; /* dirsync.lock, then who wakes it */
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    enum outcome outcome; /* lock */
+};
+
+/* Without the lock of the syncs. */
+static enum outcome wait_to_be_told(struct dirsync_waiter *w)
 {
-    uint64_t round, began_ns;
+    enum outcome outcome;
+
+    pthread_mutex_lock(&w->lock);
+    while (w->outcome == NOT_YET)
+        pthread_cond_wait(&w->told, &w->lock);
+    outcome = w->outcome;
+    pthread_mutex_unlock(&w->lock);
+    return outcome;
+}
+
+/* w may be gone when this returns, but not before the lock is given back. */
+static void tell(struct dirsync_waiter *w, enum outcome outcome)
+{
+    pthread_mutex_lock(&w->lock);
+    w->outcome = outcome;
+    pthread_cond_signal(&w->told);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void tell_all(struct dirsync_waiter *w, enum outcome outcome)
+{
+    while (w != NULL) {
+        struct dirsync_waiter *next = w->next;
+
+        tell(w, outcome);
+        w = next;
+    }
+}
+
+/* Under the lock. */
+static void line_up(struct dirsync *d, struct dirsync_waiter *w)
+{
+    *d->last = w;
+    d->last = &w->next;
+    d->n_waiting++;
+}
+
+/* Under the lock: all who wait, in the order in which they came. */
+static struct dirsync_waiter *take_waiters(struct dirsync *d)
+{
+    struct dirsync_waiter *all = d->first;
+
+    d->first = NULL;
+    d->last = &d->first;
+    d->n_waiting = 0;
+    return all;
+}
+
+/* Under the lock, when a sync is over: the first of those who came too late
+ * for it leads the next. */
+static struct dirsync_waiter *next_leader(struct dirsync *d)
+{
+    struct dirsync_waiter *w = d->first;
+
+    d->syncing = w != NULL;
+    if (w == NULL)
+        return NULL;
+    d->n_waiting--;
+    d->first = w->next;
+    if (d->first == NULL)
+        d->last = &d->first;
+    return w;
+}
+
+/* ------------------------------------------------------------------ the syncs
+ */
+
+/*
+ * With d->syncing set by whoever made us the leader; takes the lock and gives
+ * it back.  Our own link, and those of all who wait when the sync begins, were
+ * made before it.
+ */
+static int lead(struct dirsync *d, int fd)
+{
+    struct dirsync_waiter *covered, *late = NULL, *leader = NULL;
+    uint64_t began_ns;
     int rc;
 
-    d->syncing = true;
     gather(d);
-    round = ++d->begun; /* who comes from now on is not covered */
+    covered = take_waiters(d); /* who comes from now on is not covered */
     pthread_mutex_unlock(&d->lock);
     began_ns = os_monotonic_ns();
     rc = durable_sync_dir(fd);
     pthread_mutex_lock(&d->lock);
     d->took_ns = os_monotonic_ns() - began_ns;
-    d->syncing = false;
-    if (rc == 0)
-        d->done = round;
-    else
+    if (rc == 0) {
+        leader = next_leader(d);
+    } else {
         d->failed = rc;
-    pthread_cond_broadcast(&d->ended[round & 1]);
-    if (rc ==
-        0) /* one of those who came too late for this one leads the next */
-        pthread_cond_signal(&d->ended[(round + 1) & 1]);
-    else
-        pthread_cond_broadcast(&d->ended[(round + 1) & 1]);
+        d->syncing = false;
+        late = take_waiters(d);
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (leader != NULL)
+        tell(leader, LEADS);
+    tell_all(covered, rc == 0 ? SYNCED : FAILED);
+    tell_all(late, FAILED);
+    return rc;
+}
+
+/* Under the lock, which it gives back. */
+static int follow(struct dirsync *d, int fd)
+{
+    struct dirsync_waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                               .told = PTHREAD_COND_INITIALIZER};
+    enum outcome outcome;
+
+    line_up(d, &w);
+    pthread_mutex_unlock(&d->lock);
+    outcome = wait_to_be_told(&w);
+    pthread_cond_destroy(&w.told);
+    pthread_mutex_destroy(&w.lock);
+    if (outcome == LEADS) {
+        pthread_mutex_lock(&d->lock);
+        return lead(d, fd);
+    }
+    return outcome == SYNCED ? 0 : d->failed;
 }
 
 int dirs_sync(struct local_store *s, struct local_dir *dir)
 {
     struct dirsync *d = &dir->sync;
-    uint64_t mine;
     int rc;
 
     pthread_mutex_lock(&d->lock);
     has_come(d);
-    mine = d->begun + 1; /* a sync under way may have begun before our link */
-    d->n_waiting++;
-    while (d->done < mine && d->failed == 0) {
-        if (!d->syncing)
-            lead(d, dir->fd);
-        else
-            pthread_cond_wait(&d->ended[mine & 1], &d->lock);
+    if (d->failed != 0) {
+        rc = d->failed;
+        pthread_mutex_unlock(&d->lock);
+    } else if (d->syncing) {
+        rc = follow(d, dir->fd);
+    } else {
+        d->syncing = true;
+        rc = lead(d, dir->fd);
     }
-    d->n_waiting--;
-    rc = d->done >= mine ? 0 : d->failed;
-    pthread_mutex_unlock(&d->lock);
     if (rc != 0)
         dirs_forget(s, dir);
     return rc;

@@ -32,12 +32,13 @@ static int sync_alone(struct kit *k, struct local_dir *dir)
     return dirs_sync(k->store, dir);
 }
 
+/* How many are in dirs_sync: who leads, and who waits for him. */
 static unsigned waiting(struct local_dir *dir)
 {
     unsigned n;
 
     pthread_mutex_lock(&dir->sync.lock);
-    n = dir->sync.n_waiting;
+    n = dir->sync.syncing + dir->sync.n_waiting;
     pthread_mutex_unlock(&dir->sync.lock);
     return n;
 }
@@ -189,6 +190,45 @@ static void expect_abandoned(struct kit *k, struct local_dir *dir)
     assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), OK);
 }
 
+/* Many at once, each of whom links and syncs again as soon as he is told: a
+ * leader is always found, and everybody is told. */
+#define ROUNDS 200
+
+static void *sync_in_rounds(void *ctx)
+{
+    struct member *m = ctx;
+
+    for (int i = 0; i < ROUNDS && m->rc == 0; i++) {
+        dirs_announce(m->dir);
+        m->rc = dirs_sync(m->k->store, m->dir);
+    }
+    return NULL;
+}
+
+static void sync__of_many_goes_from_hand_to_hand(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    unsigned before = io_fault_calls(IO_FSYNC);
+    struct member members[1 + FOLLOWERS];
+
+    for (int i = 0; i < 1 + FOLLOWERS; i++) {
+        members[i] = (struct member){.k = k, .dir = dir};
+        assert_int_equal(pthread_create(&members[i].thread, NULL,
+                                        sync_in_rounds, &members[i]),
+                         0);
+    }
+    for (int i = 0; i < 1 + FOLLOWERS; i++) {
+        pthread_join(members[i].thread, NULL);
+        assert_int_equal(members[i].rc, 0);
+    }
+    assert_in_range(io_fault_calls(IO_FSYNC) - before, ROUNDS,
+                    (1 + FOLLOWERS) * ROUNDS);
+    assert_int_equal(waiting(dir), 0);
+    assert_int_equal(dir->sync.n_coming, 0);
+    dirs_release(k->store, dir);
+}
+
 static void sync__that_fails_is_told_to_all_who_shared_it(void **state)
 {
     struct kit *k = *state;
@@ -323,6 +363,7 @@ int main(void)
         T(sync__of_many_is_one_that_began_after_all_came),
         T(sync__waits_for_those_who_come),
         T(put__that_is_refused_withdraws),
+        T(sync__of_many_goes_from_hand_to_hand),
         T(sync__that_fails_is_told_to_all_who_shared_it),
         T(sync__that_fails_is_not_repeated_by_those_who_wait),
         T(puts__into_one_folder_are_all_there),

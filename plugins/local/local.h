@@ -72,17 +72,19 @@
  * never repeated on it: whoever waits, or has linked by it and comes later, is
  * told that his name is not durable; who comes anew opens another.
  */
+struct dirsync_waiter;
+
 struct dirsync {
     pthread_mutex_t lock;
-    pthread_cond_t ended[2]; /* of rounds with an even, an odd number */
     pthread_cond_t gathered; /* nobody is coming any more */
     uint64_t took_ns;        /* lock; the last sync */
     unsigned n_coming;       /* lock; announced and not yet in dirs_sync */
-    uint64_t begun;          /* lock; syncs so far, numbered from 1 */
-    uint64_t done;           /* lock; the last that went well */
-    int failed;              /* lock; -errno of the one that did not */
-    bool syncing;            /* lock */
-    unsigned n_waiting;      /* lock; for tests: how many are in dirs_sync */
+    bool syncing; /* lock; somebody leads, or has been told that he does */
+    int failed;   /* lock; -errno of the sync that went wrong; stays */
+    /* lock; who came while another led, in order; `last` is where the next one
+     * is hung. */
+    struct dirsync_waiter *first, **last;
+    unsigned n_waiting; /* lock; for tests: how many these are */
 };
 
 /* A folder whose name, and those of all above it, are on the medium, shared by
