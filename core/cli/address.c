@@ -78,7 +78,10 @@ static void encode_unsafe(char text[ADDRESS_TEXT_LEN])
 {
     char copy[ADDRESS_TEXT_LEN];
     struct buf safe, out;
+    size_t whole = strlen(text);
 
+    if (text_plain_len(text, whole) == whole)
+        return;
     memcpy(copy, text, ADDRESS_TEXT_LEN);
     buf_init(&safe, 64);
     buf_init(&out, ADDRESS_TEXT_LEN - 1);

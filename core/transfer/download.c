@@ -78,13 +78,22 @@ static int read_head(struct download *d, size_t n, const uint8_t **out,
     return rc;
 }
 
+/* Everything waits for the beginning.  Where many reads at once follow over a
+ * network it had better be short. */
+static bool is_long_way(const struct download *d)
+{
+    return d->object.total / 4 > window_limit(&d->object) &&
+           !limits_are_a_disks(backend_store_limits(d->object.store));
+}
+
 /* How much of the beginning to read at once: the frames behind the header are
  * wanted too where the whole payload is. */
 static size_t head_guess(const struct download *d, bool header_only)
 {
-    uint64_t n = header_only ? SNAPSHOT_SUFFIX : window_limit(&d->object);
+    bool alone = header_only || is_long_way(d);
+    uint64_t n = alone ? SNAPSHOT_SUFFIX : window_limit(&d->object);
 
-    if (header_only && d->map.codec == CODEC_ZSTD)
+    if (alone && d->map.codec == CODEC_ZSTD)
         n = d->map.header_len;
     return (size_t)(n < d->object.total ? n : d->object.total);
 }

@@ -39,6 +39,8 @@ bool text_is_utf8(const char *text, size_t len); /* RFC 3629; no surrogates */
 /* Appends text made safe for a terminal: C0, C1, DEL, bidi controls, line
  * separators and malformed bytes become \xNN or \u{NNNN}. */
 void text_escape(struct buf *out, const char *text, size_t len);
+/* How many bytes at the beginning are printable ASCII, which needs no care. */
+size_t text_plain_len(const char *text, size_t len);
 
 /* Appends text as a JSON string with its quotes (RFC 8259); what text_escape
  * hides becomes \uNNNN, malformed bytes \ufffd. */

@@ -65,11 +65,27 @@ static bool is_unsafe(uint32_t c)
     return false;
 }
 
+size_t text_plain_len(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && text[n] >= 0x20 && text[n] < 0x7f)
+        n++;
+    return n;
+}
+
 void text_escape(struct buf *out, const char *text, size_t len)
 {
     while (len > 0) {
         uint32_t c = 0;
-        size_t n = decode(text, len, &c);
+        size_t n = text_plain_len(text, len);
+        if (n > 0) { /* nearly all of nearly everything */
+            buf_append(out, text, n);
+            text += n;
+            len -= n;
+            continue;
+        }
+        n = decode(text, len, &c);
         if (n == 0) {
             buf_printf(out, "\\x%02x", (unsigned)(uint8_t)text[0]);
             n = 1;

@@ -338,6 +338,21 @@ static void uploads__need_a_whole_document(void **state)
     stage_close(&g);
 }
 
+static void uploads__end_where_a_service_repeats_itself(void **state)
+{
+    const struct script page =
+        UPLOADS("<IsTruncated>true</IsTruncated><NextKeyMarker>p%2Fa"
+                "</NextKeyMarker><NextUploadIdMarker>i1</NextUploadIdMarker>");
+    struct script replies[] = {page, page};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, COUNT(replies), NULL);
+    assert_int_equal(stage_list_uploads(&g, ""), PERSIST_BACKEND_IO);
+    assert_non_null(strstr(g.err.message, "does not end"));
+    stage_close(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +370,7 @@ int main(void)
         TEST(page__decodes_or_refuses),
         TEST(uploads__are_listed_with_their_weight),
         TEST(uploads__need_a_whole_document),
+        TEST(uploads__end_where_a_service_repeats_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,15 @@ static int32_t read_page(struct uploads_page *p,
     return PERSIST_BACKEND_OK;
 }
 
+/* A service that repeats its markers would have us ask for ever. */
+static bool stands_still(const struct uploads_page *before,
+                         const struct uploads_page *next)
+{
+    return next->truncated && next->key_marker[0] != '\0' &&
+           strcmp(before->key_marker, next->key_marker) == 0 &&
+           strcmp(before->id_marker, next->id_marker) == 0;
+}
+
 /* The page behind p's markers, in place of p. */
 static int32_t next_page(struct s3_store *s,
                          const struct persist_backend_call *call,
@@ -164,6 +173,10 @@ static int32_t next_page(struct s3_store *s,
              (rc = read_page(&next, &response)) != PERSIST_BACKEND_OK)
         rc = answer_odd(s, &response, rc, "list the uploads below", prefix,
                         "the service's answer is no whole listing", err);
+    else if (rc == PERSIST_BACKEND_OK && stands_still(p, &next))
+        rc = answer_odd(s, &response, PERSIST_BACKEND_IO,
+                        "list the uploads below", prefix,
+                        "the listing does not end", err);
     http_response_finish(&response);
     uploads_page_finish(p);
     *p = next;

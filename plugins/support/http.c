@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "posix/os.h"
 #include "support/fail.h"
 #include "support/http_private.h"
 #include "support/secret.h"
@@ -90,6 +91,15 @@ static bool copy_text(char **out, const char *s)
     return *out != NULL;
 }
 
+/* libcurl would take a proxy from the environment also where a program runs
+ * with more rights than whoever wrote that environment. */
+static const char *proxy_of(const struct http_config *config)
+{
+    if (config->proxy == NULL && os_is_privileged())
+        return "";
+    return config->proxy;
+}
+
 static bool copy_config(struct http_client *c, const struct http_config *config)
 {
     c->host = config->host;
@@ -108,7 +118,7 @@ static bool copy_config(struct http_client *c, const struct http_config *config)
                                          ? config->user_agent
                                          : "persist") &&
            copy_text(&c->ca_bundle, config->ca_bundle) &&
-           copy_text(&c->proxy, config->proxy) &&
+           copy_text(&c->proxy, proxy_of(config)) &&
            copy_text(&c->request_id_header, config->request_id_header) &&
            copy_text(&c->retry_after_ms_header, config->retry_after_ms_header);
 }

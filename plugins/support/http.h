@@ -59,7 +59,9 @@ struct http_config {
     const char *user_agent;      /* NULL: "persist" */
     const char *ca_bundle;       /* PEM file; NULL: the system's */
     const char *proxy;           /* URL; "": none; NULL: the environment's
-                                    http_proxy, https_proxy, no_proxy ... */
+                                    http_proxy, https_proxy, no_proxy ... (none
+                                    in a program with more rights than its
+                                    caller: AT_SECURE) */
     uint32_t connect_timeout_ms; /* name, TCP and TLS together; 5 s */
     uint32_t stall_timeout_ms;   /* 30 s */
     uint32_t stall_bytes_per_s;  /* 1024 */
