@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,10 +30,12 @@
 #include "posix/durable.h"
 #include "posix/file.h"
 #include "posix/os.h"
+#include "runtime/work.h"
 #include "util/text.h"
 
 #define WRITE_BACK_STEP (UINT64_C(8) << 20)
 #define DIRTY_MAX (UINT64_C(64) << 20)
+#define FLUSH_STEP (UINT64_C(32) << 20)
 
 struct target_file {
     const char *path;
@@ -50,6 +53,12 @@ struct file_sink {
     uint64_t pos;
     uint64_t started; /* write-back was begun up to here */
     uint64_t settled; /* and waited for up to here */
+    /* The device's cache is emptied meanwhile, so that the sync at the end
+     * finds little. */
+    struct work flush;
+    struct executor *io; /* NULL: not */
+    uint64_t flushed;    /* begun for all before here */
+    int flush_rc;        /* of the last, after work_wait */
 };
 
 /* ------------------------------------------------------------------- target
@@ -173,6 +182,33 @@ static int write_back(struct file_sink *s)
     return rc;
 }
 
+static void flush(struct work *w)
+{
+    struct file_sink *s =
+        (struct file_sink *)((char *)w - offsetof(struct file_sink, flush));
+
+    s->flush_rc = durable_flush(s->w);
+}
+
+/* One at a time, for what the last one did not see. */
+static int start_flush(struct file_sink *s)
+{
+    if (!s->io || s->pos - s->flushed < FLUSH_STEP || !work_is_over(&s->flush))
+        return 0;
+    work_wait(&s->flush);
+    if (s->flush_rc != 0)
+        return s->flush_rc;
+    s->flushed = s->pos;
+    work_start(&s->flush, s->io, flush);
+    return 0;
+}
+
+static int end_flush(struct file_sink *s)
+{
+    work_wait(&s->flush);
+    return s->flush_rc;
+}
+
 static int write_file(void *ctx, const void *data, size_t len,
                       struct persist_error *err)
 {
@@ -186,6 +222,8 @@ static int write_file(void *ctx, const void *data, size_t len,
     s->pos += len;
     if (rc == 0)
         rc = write_back(s);
+    if (rc == 0)
+        rc = start_flush(s);
     return rc == 0 ? PERSIST_OK : failed(s->path, rc, "cannot write", err);
 }
 
@@ -212,30 +250,47 @@ static int publish(struct durable_write *w, const struct target_file *f,
     return rc == 0 ? PERSIST_OK : failed(f->path, rc, "cannot finish", err);
 }
 
+/* Makes room for the payload; a longer one than 64 MiB goes past the page
+ * cache, because only less is soon read again. */
+static int begin(struct file_sink *s, const struct target_file *f, bool replace,
+                 uint64_t size, struct persist_error *err)
+{
+    int rc = durable_begin(s->w, f->dir_fd, f->mode, replace);
+
+    if (rc == 0 && size > 0)
+        rc = durable_reserve(s->w, size);
+    if (rc == 0 && size > DIRTY_MAX)
+        direct_open(&s->direct, s->w->fd, size);
+    return rc == 0 ? PERSIST_OK
+                   : failed(f->path, rc, "cannot make room for", err);
+}
+
 static int run(struct restore *r, const struct target_file *f,
                struct persist_error *err)
 {
     bool overwrite = (r->options.flags & PERSIST_RESTORE_OVERWRITE) != 0;
-    uint64_t size = download_length(r->download);
     struct durable_write w = {.dir_fd = f->dir_fd, .fd = -1};
-    struct file_sink s = {.w = &w, .direct = {.fd = -1}, .path = f->path};
+    struct file_sink s = {
+        .w = &w, .direct = {.fd = -1}, .path = f->path, .io = r->store->p->io};
     struct persist_sink sink = PERSIST_SINK_INIT;
+    int rc = work_init(&s.flush);
 
+    if (rc != 0)
+        return failed(f->path, rc, "cannot restore to", err);
     sink.write = write_file;
     sink.ctx = &s;
-    int rc = durable_begin(&w, f->dir_fd, f->mode, overwrite && f->exists);
-    if (rc == 0 && size > 0)
-        rc = durable_reserve(&w, size);
-    if (rc != 0)
-        rc = failed(f->path, rc, "cannot make room for", err);
-    if (rc == PERSIST_OK && size > DIRTY_MAX) /* less is soon read again */
-        direct_open(&s.direct, w.fd, size);
+    rc =
+        begin(&s, f, overwrite && f->exists, download_length(r->download), err);
     if (rc == PERSIST_OK)
         rc = restore_run(r, &sink, err);
+    int flush_rc = end_flush(&s);
+    if (rc == PERSIST_OK && flush_rc != 0)
+        rc = failed(f->path, flush_rc, "cannot write", err);
     if (rc == PERSIST_OK)
         rc = publish(&w, f, overwrite, s.pos, err);
     direct_close(&s.direct);
     durable_discard(&w);
+    work_finish(&s.flush);
     return rc;
 }
 

@@ -216,6 +216,16 @@ int durable_write_back(struct durable_write *w, uint64_t offset, uint64_t len,
     return -errno;
 }
 
+int durable_flush(struct durable_write *w)
+{
+    if (atomic_load(&w->sync_failed))
+        return -EIO;
+    if (posix_io->fdatasync(w->fd) == 0)
+        return 0;
+    atomic_store(&w->sync_failed, true);
+    return -errno;
+}
+
 int durable_settle(struct durable_write *w, uint64_t size)
 {
     if (size > INT64_MAX)

@@ -7,6 +7,7 @@
  *     durable_reserve(&w, upper_bound)         optional; ENOSPC comes early
  *     durable_write_at(&w, data, len, offset)  any order, several threads
  *     durable_write_back(&w, offset, len, ..)  optional; several threads
+ *     durable_flush(&w)                        the same
  *     durable_publish(&w, "name", how, size)   ftruncate, fsync, link, close,
  *                                              fsync(dir)
  *     durable_discard(&w)                      always; after publish it only
@@ -23,7 +24,7 @@
  * libc only; every function returns 0 or -errno; DURABLE_NOT_SYNCED (a positive
  * number) from publish says: visible, the directory's sync failed.  After any
  * failed fsync the descriptor is never synced again.  No umask(), no chdir().
- * One write is one thread's business, but for the two calls marked above;
+ * One write is one thread's business, but for the calls marked above;
  * different writes are independent.
  */
 #ifndef PERSIST_POSIX_DURABLE_H
@@ -73,6 +74,11 @@ int durable_write_at(struct durable_write *w, const void *data, size_t len,
  * will not report again: it fails the write for good. */
 int durable_write_back(struct durable_write *w, uint64_t offset, uint64_t len,
                        bool wait);
+/* What has been written so far is on the medium, so that little is left to the
+ * sync at the end; beside writers, on a thread of its own.  As with
+ * durable_write_back, an error fails the write for good.  Not once it settles.
+ */
+int durable_flush(struct durable_write *w);
 /* Makes it a file of exactly `size` bytes named `name` in dir_fd. After
  * -EEXIST it may be published under another name; after other failures only
  * discard is left. */

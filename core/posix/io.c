@@ -28,6 +28,7 @@ const struct posix_io posix_io_libc = {
     .pread = pread,
     .pwrite = pwrite,
     .fsync = io_fsync,
+    .fdatasync = io_fdatasync,
     .syncfs = io_syncfs,
     .sync_file_range = io_sync_file_range,
     .fallocate = io_fallocate,

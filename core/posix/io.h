@@ -55,6 +55,7 @@ struct posix_io {
     ssize_t (*pread)(int fd, void *out, size_t len, off_t offset);
     ssize_t (*pwrite)(int fd, const void *data, size_t len, off_t offset);
     int (*fsync)(int fd);
+    int (*fdatasync)(int fd);
     int (*syncfs)(int fd);
     int (*sync_file_range)(int fd, off_t offset, off_t len, unsigned flags);
     int (*fallocate)(int fd, int mode, off_t offset, off_t len);

@@ -130,6 +130,17 @@ static int fault_fsync(int fd)
     return posix_io_libc.fsync(fd);
 }
 
+static int fault_fdatasync(int fd)
+{
+    if (fd >= 0 && fd < MAX_FD && atomic_load(&failed_fd[fd]))
+        atomic_fetch_add(&resynced, 1);
+    if (verdict(IO_FDATASYNC) != 0) {
+        note_failed(fd);
+        return fail(IO_FDATASYNC);
+    }
+    return posix_io_libc.fdatasync(fd);
+}
+
 static int fault_syncfs(int fd)
 {
     CALL(IO_SYNCFS, posix_io_libc.syncfs(fd));
@@ -225,6 +236,7 @@ static const struct posix_io fault_table = {
     .pread = fault_pread,
     .pwrite = fault_pwrite,
     .fsync = fault_fsync,
+    .fdatasync = fault_fdatasync,
     .syncfs = fault_syncfs,
     .sync_file_range = fault_sync_file_range,
     .fallocate = fault_fallocate,
@@ -242,11 +254,11 @@ static const struct posix_io fault_table = {
 };
 
 static const char *const names[IO_KINDS] = {
-    "openat",          "openat2",   "mkdirat",      "close",     "read",
-    "write",           "pread",     "pwrite",       "fsync",     "syncfs",
-    "sync_file_range", "fallocate", "ftruncate",    "fchmod",    "fstat",
-    "fstatat",         "linkat",    "renameat",     "renameat2", "unlinkat",
-    "flock",           "getrandom", "direct_align",
+    "openat",   "openat2",         "mkdirat",   "close",        "read",
+    "write",    "pread",           "pwrite",    "fsync",        "fdatasync",
+    "syncfs",   "sync_file_range", "fallocate", "ftruncate",    "fchmod",
+    "fstat",    "fstatat",         "linkat",    "renameat",     "renameat2",
+    "unlinkat", "flock",           "getrandom", "direct_align",
 };
 
 bool io_fault_lacks(enum io_kind kind)

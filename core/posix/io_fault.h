@@ -27,6 +27,7 @@ enum io_kind {
     IO_PREAD,
     IO_PWRITE,
     IO_FSYNC,
+    IO_FDATASYNC,
     IO_SYNCFS,
     IO_SYNC_FILE_RANGE,
     IO_FALLOCATE,

@@ -43,6 +43,11 @@ int io_fsync(int fd)
     return fsync(fd);
 }
 
+int io_fdatasync(int fd)
+{
+    return fdatasync(fd);
+}
+
 int io_syncfs(int fd)
 {
     return syncfs(fd);

@@ -29,6 +29,11 @@ int io_fsync(int fd)
     return fsync(fd);
 }
 
+int io_fdatasync(int fd)
+{
+    return io_fsync(fd);
+}
+
 int io_syncfs(int fd)
 {
     (void)fd;

@@ -14,6 +14,7 @@ int io_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t resolve);
 int io_renameat2(int from_fd, const char *from, int to_fd, const char *to,
                  unsigned flags);
 int io_fsync(int fd);
+int io_fdatasync(int fd);
 int io_syncfs(int fd);
 int io_sync_file_range(int fd, off_t offset, off_t len, unsigned flags);
 int io_fallocate(int fd, int mode, off_t offset, off_t len);

@@ -321,11 +321,31 @@ int32_t walk_tree(struct local_store *s,
                   const char *start_after, const struct walk_visitor *visitor,
                   void *ctx, struct persist_backend_error *err);
 
-/* ------------------------------------------------- uploads.c, receipts.c */
+/* ------------------- uploads.c, writeback.c, flusher.c, receipts.c */
 
 /* How much of an upload may be written and not yet on its way to the disk. */
 #define WRITEBACK_MAX ((uint64_t)64 << 20)
 #define WRITEBACK_SLOTS 64
+
+/* How much of it may be written and not yet on the medium, about. */
+#define FLUSH_STEP ((uint64_t)32 << 20)
+
+struct flusher {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool running;     /* lock: thread is to be joined */
+    bool stop;        /* lock */
+    uint64_t waiting; /* lock: bytes written since the last flush began */
+    struct durable_write *w; /* set before the thread starts */
+};
+
+int flusher_init(struct flusher *f);
+void flusher_finish(struct flusher *f); /* stops it */
+/* len bytes of w have been written.  Before flusher_stop. */
+void flusher_count(struct flusher *f, struct durable_write *w, size_t len);
+/* No flush runs afterwards, and none will. */
+void flusher_stop(struct flusher *f);
 
 struct writeback_range {
     uint64_t offset, len;
@@ -333,6 +353,7 @@ struct writeback_range {
 
 struct writeback {
     struct direct_file direct; /* set before the first write; fd -1: none */
+    struct flusher flusher;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint64_t dirty;                                 /* lock */
@@ -341,6 +362,7 @@ struct writeback {
 };
 
 int writeback_init(struct writeback *b);
+/* Before the write it served is discarded. */
 void writeback_finish(struct writeback *b);
 /* Writes up to LOCAL_SLICE bytes; waits for older ones where too much is
  * dirty. 0 or -errno. */

@@ -232,6 +232,7 @@ static int32_t commit_upload(struct local_store *s,
         rc = receipts_check(s, u, args, &size, err);
     if (rc != PERSIST_BACKEND_OK)
         return rc;
+    flusher_stop(&u->writeback.flusher);
     for (int i = 0; i < LOCAL_VANISH_TRIES && vanished; i++) {
         vanished = false;
         rc = renew_folder(s, u, err);

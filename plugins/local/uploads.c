@@ -80,9 +80,9 @@ struct local_upload *uploads_find(struct local_store *s, const char *id)
 
 void uploads_destroy(struct local_store *s, struct local_upload *u)
 {
+    writeback_finish(&u->writeback);
     durable_discard(&u->w);
     dirs_release(s, u->dir);
-    writeback_finish(&u->writeback);
     free(u->key);
     free(u);
 }

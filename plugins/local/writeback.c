@@ -22,17 +22,23 @@ int writeback_init(struct writeback *b)
 
     if (rc != 0)
         return -rc;
-    rc = pthread_cond_init(&b->changed, NULL);
+    rc = -pthread_cond_init(&b->changed, NULL);
+    if (rc == 0) {
+        rc = flusher_init(&b->flusher);
+        if (rc != 0)
+            pthread_cond_destroy(&b->changed);
+    }
     if (rc != 0)
         pthread_mutex_destroy(&b->lock);
     b->direct.fd = -1;
     b->dirty = 0;
     b->first = b->n = 0;
-    return -rc;
+    return rc;
 }
 
 void writeback_finish(struct writeback *b)
 {
+    flusher_finish(&b->flusher);
     direct_close(&b->direct);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->lock);
@@ -113,10 +119,14 @@ int writeback_write(struct writeback *b, struct durable_write *w,
                     const void *data, size_t len, uint64_t offset)
 {
     size_t done = 0;
-    int rc = direct_write(&b->direct, data, len, offset, &done);
+    int rc = atomic_load(&w->sync_failed)
+                 ? -EIO
+                 : direct_write(&b->direct, data, len, offset, &done);
 
-    if (rc != 0 || done == len)
-        return rc;
-    return write_cached(b, w, (const char *)data + done, len - done,
-                        offset + done);
+    if (rc == 0 && done < len)
+        rc = write_cached(b, w, (const char *)data + done, len - done,
+                          offset + done);
+    if (rc == 0)
+        flusher_count(&b->flusher, w, len);
+    return rc;
 }

@@ -3,6 +3,7 @@
  * or within the window, and when they are told to stop. */
 #include "testkit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -202,11 +203,55 @@ static void writeback__never_admits_more_than_the_window(void **state)
     assert_true(c.writeback.dirty <= WRITEBACK_MAX);
     assert_true(c.writeback.n <= WRITEBACK_MAX / LOCAL_SLICE);
     io_fault_before(IO_PWRITE, NULL, NULL);
-    durable_discard(&c.w);
     writeback_finish(&c.writeback);
+    durable_discard(&c.w);
     close(fd);
     free(c.data);
 }
+
+#ifdef PERSIST_ASYNC
+static void wait_for_flushes(unsigned n)
+{
+    for (int i = 0; i < 10000 && io_fault_calls(IO_FDATASYNC) < n; i++)
+        (void)usleep(1000);
+    assert_true(io_fault_calls(IO_FDATASYNC) >= n);
+}
+
+/* Beside the writers; what it is told wrong nobody else will be told. */
+static void flush__comes_early_and_its_failure_is_final(void **state)
+{
+    struct kit *k = *state;
+    const uint64_t step = FLUSH_STEP / 8;
+    uint8_t *data = direct_alloc(step);
+
+    assert_non_null(data);
+    memset(data, 'x', step);
+    for (int fails = 0; fails < 2; fails++) {
+        struct kit_upload u;
+        unsigned before;
+
+        assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+        io_fault_clear();
+        for (int i = 0; i < 7; i++)
+            assert_int_equal(kit_part(k, &u, data, step), OK);
+        assert_int_equal(io_fault_calls(IO_FDATASYNC), 0);
+        before = io_fault_calls(IO_FSYNC);
+        io_fault_set(IO_FDATASYNC, 1, (unsigned)fails, ENOSPC);
+        assert_int_equal(kit_part(k, &u, data, step), OK);
+        wait_for_flushes(1);
+        if (fails) {
+            assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_IO);
+            assert_int_equal(io_fault_calls(IO_FSYNC), before);
+        } else {
+            assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+            assert_int_equal(kit_delete(k, "a", NULL), OK);
+        }
+        assert_int_equal(kit_abort(k, "a", u.id), OK);
+        assert_int_equal(kit_head(k, "a", NULL), PERSIST_BACKEND_NOT_FOUND);
+    }
+    free(data);
+}
+#endif
 
 static void part__stops_between_slices(void **state)
 {
@@ -279,6 +324,9 @@ int main(void)
         T(part__writes_in_parallel_within_the_window),
         T(part__goes_past_the_page_cache_where_it_can),
         T(writeback__never_admits_more_than_the_window),
+#ifdef PERSIST_ASYNC
+        T(flush__comes_early_and_its_failure_is_final),
+#endif
         T(part__stops_between_slices),
         T(part__may_be_small_and_many),
         T(abort__beside_a_running_part_is_safe),

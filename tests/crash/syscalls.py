@@ -35,9 +35,9 @@ BIG = os.urandom(1 << 20) * 9
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EINTR", "EACCES", "EMFILE", "EROFS",
           "ENOSYS")
 STORE_CALLS = {
-    "openat2", "mkdirat", "write", "pwrite64", "fsync", "linkat", "renameat",
-    "renameat2", "unlinkat", "fallocate", "ftruncate", "fchmod", "getdents64",
-    "flock", "sync_file_range", "statx", "fcntl",
+    "openat2", "mkdirat", "write", "pwrite64", "fsync", "fdatasync", "linkat",
+    "renameat", "renameat2", "unlinkat", "fallocate", "ftruncate", "fchmod",
+    "getdents64", "flock", "sync_file_range", "statx", "fcntl",
 }
 
 
@@ -265,7 +265,7 @@ def second_sync(log):
     failed = set()
     with open(log, encoding="utf-8", errors="replace") as f:
         for line in f:
-            match = re.search(r"fsync\((\d+)\)\s+= (-?\d+)", line)
+            match = re.search(r"f(?:data)?sync\((\d+)\)\s+= (-?\d+)", line)
             if match and match.group(1) in failed:
                 return match.group(1)
             if match and match.group(2) != "0":
