@@ -19,6 +19,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define PART_MIN (8 * MIB) /* architecture.md, decision 3 */
 #define PART_MAX (64 * MIB)
+#define PART_ROUND MIB    /* so that rounding up for a store adds nothing */
 #define PARALLEL 4        /* parts under way, where the store does not say */
 #define HALVINGS 3        /* of the limit, before waiting */
 #define TIER_SHARE 10     /* a tier is a tenth of the parts there may be */
@@ -92,6 +93,18 @@ static uint64_t under_limit(const struct upload *u, uint64_t size)
     return size < most ? size : most;
 }
 
+/* Where a store takes one part at a time a second one fills meanwhile, and both
+ * are to fit, each with the frame that may go over its end: with one buffer the
+ * line would stand still between parts. */
+static uint64_t half_for_two(const struct upload *u, uint64_t limit)
+{
+    uint64_t beside =
+        2 * frame_bound(u->what.codec, u->what.frame_size) + u->what.header_max;
+    uint64_t size = limit / 2 > beside ? (limit / 2 - beside) / 2 : 0;
+
+    return size > PART_MIN ? size - size % PART_ROUND : size;
+}
+
 /* Parts as decision 3 says, then as the store wants them (its limits are
  * complete: a maximum it does not name is the type's).  Where their number is
  * limited they are made large enough for the object; where they must also be
@@ -101,8 +114,9 @@ static uint64_t choose_part_size(const struct upload *u, uint64_t limit,
 {
     const struct persist_backend_limits *l = u->limits;
     bool equal = l->flags & PERSIST_BACKEND_EQUAL_PARTS;
-    uint64_t size =
-        clamp(limit / (2 * (uint64_t)u->n_flights), PART_MIN, PART_MAX);
+    uint64_t share = u->n_flights > 1 ? limit / (2 * (uint64_t)u->n_flights)
+                                      : half_for_two(u, limit);
+    uint64_t size = clamp(share, PART_MIN, PART_MAX);
 
     if (limits_are_a_disks(l)) /* larger ones let it wait for them to fill */
         size = PART_MIN;
@@ -191,7 +205,7 @@ static void plan_buffers(struct upload *u, uint64_t limit, uint64_t bound)
     u->n_buffers = 1;
     if (bound <= first || !u->what.io)
         return;
-    u->n_buffers = u->n_flights;
+    u->n_buffers = u->n_flights > 1 ? u->n_flights : 2;
     while (u->n_buffers > 1 && buffers_memory(u) > limit / 2)
         u->n_buffers--;
 }

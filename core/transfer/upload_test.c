@@ -11,6 +11,7 @@
 #include "services/trace.h"
 #include "transfer/transfer_test_kit.h"
 #include "transfer/upload.h"
+#include "transfer/upload_impl.h"
 #include "transfer/upload_pool.h"
 #include "util/buf.h"
 #include "util/crc32c.h"
@@ -479,7 +480,10 @@ static void parts__have_the_size_that_fits(void **state)
     assert_int_equal(part_size(256 * MIB, NULL, 0, 100 * MIB), 32 * MIB);
     assert_int_equal(part_size(40 * MIB, NULL, 0, 100 * MIB), 8 * MIB);
     assert_int_equal(part_size(4096 * MIB, NULL, 0, 100 * MIB), 64 * MIB);
+    /* Of one at a time two fit, with the frame that goes over the end. */
     assert_int_equal(part_size(256 * MIB, "parallel_max=1", 0, 100 * MIB),
+                     59 * MIB);
+    assert_int_equal(part_size(1024 * MIB, "parallel_max=1", 0, 100 * MIB),
                      64 * MIB);
     assert_int_equal(part_size(256 * MIB, "parallel_max=2", 0, 100 * MIB),
                      64 * MIB);
@@ -499,6 +503,42 @@ static void parts__have_the_size_that_fits(void **state)
                      40 * MIB);
     assert_int_equal(part_size(256 * MIB, "part_align=33M", 0, 100 * MIB),
                      33 * MIB);
+}
+
+/* How many buffers a save of 100 MiB has where parts go one by one. */
+static unsigned n_buffers(uint64_t limit, const char *const *options, size_t n)
+{
+    struct reader reader = {NULL, 0, 0};
+    struct upload_source source = {
+        .read = read_some, .ctx = &reader, .has_size = true, .size = 100 * MIB};
+    struct persist_error err = {0};
+    struct upload *u = NULL;
+    struct upload_what w;
+    unsigned found;
+    struct rig r;
+
+    rig_open(&r, limit, options, n);
+    rig_threads(&r);
+    w = what(&r, 4 << 20);
+    assert_ok(upload_open(&w, &source, &u, &err), &err);
+    found = u->n_buffers;
+    assert_true(u->buffers_memory <= limit / 2);
+    upload_close(u);
+    rig_close(&r);
+    return found;
+}
+
+static void buffers__are_two_where_parts_go_one_by_one(void **state)
+{
+    static const char *const one[] = {"parallel_max=1", "part_min=1M"};
+    static const char *const aligned[] = {"parallel_max=1", "part_min=256K",
+                                          "part_align=256K"};
+
+    (void)state;
+    for (uint64_t mib = 64; mib <= 1024; mib *= 2) {
+        assert_int_equal(n_buffers(mib * MIB, one, 2), 2);
+        assert_int_equal(n_buffers(mib * MIB, aligned, 3), 2);
+    }
 }
 
 static uint64_t ceiling_of(const char *const *options, size_t n)
@@ -595,6 +635,7 @@ int main(void)
         cmocka_unit_test(send__hands_the_trace_on_to_parts),
         cmocka_unit_test(send__stops_when_told_between_parts),
         cmocka_unit_test(parts__have_the_size_that_fits),
+        cmocka_unit_test(buffers__are_two_where_parts_go_one_by_one),
         cmocka_unit_test(parts__grow_for_a_stream),
         cmocka_unit_test(open__refuses_what_the_parts_cannot_hold),
         cmocka_unit_test(open__says_how_much_memory_it_needs),
