@@ -243,11 +243,11 @@ static void swapped_frames__are_detected(void **state)
     const struct snapshot_frame *a = &map.frames[0];
     const struct snapshot_frame *b = &map.frames[1];
     buf_init(&swapped, 1 << 20);
-    buf_append(&swapped, object.data, a->stored_offset);
+    buf_append(&swapped, object.data, (size_t)a->stored_offset);
     buf_append(&swapped, object.data + b->stored_offset, b->stored_len);
     buf_append(&swapped, object.data + a->stored_offset, a->stored_len);
     buf_append(&swapped, object.data + map.trailer_offset,
-               object.len - map.trailer_offset);
+               (size_t)(object.len - map.trailer_offset));
     fixture_key(NULL, NULL, 0, KEY_SNAP, key);
     fixture_set(f, key, swapped.data, swapped.len);
     assert_detected(f, "a@0", "swapped", 0);

@@ -47,7 +47,7 @@ static void read_tombstone(struct rig *r, uint64_t index, struct marker *out)
     assert_int_equal(r->memory->get(r->id, key, object, sizeof object, &len),
                      0);
     assert_int_equal(len, TOMBSTONE_LEN);
-    assert_ok(tombstone_decode(object, len, out, &err), &err);
+    assert_ok(tombstone_decode(object, (size_t)len, out, &err), &err);
 }
 
 static void delete__leaves_a_tombstone(void **state)

@@ -244,7 +244,7 @@ static void read_tag(const struct memory_object_view *object, char tag[TAG])
     enum codec codec;
     uint64_t need;
 
-    if (snapshot_header_parse(object->data, object->len, &need, &codec,
+    if (snapshot_header_parse(object->data, (size_t)object->len, &need, &codec,
                               &header_len, &m, &err) == PERSIST_OK)
         snprintf(tag, TAG, "%s", m->description);
     persist_metadata_free(m);
@@ -260,11 +260,11 @@ static int32_t collect(void *ctx, const struct memory_object_view *object)
         index >= N_INDICES)
         return 0;
     if (kind == KEY_SNAP) {
-        dump->places[index].snap_len = object->len;
+        dump->places[index].snap_len = (size_t)object->len;
         if (object->len != CLAIM_LEN && object->len != TOMBSTONE_LEN)
             read_tag(object, dump->places[index].snap_tag);
     } else {
-        dump->places[index].data_len = object->len;
+        dump->places[index].data_len = (size_t)object->len;
         read_tag(object, dump->places[index].data_tag);
     }
     return 0;

@@ -445,7 +445,7 @@ static void rewrite_snap(struct fixture *f)
 
     fixture_key("a", NULL, 1, KEY_SNAP, key);
     assert_int_equal(f->memory->get(f->id, key, bytes, sizeof(bytes), &len), 0);
-    fixture_set(f, key, bytes, len);
+    fixture_set(f, key, bytes, (size_t)len);
 }
 
 /* A deletion at each step of a restore: the bytes of before, or a clear "was

@@ -365,6 +365,7 @@ static void stores_and_keys__have_limits(void **state)
     assert_has(err.message, ":130: more than 128 keys");
 }
 
+#ifdef PERSIST_TEST_INIH_SWITCHES
 /* inih's switches belong to the application; whatever they say, a file is read
  * right or refused. */
 static void inih__reading_it_differently_is_an_error(void **state)
@@ -393,6 +394,7 @@ static void inih__reading_it_differently_is_an_error(void **state)
     assert_int_equal(load_text(good, &c, &err), PERSIST_OK);
     config_destroy(c);
 }
+#endif
 
 /* ------------------------------------------------------------------ trust */
 
@@ -572,7 +574,9 @@ int main(void)
         TEST(text__that_is_wrong_is_refused_with_its_line),
         TEST(key__may_stand_once_in_each_of_two_files),
         TEST(stores_and_keys__have_limits),
+#ifdef PERSIST_TEST_INIH_SWITCHES
         TEST(inih__reading_it_differently_is_an_error),
+#endif
         TEST(trust__secret_in_a_readable_file_is_refused),
         TEST(trust__commands_in_a_writable_file_are_refused),
         TEST(trust__delicate_keys_of_someone_else_are_refused),

@@ -30,7 +30,7 @@ int32_t checksum_add(struct checksum *c, struct request *r,
         request_header(r, "x-amz-checksum-crc32c", c->crc);
         return PERSIST_BACKEND_OK;
     case S3_MD5:
-        if (digest_md5(r->body, r->body_len, md5) != PERSIST_BACKEND_OK)
+        if (digest_md5(r->body, (size_t)r->body_len, md5) != PERSIST_BACKEND_OK)
             return fail(err, PERSIST_BACKEND_UNSUPPORTED,
                         "libcrypto has no MD5 here, and the service takes no "
                         "better checksum; say checksum = never");

@@ -147,7 +147,7 @@ static void take_whole(const struct persist_backend_read_args *args,
     uint64_t start = wanted_start(args, total);
     uint64_t len = total - start < args->len ? total - start : args->len;
 
-    memmove(args->buffer, (const char *)args->buffer + start, len);
+    memmove(args->buffer, (const char *)args->buffer + start, (size_t)len);
     result->len = len;
     result->offset = start;
     result->total = total;

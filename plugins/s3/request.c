@@ -156,7 +156,7 @@ static int32_t prepare(struct s3_store *s,
         return rc;
     sign_date(store_now_us(s), g->date);
     if (is_payload_signed(s, r))
-        sign_sha256(r->body, r->body_len, g->sha256);
+        sign_sha256(r->body, (size_t)r->body_len, g->sha256);
     else
         memcpy(g->sha256, SIGN_UNSIGNED, sizeof(SIGN_UNSIGNED));
     collect_headers(s, r, g);

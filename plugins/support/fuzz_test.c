@@ -48,7 +48,7 @@ static size_t mutated(const char *const *texts, size_t n, char *out, size_t cap)
     for (uint64_t left = random_bits() % 5; left > 0; left--) {
         if (len == 0)
             break;
-        size_t at = random_bits() % len;
+        size_t at = (size_t)random_bits() % len;
         char c = likely[random_bits() % (sizeof(likely) - 1)];
 
         switch (random_bits() % 4) {
@@ -105,7 +105,7 @@ static void feed(struct http_transfer *t, char *text, size_t len)
         at += n;
     }
     while (at < len) {
-        size_t n = 1 + random_bits() % (len - at);
+        size_t n = 1 + (size_t)random_bits() % (len - at);
 
         if (http_on_body(text + at, 1, n, t) != n)
             return;

@@ -100,7 +100,7 @@ static int32_t host_secret(void *store, const char *key, char *out,
     *out_len = strlen(kit_secret);
     if (*out_len > cap)
         return PERSIST_BACKEND_INVALID;
-    memcpy(out, kit_secret, *out_len);
+    memcpy(out, kit_secret, (size_t)*out_len);
     return OK;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ABI 1.0 as numbers: the size of every public struct and the place of
- * every member, on LP64.
+ * every member, where pointers have 64 bits; no member's type is wider or
+ * narrower on another system of that kind.
  *
  * A line that places a member never changes.  A minor that appends a member
  * adds its line and raises that struct's SIZE; nothing else here may be
@@ -16,7 +17,7 @@
     _Static_assert(offsetof(struct persist_backend_##name, member) == (bytes), \
                    "persist_backend_" #name "." #member " moved")
 
-#if UINTPTR_MAX == UINT64_MAX && defined(__LP64__)
+#if UINTPTR_MAX == UINT64_MAX
 SIZE(error, 728);
 AT(error, struct_size, 0);
 AT(error, present, 4);
@@ -319,8 +320,6 @@ AT(descriptor, n_options, 64);
 AT(descriptor, option_size, 68);
 AT(descriptor, ops, 72);
 AT(descriptor, get_extension, 80);
-#else
-#error "the numbers of this file are those of LP64"
 #endif
 
 /* Codes and flags are numbers of the ABI too. */

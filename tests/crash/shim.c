@@ -36,9 +36,10 @@ ssize_t write(int fd, const void *data, size_t len)
     return interrupt() ? -1 : real(fd, data, shorten(len));
 }
 
-static ssize_t pwrite_short(int fd, const void *data, size_t len, off_t offset)
+static ssize_t pwrite_short(int fd, const void *data, size_t len,
+                            off64_t offset)
 {
-    static ssize_t (*real)(int, const void *, size_t, off_t);
+    static ssize_t (*real)(int, const void *, size_t, off64_t);
 
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
@@ -50,7 +51,8 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
     return pwrite_short(fd, data, len, offset);
 }
 
-ssize_t pwrite64(int fd, const void *data, size_t len, off_t offset)
+#undef pwrite64 /* musl: a name for pwrite */
+ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset)
 {
     return pwrite_short(fd, data, len, offset);
 }

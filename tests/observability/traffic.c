@@ -139,7 +139,7 @@ static void save(struct persist_store *store, const char *agent, size_t len,
                  bool gzip)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
-    size_t start = next_random() % (PAYLOAD_MAX - len);
+    size_t start = (size_t)next_random() % (PAYLOAD_MAX - len);
 
     o.compression =
         gzip ? PERSIST_COMPRESSION_GZIP : PERSIST_COMPRESSION_DEFAULT;
@@ -186,7 +186,7 @@ static void meet_damage(void)
 
 static void one_step(int step)
 {
-    size_t small = 2000 + next_random() % 60000;
+    size_t small = 2000 + (size_t)next_random() % 60000;
 
     atomic_store(&bad, step >= BAD_FROM && step < BAD_TO);
     if (step == 0) {

@@ -55,7 +55,7 @@ static int64_t host_wall(void)
 
 static int32_t host_random(void *out, uint64_t len)
 {
-    memset(out, 7, len);
+    memset(out, 7, (size_t)len);
     return 0;
 }
 
@@ -81,7 +81,7 @@ static int32_t host_secret(void *store, const char *key, char *out,
         *out_len = strlen(world.secrets[i].value);
         if (*out_len > cap)
             return PERSIST_BACKEND_INVALID;
-        memcpy(out, world.secrets[i].value, *out_len);
+        memcpy(out, world.secrets[i].value, (size_t)*out_len);
         return 0;
     }
     return PERSIST_BACKEND_NOT_FOUND;
@@ -182,7 +182,8 @@ static void note_request(const struct http_request *r, char *request)
         ADD(world.asked[i].headers, "\n");
     }
     if (r->body[0].len > 0)
-        (void)strncat(world.asked[i].body, r->body[0].data, r->body[0].len);
+        (void)strncat(world.asked[i].body, r->body[0].data,
+                      (size_t)r->body[0].len);
     world.asked[i].no_proxy = r->no_proxy;
     world.asked[i].timeout_ms = r->timeout_ms;
 }

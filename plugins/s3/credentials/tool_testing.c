@@ -90,7 +90,7 @@ static int32_t host_secret(void *store, const char *key, char *out,
     *out_len = strlen(value);
     if (*out_len > cap)
         return PERSIST_BACKEND_INVALID;
-    memcpy(out, value, *out_len);
+    memcpy(out, value, (size_t)*out_len);
     return 0;
 }
 
