@@ -36,6 +36,8 @@ PORT_SOURCES="zlib libzstd jansson cmocka libinih libtool openssl"
 WINDOWS_PACKAGES="gcc-mingw-w64-x86-64 wine64 cmake ninja-build pkg-config make
  perl bzip2 xz-utils"
 WINDOWS_SOURCES="zlib libzstd jansson cmocka openssl"
+# What is compiled for macOS here.
+MACOS_PACKAGES="python3 python3-venv libcmocka-dev zlib1g-dev gcc pkg-config"
 # The manual as HTML.
 DOC_PACKAGES="mkdocs python3 doxygen"
 LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr"

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli/error.h"
@@ -29,8 +28,8 @@ static struct caught caught;
 static int begin(void **state)
 {
     memset(&caught, 0, sizeof(caught));
-    caught.out_fd = memfd_create("out", 0);
-    caught.err_fd = memfd_create("err", 0);
+    caught.out_fd = fileno(tmpfile());
+    caught.err_fd = fileno(tmpfile());
     caught.real_stderr = dup(STDERR_FILENO);
     dup2(caught.err_fd, STDERR_FILENO);
     output_init(&caught.cli.out, dup(caught.out_fd));

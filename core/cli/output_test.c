@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +27,7 @@ static void read_back(int fd, char *text, size_t cap)
 
 static void json__is_one_line_of_safe_ascii(void **state)
 {
-    int fd = memfd_create("out", 0);
+    int fd = fileno(tmpfile());
     struct output out;
     char text[512];
     (void)state;
@@ -52,7 +51,7 @@ static void json__is_one_line_of_safe_ascii(void **state)
 
 static void json__counts_a_missing_object_as_memory(void **state)
 {
-    int fd = memfd_create("out", 0);
+    int fd = fileno(tmpfile());
     struct output out;
     (void)state;
     output_init(&out, fd);
@@ -64,7 +63,7 @@ static void json__counts_a_missing_object_as_memory(void **state)
 
 static void printf__takes_long_text(void **state)
 {
-    int fd = memfd_create("out", 0);
+    int fd = fileno(tmpfile());
     struct output out;
     char wide[2001], text[4096];
     (void)state;
@@ -119,7 +118,7 @@ static void finish__reports_a_full_device(void **state)
 
 static void write__flushes_large_output_early(void **state)
 {
-    int fd = memfd_create("out", 0);
+    int fd = fileno(tmpfile());
     struct output out;
     char block[4096] = {0};
     (void)state;

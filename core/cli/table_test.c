@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli/table.h"
@@ -27,7 +26,7 @@ static struct page page;
 
 static int begin(void **state)
 {
-    page.fd = memfd_create("page", 0);
+    page.fd = fileno(tmpfile());
     output_init(&page.out, dup(page.fd));
     table_begin(&page.table, &page.out, columns, 3);
     *state = &page;

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/printf.h"
+
 struct buf {
     char *data;
     size_t len;
@@ -27,8 +29,7 @@ void buf_clear(struct buf *b);  /* len = 0, failed = false; keeps memory */
 void buf_append(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_putc(struct buf *b, char c);
-void buf_printf(struct buf *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void buf_printf(struct buf *b, const char *format, ...) PRINTF_FORMAT(2, 3);
 void buf_zero(struct buf *b, size_t len); /* appends len zero bytes */
 
 bool buf_failed(const struct buf *b);

@@ -155,8 +155,10 @@ static const struct errno_row {
     {EHOSTUNREACH, PERSIST_E_IO, "No route to host"},
     {EALREADY, PERSIST_E_IO, "Operation already in progress"},
     {EINPROGRESS, PERSIST_E_IO, "Operation now in progress"},
+#ifdef ESTALE /* not on Windows */
     {ESTALE, PERSIST_E_IO, "Stale file handle"},
     {EDQUOT, PERSIST_E_NO_SPACE, "Disk quota exceeded"},
+#endif
     {ECANCELED, PERSIST_E_IO, "Operation canceled"},
 };
 

@@ -12,16 +12,18 @@
 
 #include <persist/error.h>
 
+#include "util/printf.h"
+
 /* Clears err and sets status and message (printf). */
 int error_set(struct persist_error *err, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    PRINTF_FORMAT(3, 4);
 
 /* error_set from an errno value: chooses the status (ENOENT is NOT_FOUND,
  * EACCES/EPERM/EROFS DENIED, ENOSPC/EDQUOT NO_SPACE, ENOMEM MEMORY, EEXIST
  * EXISTS, EINTR/EAGAIN/EMFILE/ENFILE TRANSIENT, everything else IO), appends
  * ": " and the errno's text, and keeps os_errno. */
 int error_errno(struct persist_error *err, int errno_value, const char *format,
-                ...) __attribute__((format(printf, 3, 4)));
+                ...) PRINTF_FORMAT(3, 4);
 
 /* error_set for a failed allocation. */
 int error_memory(struct persist_error *err);
@@ -49,12 +51,12 @@ static inline int analyzed_status(int status)
 
 /* Adds to what is set. */
 void error_hint(struct persist_error *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    PRINTF_FORMAT(2, 3);
 void error_object(struct persist_error *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    PRINTF_FORMAT(2, 3);
 /* "context: message". */
 void error_prefix(struct persist_error *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    PRINTF_FORMAT(2, 3);
 
 /* "No space left on device" for ENOSPC, from a table of our own (strerror is
  * neither thread-safe nor free of the locale); "error 123" otherwise goes to

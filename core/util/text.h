@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "util/buf.h"
+#include "util/printf.h"
 
 bool text_is_lower(char c); /* a-z */
 bool text_is_digit(char c);
@@ -52,7 +53,7 @@ const char *text_suggest(const char *word, const char *const *candidates);
 
 char *text_dup(const char *text);          /* NULL gives NULL */
 char *text_format(const char *format, ...) /* malloc; NULL: memory */
-    __attribute__((format(printf, 1, 2)));
+    PRINTF_FORMAT(1, 2);
 
 /* RFC 3339: "2026-11-23T04:19:24.642210Z" and a NUL are 28 bytes. */
 #define TEXT_TIME_LEN 28

@@ -4,15 +4,15 @@
 # shown where it fails. Counts in $passed and $failed. Sourced.
 passed=0 failed=0
 check() {
-    name=$1
+    check_name=$1
     shift
     begin=$(date +%s)
-    log="${work:?}/$(echo "$name" | tr ' /' '__').log"
+    log="${work:?}/$(echo "$check_name" | tr ' /' '__').log"
     if "$@" >"$log" 2>&1; then
         passed=$((passed + 1)) word=ok
     else
         failed=$((failed + 1)) word=FAILED
         tail -n 40 "$log"
     fi
-    echo "$name: $word, $(($(date +%s) - begin)) s"
+    echo "$check_name: $word, $(($(date +%s) - begin)) s"
 }

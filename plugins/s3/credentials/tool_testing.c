@@ -64,7 +64,7 @@ static int64_t host_wall(void)
 
 static int32_t host_random(void *out, uint64_t len)
 {
-    return getrandom(out, (size_t)len, 0) == (ssize_t)len ? 0 : -1;
+    return getentropy(out, (size_t)len);
 }
 
 static int32_t host_cancelled(const struct persist_backend_call *call)
