@@ -163,6 +163,51 @@ static void headers__may_be_long(void **state)
     free(payload);
 }
 
+/* Longer than one read, so that others run ahead; with much memory the hash
+ * runs beside, with little it does not.  Damage is found wherever it is. */
+static void verify__finds_damage_behind_the_first_read(void **state)
+{
+    static const uint64_t limits[] = {0, 48 << 20, 12 << 20};
+    const size_t len = 30 << 20;
+    uint8_t *payload = fixture_payload(len, 3);
+    (void)state;
+
+    for (size_t i = 0; i < 6; i++) {
+        struct snapshot_spec spec = {.codec = i % 2 ? CODEC_GZIP : CODEC_ZSTD,
+                                     .frame_size = 1 << 20,
+                                     .payload = payload,
+                                     .len = len};
+        struct persist_error err = {0};
+        struct fixture f;
+        struct buf object;
+        char key[KEY_CAP];
+
+        fixture_open(&f, limits[i / 2], NULL);
+        fixture_put(&f, &spec);
+        assert_ok(persist_verify(f.store, "a", NULL, NULL, &err), &err);
+        if (limits[i / 2])
+            assert_true(budget_peak(f.p->budget) <= limits[i / 2]);
+        buf_init(&object, SIZE_MAX / 2);
+        fixture_encode(&spec, &object);
+        assert_true(object.len > 9 << 20);
+        fixture_key("a", "default", 0, KEY_SNAP, key);
+        for (size_t at = 1; at < 6; at++) {
+            uint8_t *byte = (uint8_t *)object.data + object.len * at / 6;
+            *byte ^= 1;
+            fixture_set(&f, key, object.data, object.len);
+            assert_status(persist_verify(f.store, "a", NULL, NULL, &err),
+                          PERSIST_E_CORRUPT, &err);
+            *byte ^= 1;
+        }
+        fixture_set(&f, key, object.data, object.len - 1);
+        assert_status(persist_verify(f.store, "a", NULL, NULL, &err),
+                      PERSIST_E_CORRUPT, &err);
+        buf_finish(&object);
+        fixture_close(&f);
+    }
+    free(payload);
+}
+
 /* ------------------------------------------------------------------ sharing
  */
 
@@ -395,6 +440,7 @@ int main(void)
         TEST(cancelling__ends_restore_verify_and_lists),
         TEST(sink__that_refuses_ends_the_restore),
         TEST(read__that_fails_ends_the_restore),
+        cmocka_unit_test(verify__finds_damage_behind_the_first_read),
         cmocka_unit_test(restores__share_a_small_budget),
         cmocka_unit_test(restores__wait_for_memory_until_their_deadline),
     };

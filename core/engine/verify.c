@@ -26,7 +26,12 @@ static int look(void *ctx, const struct place *place,
 {
     struct verify_look *l = ctx;
     const struct download_request request = {
-        .store = l->store->backend, .op = l->op, .key = place->key};
+        .store = l->store->backend,
+        .op = l->op,
+        .cpu = l->store->p->cpu,
+        .io = l->store->p->io,
+        .key = place->key,
+    };
 
     l->place = place;
     return download_verify(&request, on_header, l, out_kind, &l->metadata, err);

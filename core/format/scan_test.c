@@ -475,6 +475,65 @@ static void scan__ends_once(void **state)
     test_snapshot_finish(&s);
 }
 
+struct keeper {
+    struct snapshot_scan *scan;
+    const uint8_t *payload;
+    const void *before; /* the payload before this one, at before_at */
+    size_t before_len;
+    size_t at;
+    unsigned n;
+};
+
+static int keep(void *ctx, const struct persist_metadata *m,
+                struct persist_error *err)
+{
+    const struct keeper *k = ctx;
+
+    (void)m, (void)err;
+    snapshot_scan_keep_payload(k->scan);
+    return 0;
+}
+
+static int look_back(void *ctx, const void *data, size_t len,
+                     struct persist_error *err)
+{
+    struct keeper *k = ctx;
+
+    (void)err;
+    if (k->before)
+        assert_memory_equal(k->before, k->payload + k->at - k->before_len,
+                            k->before_len);
+    assert_memory_equal(data, k->payload + k->at, len);
+    k->before = data;
+    k->before_len = len;
+    k->at += len;
+    k->n++;
+    return 0;
+}
+
+static void scan__keeps_a_payload_where_it_is_asked_to(void **state)
+{
+    const size_t len = 5 * TEST_FRAME + 17;
+    uint8_t *payload = test_payload(FILL_NOISE, len);
+    (void)state;
+    for (size_t c = 0; c < 2; c++) {
+        struct keeper k = {.payload = payload};
+        struct persist_metadata *m = NULL;
+        struct test_snapshot s;
+        test_snapshot_make(&s, codecs[c], 1, payload, len);
+        k.scan = snapshot_scan_create(keep, look_back, &k);
+        assert_non_null(k.scan);
+        assert_int_equal(
+            snapshot_scan_feed(k.scan, s.object.data, s.object.len, NULL), 0);
+        assert_int_equal(snapshot_scan_end(k.scan, &m, NULL), 0);
+        assert_int_equal(k.n, 6);
+        persist_metadata_free(m);
+        snapshot_scan_destroy(k.scan);
+        test_snapshot_finish(&s);
+    }
+    free(payload);
+}
+
 /* Unsupported is not corrupt, in a whole object too. */
 static void scan__names_what_it_does_not_support(void **state)
 {
@@ -520,6 +579,7 @@ int main(void)
         cmocka_unit_test(scan__keeps_unknown_trailer_fields),
         cmocka_unit_test(scan__stops_where_a_callback_says_so),
         cmocka_unit_test(scan__ends_once),
+        cmocka_unit_test(scan__keeps_a_payload_where_it_is_asked_to),
         cmocka_unit_test(scan__names_what_it_does_not_support),
     };
     return cmocka_run_group_tests_name("format.scan", tests, NULL, NULL);

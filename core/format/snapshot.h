@@ -134,7 +134,8 @@ int snapshot_header_parse(const void *data, size_t len, uint64_t *out_need,
  *     snapshot_scan_end(s, &metadata, err);
  *
  * `payload` gets every decoded frame, in order, after its checksum held; a
- * negative return ends the scan with that code.  Holds one frame.
+ * negative return ends the scan with that code.  Its data stay until it
+ * returns.  Holds one frame, or two.
  */
 typedef int (*snapshot_payload_fn)(void *ctx, const void *data, size_t len,
                                    struct persist_error *err);
@@ -147,6 +148,9 @@ struct snapshot_scan;
 struct snapshot_scan *snapshot_scan_create(snapshot_header_fn header,
                                            snapshot_payload_fn payload,
                                            void *ctx); /* NULL: memory */
+/* Called by `header`: every payload stays until the next one's `payload` has
+ * returned (or the scan is destroyed), for one more frame_size of memory. */
+void snapshot_scan_keep_payload(struct snapshot_scan *s);
 int snapshot_scan_feed(struct snapshot_scan *s, const void *data, size_t len,
                        struct persist_error *err);
 /* The object has ended.  *out (with TRAILER and STORED_SIZE) is the caller's.

@@ -45,7 +45,8 @@ struct snapshot_scan {
     struct zstd_walk walk; /* over a zstd frame under way */
 
     struct frame_decoder *decoder;
-    uint8_t *plain; /* one frame's payload, frame_size bytes */
+    uint8_t *plain[2]; /* a frame's payload each, frame_size bytes, in turn */
+    unsigned n_plain;
     struct persist_metadata *m;
 
     uint32_t header_len;
@@ -72,6 +73,7 @@ struct snapshot_scan *snapshot_scan_create(snapshot_header_fn header,
     s->payload = payload;
     s->ctx = ctx;
     s->want = ENVELOPE_PEEK;
+    s->n_plain = 1;
     buf_init(&s->unit, frame_bound(CODEC_GZIP, FRAME_SIZE_MAX) +
                            frame_bound(CODEC_ZSTD, FRAME_SIZE_MAX));
     buf_init(&s->entries, (size_t)SEEK_ENTRIES_MAX * SEEK_ENTRY_LEN);
@@ -86,11 +88,17 @@ void snapshot_scan_destroy(struct snapshot_scan *s)
         return;
     frame_decoder_destroy(s->decoder);
     persist_metadata_free(s->m);
-    free(s->plain);
+    for (unsigned i = 0; i < s->n_plain; i++)
+        free(s->plain[i]);
     buf_finish(&s->unit);
     buf_finish(&s->entries);
     buf_finish(&s->ending);
     free(s);
+}
+
+void snapshot_scan_keep_payload(struct snapshot_scan *s)
+{
+    s->n_plain = 2;
 }
 
 static int corrupt(struct snapshot_scan *s, const char *why)
@@ -149,9 +157,13 @@ static int advance_header(struct snapshot_scan *s)
     if (rc < 0)
         return rc;
     s->decoder = frame_decoder_create(s->codec, (uint32_t)s->m->frame_size);
-    s->plain = malloc((size_t)s->m->frame_size);
-    if (!s->decoder || !s->plain)
+    if (!s->decoder)
         return error_memory(&s->error);
+    for (unsigned i = 0; i < s->n_plain; i++) {
+        s->plain[i] = malloc((size_t)s->m->frame_size);
+        if (!s->plain[i])
+            return error_memory(&s->error);
+    }
     s->header_len = (uint32_t)header_len;
     s->stage = STAGE_DATA;
     next_unit(s);
@@ -192,12 +204,13 @@ static int measure_frame(struct snapshot_scan *s)
 
 static int take_frame(struct snapshot_scan *s)
 {
+    uint8_t *plain = s->plain[s->n_frames % s->n_plain];
     size_t len = 0;
     if (s->short_frame)
         return corrupt(s, "a frame follows one that was the last");
     if (s->n_frames >= SEEK_ENTRIES_MAX - 2)
         return corrupt(s, "there are more frames than may be");
-    int rc = frame_decode(s->decoder, s->unit.data, s->unit.len, s->plain,
+    int rc = frame_decode(s->decoder, s->unit.data, s->unit.len, plain,
                           (size_t)s->m->frame_size, &len, &s->error);
     if (rc)
         return at_offset(s, rc);
@@ -209,7 +222,7 @@ static int take_frame(struct snapshot_scan *s)
     s->payload_len += len;
     s->short_frame = len < s->m->frame_size;
     if (s->payload)
-        rc = s->payload(s->ctx, s->plain, len, &s->error);
+        rc = s->payload(s->ctx, plain, len, &s->error);
     if (rc < 0)
         return rc;
     next_unit(s);
