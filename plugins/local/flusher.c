@@ -61,10 +61,11 @@ static void *run(void *arg)
 }
 
 /* Under the lock.  Signals are the application's. */
-static void start(struct flusher *f)
+static void start(struct flusher *f, struct durable_write *w)
 {
     sigset_t all, before;
 
+    f->w = w;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     f->running = pthread_create(&f->thread, NULL, run, f) == 0;
@@ -77,9 +78,8 @@ void flusher_count(struct flusher *f, struct durable_write *w, size_t len)
     pthread_mutex_lock(&f->lock);
     f->waiting += len;
     if (f->waiting >= FLUSH_STEP) {
-        f->w = w;
         if (!f->running && !f->stop)
-            start(f);
+            start(f, w);
         pthread_cond_signal(&f->changed);
     }
     pthread_mutex_unlock(&f->lock);
