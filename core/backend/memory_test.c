@@ -302,7 +302,10 @@ static void load__survives_every_failure(void **state)
 
     (void)state;
     file_copy_fixture("options", file_path("options.so"));
-    while (rc == PERSIST_E_MEMORY) {
+    /* A libltdl that is linked statically fails too, and does not say of what.
+     */
+    while (rc == PERSIST_E_MEMORY ||
+           (rc == PERSIST_E_CONFIG && strstr(f.err.message, "libltdl"))) {
         countdown = ++n;
         rc = load_good();
         countdown = 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "posix/io.h"
 #include "posix/io_fault.h"
 #include "posix/scratch.h"
 
@@ -108,7 +109,7 @@ static bool passes_cache(const struct kit *k)
 {
     struct direct_file d;
     int dir = scratch_open_dir(k->root);
-    int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = openat(dir, ".", IO_UNNAMED | O_RDWR | O_CLOEXEC, 0600);
     bool offered;
 
     direct_open(&d, fd, 0);

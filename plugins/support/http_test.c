@@ -270,7 +270,7 @@ static void reply__headers_are_found(void **state)
 
 static void reply__goes_into_the_callers_buffer(void **state)
 {
-    char into[8] = "........";
+    char into[9] = "........";
     struct http_request r = {.method = "GET", .into = into, .into_cap = 5};
     SERVE({.bytes = OK_HELLO}, {.bytes = "HTTP/1.1 404 No\r\nContent-Length: 4"
                                          "\r\n\r\nnope"});
@@ -287,7 +287,7 @@ static void reply__goes_into_the_callers_buffer(void **state)
 
 static void reply__longer_than_asked_for_is_corrupt(void **state)
 {
-    char into[8] = "........";
+    char into[9] = "........";
     struct http_request r = {.method = "GET", .into = into, .into_cap = 4};
     SERVE({.bytes = OK_HELLO, .drip_ms = 2},
           {.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
