@@ -80,7 +80,7 @@ int direct_write(struct direct_file *d, const void *data, size_t len,
         ssize_t rc;
 
         n -= n % d->offset_align;
-        if (n == 0 || offset + done > INT64_MAX - n)
+        if (n == 0 || offset + done > (uint64_t)INT64_MAX - n)
             break;
         rc = posix_io->pwrite(d->fd, from + done, n, (off_t)(offset + done));
         if (rc < 0 && errno == EINTR)
