@@ -50,7 +50,8 @@ def doxygen(output, headers, full):
     env = dict(os.environ, LC_ALL="C.UTF-8", PERSIST_VERSION=full, PERSIST_OUTPUT=output,
                PERSIST_HEADERS=" ".join([*headers, os.path.join(HERE, "mainpage.dox")]),
                PERSIST_FILTER=os.path.join(HERE, "filter.py"),
-               PERSIST_STRIP=" ".join(h.rsplit("/persist/", 1)[0] for h in headers))
+               # All of it: where the tree lies must not be in the pages.
+               PERSIST_STRIP=" ".join([*(h.rsplit("/persist/", 1)[0] for h in headers), HERE]))
     if subprocess.run(["doxygen", os.path.join(HERE, "Doxyfile")], env=env, check=False).returncode:
         sys.exit("the reference has holes: see above")
 
