@@ -56,6 +56,23 @@ def doxygen(output, headers, full):
         sys.exit("the reference has holes: see above")
 
 
+def name_folders(html):
+    """Pages of folders are named by a hash of where the tree lies: by their
+    number in the list of files instead."""
+    texts = {}
+    for name in sorted(os.listdir(html)):
+        if name.endswith(".html"):
+            with open(os.path.join(html, name), encoding="utf-8") as f:
+                texts[name] = f.read()
+    found = dict.fromkeys(re.findall(r"dir_[0-9a-f]{32}", texts["files.html"]))
+    names = {old: f"folder_{i}" for i, old in enumerate(found)}
+    for name, text in texts.items():
+        os.remove(os.path.join(html, name))
+        name = re.sub(r"dir_[0-9a-f]{32}", lambda m: names[m[0]], name)
+        with open(os.path.join(html, name), "w", encoding="utf-8") as f:
+            f.write(re.sub(r"dir_[0-9a-f]{32}", lambda m: names[m[0]], text))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -67,6 +84,7 @@ def main():
     headers = [os.path.normpath(os.path.join(TOP, h)) for h in HEADERS]
     headers.append(version_header(os.path.join(output, "include"), number, full))
     doxygen(output, headers, full)
+    name_folders(os.path.join(output, "html"))
     pages.write(os.path.join(output, "xml"), os.path.join(output, "man3"), full, roff.date())
     for name in ("xml", "include"):
         shutil.rmtree(os.path.join(output, name))

@@ -11,6 +11,7 @@ fail() {
     echo "$1" >&2
     exit 1
 }
+export SOURCE_DATE_EPOCH=1
 python3 "$SOURCE_DIR/packaging/reference/generate.py" "$work/out"
 
 n=0
@@ -38,13 +39,23 @@ while read -r name; do
 done <"$work/functions"
 [ "$n" -gt 60 ] || fail "only $n functions"
 
-# hole NAME FILE SED: with it the generator must fail and name NAME.
-hole() {
+# What the generator reads, somewhere else.
+tree() {
     rm -rf "$work/tree"
     mkdir -p "$work/tree/core" "$work/tree/sdk"
     cp -R "$SOURCE_DIR/CMakeLists.txt" "$SOURCE_DIR/packaging" "$work/tree/"
     cp -R "$SOURCE_DIR/core/include" "$work/tree/core/"
     cp -R "$SOURCE_DIR/sdk/include" "$work/tree/sdk/"
+}
+
+# The same wherever it is built.
+tree
+python3 "$work/tree/packaging/reference/generate.py" "$work/again"
+diff -r "$work/out" "$work/again" || fail "it depends on where it is built"
+
+# hole NAME FILE SED: with it the generator must fail and name NAME.
+hole() {
+    tree
     sed -i "$3" "$work/tree/$2"
     ! cmp -s "$work/tree/$2" "$SOURCE_DIR/$2" || fail "$1: nothing was changed"
     ! python3 "$work/tree/packaging/reference/generate.py" "$work/hole" >"$work/log" 2>&1 ||
