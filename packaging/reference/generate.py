@@ -33,25 +33,32 @@ def version():
     return number, number + suffix
 
 
-def version_header(folder, number, full):
-    """persist/version.h as the build makes it."""
-    path = os.path.join(folder, "persist", "version.h")
-    os.makedirs(os.path.dirname(path))
+def installed(folder, number, full):
+    """The headers in one folder, as they are installed; version.h as the build
+    makes it. Pages are in the order of folders, so there must be one, or where
+    the tree and OUTPUT lie would show."""
+    place = os.path.join(folder, "persist")
+    os.makedirs(place)
+    for header in HEADERS:
+        shutil.copy(os.path.join(TOP, header), place)
+    path = os.path.join(place, "version.h")
     with open(os.path.join(TOP, "core/include/persist/version.h.in"), encoding="utf-8") as f:
         text = f.read()
     for name, part in zip(("MAJOR", "MINOR", "PATCH"), number.split(".")):
         text = text.replace(f"@PROJECT_VERSION_{name}@", part)
     with open(path, "w", encoding="utf-8") as f:
         f.write(text.replace("@PERSIST_VERSION@", full))
-    return path
+    shutil.copy(os.path.join(HERE, "mainpage.dox"), folder)
 
 
 def doxygen(output, headers, full):
+    """headers: a folder."""
     env = dict(os.environ, LC_ALL="C.UTF-8", PERSIST_VERSION=full, PERSIST_OUTPUT=output,
-               PERSIST_HEADERS=" ".join([*headers, os.path.join(HERE, "mainpage.dox")]),
+               PERSIST_HEADERS=" ".join([os.path.join(headers, "persist"),
+                                         os.path.join(headers, "mainpage.dox")]),
                PERSIST_FILTER=os.path.join(HERE, "filter.py"),
                # All of it: where the tree lies must not be in the pages.
-               PERSIST_STRIP=" ".join([*(h.rsplit("/persist/", 1)[0] for h in headers), HERE]))
+               PERSIST_STRIP=headers)
     if subprocess.run(["doxygen", os.path.join(HERE, "Doxyfile")], env=env, check=False).returncode:
         sys.exit("the reference has holes: see above")
 
@@ -81,8 +88,8 @@ def main():
         shutil.rmtree(os.path.join(output, name), ignore_errors=True)
     os.makedirs(output, exist_ok=True)
     number, full = version()
-    headers = [os.path.normpath(os.path.join(TOP, h)) for h in HEADERS]
-    headers.append(version_header(os.path.join(output, "include"), number, full))
+    headers = os.path.join(output, "include")
+    installed(headers, number, full)
     doxygen(output, headers, full)
     name_folders(os.path.join(output, "html"))
     pages.write(os.path.join(output, "xml"), os.path.join(output, "man3"), full, roff.date())
