@@ -16,7 +16,7 @@
 
 #define CONTENT_TYPE "application/octet-stream"
 /* An abort runs when the operation is over, and must not hang its end. */
-#define ABORT_TIMEOUT_MS 30000
+#define ABORT_TIMEOUT_MS 10000
 
 struct receipt {
     struct persist_backend_receipt view; /* its receipt pointer is set last */

@@ -60,7 +60,8 @@ struct saving {
     struct resume *resume; /* NULL: not to be resumed */
     bool left;             /* claim and upload stay, for a later process */
 
-    int failure; /* of the request that ended it, or of the source */
+    uint64_t late_until_ns; /* 0 until a request was made after the end */
+    int failure;            /* of the request that ended it, or of the source */
     struct persist_error last; /* its details */
 };
 

@@ -285,6 +285,35 @@ static void save__makes_sure_that_a_cancelled_put_does_not_arrive(void **state)
     rig_save(r, "x", 2);
 }
 
+#define SECOND UINT64_C(1000000000)
+
+static void wait_a_second(void *ctx)
+{
+    struct rig *r = ctx;
+
+    atomic_fetch_add(&r->boot_ns, SECOND);
+}
+
+/* A store that answers nothing any more holds its caller for a few seconds
+ * after the deadline, not for as many for each thing that is left to do. */
+static void save__settles_within_a_time_of_its_own(void **state)
+{
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    uint64_t began_ns = atomic_load(&r->boot_ns);
+
+    o.timeout_ms = 3000;
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_UNCERTAIN,
+                                    .then = wait_a_second,
+                                    .ctx = r});
+    assert_status(persist_save_buffer(r->store, "a", "x", 1, &o, NULL, &err),
+                  PERSIST_E_UNCERTAIN, &err);
+    assert_in_range((atomic_load(&r->boot_ns) - began_ns) / SECOND, 3, 10);
+}
+
 /* What took the key must not be taken for the save, when its own answer is
  * lost. */
 static void save__does_not_mistake_its_block_for_itself(void **state)
@@ -633,6 +662,7 @@ int main(void)
         T(save__settles_by_looking_where_repeating_fails),
         T(save__settles_a_put_it_was_cancelled_in),
         T(save__makes_sure_that_a_cancelled_put_does_not_arrive),
+        T(save__settles_within_a_time_of_its_own),
         T(save__does_not_mistake_its_block_for_itself),
         T(save__makes_sure_that_an_uncertain_put_does_not_arrive),
         T(save__sends_nothing_on_knowledge_of_yesterday),

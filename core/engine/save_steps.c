@@ -19,7 +19,8 @@
 #define LIST_PAGE 2   /* most savers want the highest index only */
 #define FENCE_PAGE 64 /* a fenced one walks down to its fence */
 #define LISTS_MAX 1000
-#define LATE_TIMEOUT_MS 5000 /* of requests made after a cancellation */
+/* Of all requests a save makes after its end was decided, together. */
+#define LATE_NS (UINT64_C(5) * 1000000000)
 
 /* ---------------------------------------------------------------- answers
  */
@@ -63,16 +64,18 @@ void save_answer(struct saving *s, int rc, bool maybe,
  */
 
 /* Settling and giving up must also work when the operation is cancelled or its
- * time is over: an op of its own, short, and child of nobody. */
+ * time is over: an op of its own, child of nobody.  All of them share one short
+ * time, or a store that never answers would hold the caller for each. */
 struct late {
     struct persist_op own;
     struct persist_op *op;
     bool is_late;
 };
 
-static int late_begin(struct late *l, const struct saving *s)
+static int late_begin(struct late *l, struct saving *s)
 {
     const struct clock *clock = s->store->p->clock;
+    uint64_t now_ns = clock_boot_ns(clock);
 
     l->op = s->op;
     l->is_late = op_check(s->op, clock) != PERSIST_OK ||
@@ -81,7 +84,10 @@ static int late_begin(struct late *l, const struct saving *s)
         return PERSIST_OK;
     if (op_init(&l->own, NULL))
         return PERSIST_E_MEMORY;
-    op_start(&l->own, clock, LATE_TIMEOUT_MS);
+    if (!s->late_until_ns)
+        s->late_until_ns = now_ns + LATE_NS;
+    op_start(&l->own, clock, 0);
+    l->own.deadline_ns = s->late_until_ns;
     l->own.trace = s->op->trace;
     l->op = &l->own;
     return PERSIST_OK;

@@ -26,8 +26,10 @@
  * sets; all else zero means "the default".  NULL instead of an options struct
  * means all defaults.  A struct the library hands out is read-only.  Three
  * members mean the same in all of them: timeout_ms is the time for the whole
- * call in milliseconds, 0 for as long as it takes; op, or NULL, lets another
- * thread watch or stop the call; a ctx is handed to its callback unchanged.
+ * call in milliseconds, 0 for as long as it takes (a save that is stopped takes
+ * back what it has begun, for which it has 5 seconds more, and 10 where an
+ * upload must be aborted); op, or NULL, lets another thread watch or stop the
+ * call; a ctx is handed to its callback unchanged.
  *
  * Addresses.  Text, the same everywhere: AGENT[/SESSION][@INDEX|@latest], where
  * the session defaults to "default" and the index to the latest.  "/ : @ %" and
