@@ -534,10 +534,15 @@ static void buffers__are_two_where_parts_go_one_by_one(void **state)
     static const char *const aligned[] = {"parallel_max=1", "part_min=256K",
                                           "part_align=256K"};
 
+#ifdef PERSIST_ASYNC
+    const unsigned want = 2;
+#else
+    const unsigned want = 1; /* nobody fills one while the other is sent */
+#endif
     (void)state;
     for (uint64_t mib = 64; mib <= 1024; mib *= 2) {
-        assert_int_equal(n_buffers(mib * MIB, one, 2), 2);
-        assert_int_equal(n_buffers(mib * MIB, aligned, 3), 2);
+        assert_int_equal(n_buffers(mib * MIB, one, 2), want);
+        assert_int_equal(n_buffers(mib * MIB, aligned, 3), want);
     }
 }
 
