@@ -7,16 +7,13 @@
  * Deliberately not here: symbols, relocations and code.  ld.so resolves them,
  * and a file from a trusted owner is taken to be what its linker wrote.
  */
-#include "backend/object_file.h"
+#include "backend/object_file_impl.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Linkers write about ten program headers; the dynamic section of the largest
  * library of a Debian system has under 200 entries. */
@@ -24,12 +21,9 @@
 #define DYNAMIC_MAX 4096
 
 struct elf_file {
-    int fd;
-    const char *path;
-    uint64_t size;
+    struct object_file file;
     ElfW(Ehdr) header;
     ElfW(Phdr) segments[PHNUM_MAX];
-    struct persist_error *err;
 };
 
 /* The ELF header of the object this code stands in: what class and machine a
@@ -37,65 +31,28 @@ struct elf_file {
 /* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl*): the linker's name */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static int refuse(const struct elf_file *f, const char *why)
-{
-    error_set(f->err, PERSIST_E_CONFIG, "%s: %s", f->path, why);
-    error_object(f->err, "%s", f->path);
-    return PERSIST_E_CONFIG;
-}
-
-static int damaged(const struct elf_file *f, const char *why)
-{
-    refuse(f, why);
-    error_hint(f->err, "the file is damaged or was cut short: install the "
-                       "backend again");
-    return PERSIST_E_CONFIG;
-}
-
-static bool inside(uint64_t offset, uint64_t len, uint64_t size)
-{
-    return offset <= size && len <= size - offset;
-}
-
-static int read_at(const struct elf_file *f, void *out, size_t len,
-                   uint64_t offset)
-{
-    size_t done = 0;
-
-    if (!inside(offset, len, f->size))
-        return damaged(f, "is shorter than its headers say");
-    while (done < len) {
-        ssize_t n = pread(f->fd, (char *)out + done, len - done,
-                          (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(f->err, errno, "cannot read %s", f->path);
-        if (n == 0)
-            return damaged(f, "became shorter while it was read");
-        done += (size_t)n;
-    }
-    return PERSIST_OK;
-}
-
 static int check_identity(struct elf_file *f)
 {
     const unsigned char *ours = __ehdr_start.e_ident;
     const unsigned char *theirs = f->header.e_ident;
 
-    if (f->size < EI_NIDENT || memcmp(theirs, ELFMAG, SELFMAG) != 0)
-        return refuse(f, "is not a shared object (no ELF header)");
+    if (f->file.size < EI_NIDENT || memcmp(theirs, ELFMAG, SELFMAG) != 0)
+        return object_file_refuse(&f->file,
+                                  "is not a shared object (no ELF header)");
     if (theirs[EI_CLASS] != ours[EI_CLASS] || theirs[EI_DATA] != ours[EI_DATA])
-        return refuse(f, "is built for another word size or byte order");
-    if (theirs[EI_VERSION] != EV_CURRENT || f->size < sizeof(f->header))
-        return damaged(f, "has a broken ELF header");
+        return object_file_refuse(
+            &f->file, "is built for another word size or byte order");
+    if (theirs[EI_VERSION] != EV_CURRENT || f->file.size < sizeof(f->header))
+        return object_file_damaged(&f->file, "has a broken ELF header");
     if (f->header.e_machine != __ehdr_start.e_machine)
-        return refuse(f, "is built for another architecture");
+        return object_file_refuse(&f->file,
+                                  "is built for another architecture");
     if (f->header.e_type != ET_DYN)
-        return refuse(f, "is not a shared object (wrong ELF type)");
+        return object_file_refuse(&f->file,
+                                  "is not a shared object (wrong ELF type)");
     if (f->header.e_ehsize != sizeof(f->header) ||
         f->header.e_version != EV_CURRENT)
-        return damaged(f, "has a broken ELF header");
+        return object_file_damaged(&f->file, "has a broken ELF header");
     return PERSIST_OK;
 }
 
@@ -108,8 +65,10 @@ static int check_sections(const struct elf_file *f)
     if (h->e_shoff == 0)
         return PERSIST_OK;
     if (h->e_shentsize != sizeof(ElfW(Shdr)) ||
-        !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(ElfW(Shdr)), f->size))
-        return damaged(f, "ends before its section headers");
+        !object_file_holds(h->e_shoff,
+                           (uint64_t)h->e_shnum * sizeof(ElfW(Shdr)),
+                           f->file.size))
+        return object_file_damaged(&f->file, "ends before its section headers");
     return PERSIST_OK;
 }
 
@@ -120,10 +79,11 @@ static int check_load(const struct elf_file *f, const ElfW(Phdr) * p,
 
     if ((align & (align - 1)) != 0 ||
         (p->p_vaddr & (align - 1)) != (p->p_offset & (align - 1)))
-        return damaged(f, "has a misaligned segment");
+        return object_file_damaged(&f->file, "has a misaligned segment");
     if (p->p_filesz > p->p_memsz || p->p_vaddr < *end ||
         p->p_memsz > (uint64_t)PTRDIFF_MAX - p->p_vaddr)
-        return damaged(f, "has overlapping or impossible segments");
+        return object_file_damaged(&f->file,
+                                   "has overlapping or impossible segments");
     *end = p->p_vaddr + p->p_memsz;
     return PERSIST_OK;
 }
@@ -135,23 +95,25 @@ static int check_segments(struct elf_file *f, const ElfW(Phdr) * *out_dynamic)
     bool loads = false;
 
     if (n == 0 || n > PHNUM_MAX || f->header.e_phentsize != sizeof(ElfW(Phdr)))
-        return damaged(f, "has no usable program headers");
-    int rc = read_at(f, f->segments, n * sizeof(ElfW(Phdr)), f->header.e_phoff);
+        return object_file_damaged(&f->file, "has no usable program headers");
+    int rc = object_file_read(&f->file, f->segments, n * sizeof(ElfW(Phdr)),
+                              f->header.e_phoff);
     for (size_t i = 0; i < n && rc == PERSIST_OK; i++) {
         const ElfW(Phdr) *p = &f->segments[i];
-        if (!inside(p->p_offset, p->p_filesz, f->size))
-            return damaged(f, "ends before its segments do");
+        if (!object_file_holds(p->p_offset, p->p_filesz, f->file.size))
+            return object_file_damaged(&f->file, "ends before its segments do");
         if (p->p_type == PT_LOAD) {
             loads = true;
             rc = check_load(f, p, &end);
         }
         if (p->p_type == PT_DYNAMIC && *out_dynamic)
-            return damaged(f, "has two dynamic sections");
+            return object_file_damaged(&f->file, "has two dynamic sections");
         if (p->p_type == PT_DYNAMIC)
             *out_dynamic = p;
     }
     if (rc == PERSIST_OK && (!loads || !*out_dynamic))
-        rc = refuse(f, "is not a shared object (nothing to load)");
+        rc = object_file_refuse(&f->file,
+                                "is not a shared object (nothing to load)");
     return rc;
 }
 
@@ -162,7 +124,7 @@ static bool from_file(const struct elf_file *f, uint64_t address, uint64_t len,
     for (size_t i = 0; i < f->header.e_phnum; i++) {
         const ElfW(Phdr) *p = &f->segments[i];
         if (p->p_type != PT_LOAD || address < p->p_vaddr ||
-            !inside(address - p->p_vaddr, len, p->p_filesz))
+            !object_file_holds(address - p->p_vaddr, len, p->p_filesz))
             continue;
         *out_offset = address - p->p_vaddr + p->p_offset;
         return true;
@@ -234,13 +196,15 @@ static int check_tables(const struct elf_file *f, const struct dynamic *d)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (table[i].len &&
             !from_file(f, table[i].address, table[i].len, &offset))
-            return damaged(f, "has a dynamic section that points outside it");
+            return object_file_damaged(
+                &f->file, "has a dynamic section that points outside it");
     if (!d->strsz || (!d->hash && !d->gnu_hash) || d->name_max >= d->strsz ||
         !from_file(f, d->strtab, d->strsz, &offset))
-        return damaged(f, "has an incomplete dynamic section");
-    int rc = read_at(f, &last, 1, offset + d->strsz - 1);
+        return object_file_damaged(&f->file,
+                                   "has an incomplete dynamic section");
+    int rc = object_file_read(&f->file, &last, 1, offset + d->strsz - 1);
     if (rc == PERSIST_OK && last != '\0')
-        rc = damaged(f, "has an unterminated string table");
+        rc = object_file_damaged(&f->file, "has an unterminated string table");
     return rc;
 }
 
@@ -254,31 +218,32 @@ static int check_dynamic(const struct elf_file *f, const ElfW(Phdr) * segment)
     if (n == 0 || n > DYNAMIC_MAX ||
         !from_file(f, segment->p_vaddr, segment->p_filesz, &offset) ||
         offset != segment->p_offset)
-        return damaged(f, "has no usable dynamic section");
+        return object_file_damaged(&f->file, "has no usable dynamic section");
     entries = calloc(n, sizeof(*entries));
     if (!entries)
-        return error_memory(f->err);
-    int rc = read_at(f, entries, n * sizeof(*entries), offset);
+        return error_memory(f->file.err);
+    int rc = object_file_read(&f->file, entries, n * sizeof(*entries), offset);
     for (size_t i = 0; rc == PERSIST_OK && i < n && !d.ended; i++)
         note_tag(&d, entries[i].d_tag, entries[i].d_un.d_val);
     if (rc == PERSIST_OK)
         rc = d.ended ? check_tables(f, &d)
-                     : damaged(f, "has an unterminated dynamic section");
+                     : object_file_damaged(
+                           &f->file, "has an unterminated dynamic section");
     free(entries);
     return rc;
 }
 
 int object_file_check(int fd, const char *path, struct persist_error *err)
 {
-    struct elf_file f = {.fd = fd, .path = path, .err = err};
+    struct elf_file f = {0};
     const ElfW(Phdr) *dynamic = NULL;
-    struct stat st;
+    int rc = object_file_begin(&f.file, fd, path, err);
 
-    if (fstat(fd, &st) != 0)
-        return error_errno(err, errno, "cannot examine %s", path);
-    f.size = (uint64_t)st.st_size;
-    size_t head = f.size < sizeof(f.header) ? (size_t)f.size : sizeof(f.header);
-    int rc = read_at(&f, &f.header, head, 0);
+    if (rc != PERSIST_OK)
+        return rc;
+    size_t head =
+        f.file.size < sizeof(f.header) ? (size_t)f.file.size : sizeof(f.header);
+    rc = object_file_read(&f.file, &f.header, head, 0);
     if (rc == PERSIST_OK)
         rc = check_identity(&f);
     if (rc == PERSIST_OK)

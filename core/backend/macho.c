@@ -7,9 +7,8 @@
  * Deliberately not here: symbols, fix-ups, signatures and code.  dyld looks at
  * them, and a file from a trusted owner is taken to be what its linker wrote.
  */
-#include "backend/object_file.h"
+#include "backend/object_file_impl.h"
 
-#include <errno.h>
 #include <libkern/OSByteOrder.h>
 #include <mach-o/dyld.h>
 #include <mach-o/fat.h>
@@ -17,8 +16,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Processors of a universal file; bytes of load commands (a library with a
  * hundred dependencies has 8 KiB). */
@@ -26,54 +23,10 @@
 #define COMMANDS_MAX (1U << 20)
 
 struct macho_file {
-    int fd;
-    const char *path;
-    uint64_t size;
+    struct object_file file;
     uint64_t begin, len; /* this processor's part */
     struct mach_header_64 header;
-    struct persist_error *err;
 };
-
-static int refuse(const struct macho_file *f, const char *why)
-{
-    error_set(f->err, PERSIST_E_CONFIG, "%s: %s", f->path, why);
-    error_object(f->err, "%s", f->path);
-    return PERSIST_E_CONFIG;
-}
-
-static int damaged(const struct macho_file *f, const char *why)
-{
-    refuse(f, why);
-    error_hint(f->err, "the file is damaged or was cut short: install the "
-                       "backend again");
-    return PERSIST_E_CONFIG;
-}
-
-static bool inside(uint64_t offset, uint64_t len, uint64_t size)
-{
-    return offset <= size && len <= size - offset;
-}
-
-static int read_at(const struct macho_file *f, void *out, size_t len,
-                   uint64_t offset)
-{
-    size_t done = 0;
-
-    if (!inside(offset, len, f->size))
-        return damaged(f, "is shorter than its headers say");
-    while (done < len) {
-        ssize_t n = pread(f->fd, (char *)out + done, len - done,
-                          (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(f->err, errno, "cannot read %s", f->path);
-        if (n == 0)
-            return damaged(f, "became shorter while it was read");
-        done += (size_t)n;
-    }
-    return PERSIST_OK;
-}
 
 /* What a plugin must be built for: the same as the running program. */
 static cpu_type_t our_processor(void)
@@ -86,30 +39,35 @@ static int find_slice(struct macho_file *f)
 {
     struct fat_arch slices[SLICES_MAX];
     struct fat_header head;
-    int rc = read_at(f, &head, sizeof(head), 0);
+    int rc = object_file_read(&f->file, &head, sizeof(head), 0);
 
     if (rc != PERSIST_OK)
         return rc;
     f->begin = 0;
-    f->len = f->size;
+    f->len = f->file.size;
     if (OSSwapBigToHostInt32(head.magic) != FAT_MAGIC)
         return PERSIST_OK;
     uint32_t n = OSSwapBigToHostInt32(head.nfat_arch);
     if (n == 0 || n > SLICES_MAX)
-        return damaged(f, "has a broken table of architectures");
-    rc = read_at(f, slices, n * sizeof(slices[0]), sizeof(head));
+        return object_file_damaged(&f->file,
+                                   "has a broken table of architectures");
+    rc =
+        object_file_read(&f->file, slices, n * sizeof(slices[0]), sizeof(head));
     for (uint32_t i = 0; rc == PERSIST_OK && i < n; i++) {
         if ((cpu_type_t)OSSwapBigToHostInt32((uint32_t)slices[i].cputype) !=
             our_processor())
             continue;
         f->begin = OSSwapBigToHostInt32(slices[i].offset);
         f->len = OSSwapBigToHostInt32(slices[i].size);
-        return inside(f->begin, f->len, f->size)
+        return object_file_holds(f->begin, f->len, f->file.size)
                    ? PERSIST_OK
-                   : damaged(f, "ends before its architectures do");
+                   : object_file_damaged(&f->file,
+                                         "ends before its architectures do");
     }
-    return rc != PERSIST_OK ? rc
-                            : refuse(f, "is built for another architecture");
+    return rc != PERSIST_OK
+               ? rc
+               : object_file_refuse(&f->file,
+                                    "is built for another architecture");
 }
 
 static int check_header(struct macho_file *f)
@@ -117,21 +75,26 @@ static int check_header(struct macho_file *f)
     const struct mach_header_64 *h = &f->header;
 
     if (f->len < sizeof(*h))
-        return refuse(f, "is not a shared object (no Mach-O header)");
-    int rc = read_at(f, &f->header, sizeof(f->header), f->begin);
+        return object_file_refuse(&f->file,
+                                  "is not a shared object (no Mach-O header)");
+    int rc =
+        object_file_read(&f->file, &f->header, sizeof(f->header), f->begin);
     if (rc != PERSIST_OK)
         return rc;
     if (h->magic != MH_MAGIC_64)
-        return refuse(f, h->magic == MH_MAGIC || h->magic == MH_CIGAM_64
-                             ? "is built for another word size or byte order"
-                             : "is not a shared object (no Mach-O header)");
+        return object_file_refuse(
+            &f->file, h->magic == MH_MAGIC || h->magic == MH_CIGAM_64
+                          ? "is built for another word size or byte order"
+                          : "is not a shared object (no Mach-O header)");
     if (h->cputype != our_processor())
-        return refuse(f, "is built for another architecture");
+        return object_file_refuse(&f->file,
+                                  "is built for another architecture");
     if (h->filetype != MH_DYLIB && h->filetype != MH_BUNDLE)
-        return refuse(f, "is not a shared object (wrong Mach-O type)");
+        return object_file_refuse(&f->file,
+                                  "is not a shared object (wrong Mach-O type)");
     if (h->sizeofcmds > COMMANDS_MAX ||
-        !inside(sizeof(*h), h->sizeofcmds, f->len))
-        return damaged(f, "ends before its load commands");
+        !object_file_holds(sizeof(*h), h->sizeofcmds, f->len))
+        return object_file_damaged(&f->file, "ends before its load commands");
     return PERSIST_OK;
 }
 
@@ -144,37 +107,41 @@ static int check_commands(const struct macho_file *f, const char *commands)
 
     for (uint32_t i = 0; i < f->header.ncmds; i++) {
         if (left < sizeof(command))
-            return damaged(f, "has fewer load commands than it says");
+            return object_file_damaged(&f->file,
+                                       "has fewer load commands than it says");
         memcpy(&command, commands, sizeof(command));
         if (command.cmdsize < sizeof(command) || command.cmdsize > left)
-            return damaged(f, "has a broken load command");
+            return object_file_damaged(&f->file, "has a broken load command");
         if (command.cmd == LC_SEGMENT_64) {
             if (command.cmdsize < sizeof(segment))
-                return damaged(f, "has a broken load command");
+                return object_file_damaged(&f->file,
+                                           "has a broken load command");
             memcpy(&segment, commands, sizeof(segment));
-            if (!inside(segment.fileoff, segment.filesize, f->len))
-                return damaged(f, "ends before its segments do");
+            if (!object_file_holds(segment.fileoff, segment.filesize, f->len))
+                return object_file_damaged(&f->file,
+                                           "ends before its segments do");
             segments = true;
         }
         commands += command.cmdsize;
         left -= command.cmdsize;
     }
     return segments ? PERSIST_OK
-                    : refuse(f, "is not a shared object (nothing to load)");
+                    : object_file_refuse(
+                          &f->file, "is not a shared object (nothing to load)");
 }
 
 int object_file_check(int fd, const char *path, struct persist_error *err)
 {
-    struct macho_file f = {.fd = fd, .path = path, .err = err};
+    struct macho_file f = {0};
     char *commands = NULL;
-    struct stat st;
+    int rc = object_file_begin(&f.file, fd, path, err);
 
-    if (fstat(fd, &st) != 0)
-        return error_errno(err, errno, "cannot examine %s", path);
-    f.size = (uint64_t)st.st_size;
-    if (f.size < sizeof(struct fat_header))
-        return refuse(&f, "is not a shared object (no Mach-O header)");
-    int rc = find_slice(&f);
+    if (rc != PERSIST_OK)
+        return rc;
+    if (f.file.size < sizeof(struct fat_header))
+        return object_file_refuse(&f.file,
+                                  "is not a shared object (no Mach-O header)");
+    rc = find_slice(&f);
     if (rc == PERSIST_OK)
         rc = check_header(&f);
     if (rc != PERSIST_OK)
@@ -182,7 +149,8 @@ int object_file_check(int fd, const char *path, struct persist_error *err)
     commands = malloc(f.header.sizeofcmds ? f.header.sizeofcmds : 1);
     if (!commands)
         return error_memory(err);
-    rc = read_at(&f, commands, f.header.sizeofcmds, f.begin + sizeof(f.header));
+    rc = object_file_read(&f.file, commands, f.header.sizeofcmds,
+                          f.begin + sizeof(f.header));
     if (rc == PERSIST_OK)
         rc = check_commands(&f, commands);
     free(commands);

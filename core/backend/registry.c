@@ -203,12 +203,11 @@ static int not_found(const struct plugin_dirs *dirs, const char *name,
               plugin_builtin_dir());
     error_object(err, "%s", name);
     /* The one for local directories comes with the command. */
-    error_hint(
-        err,
-        "install the package persist%s%s, or name the directory of %s.so "
-        "with backend_dir",
-        strcmp(name, "local") != 0 ? "-backend-" : "",
-        strcmp(name, "local") != 0 ? name : "", name);
+    bool with_command = strcmp(name, "local") == 0;
+    error_hint(err,
+               "install the package persist%s%s, or name the directory of "
+               "%s.so with backend_dir",
+               with_command ? "" : "-backend-", with_command ? "" : name, name);
     return PERSIST_E_NOT_FOUND;
 }
 
