@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "posix/io.h"
@@ -16,14 +15,6 @@ static int as_linux_says(int rc)
     if (rc != 0 && errno == ENOTSUP)
         errno = EOPNOTSUPP;
     return rc;
-}
-
-/* Confinement is walked component by component (confine.c). */
-int io_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t resolve)
-{
-    (void)dir_fd, (void)path, (void)flags, (void)resolve;
-    errno = ENOSYS;
-    return -1;
 }
 
 int io_renameat2(int from_fd, const char *from, int to_fd, const char *to,
@@ -48,25 +39,6 @@ int io_fsync(int fd)
     return fsync(fd);
 }
 
-int io_fdatasync(int fd)
-{
-    return io_fsync(fd);
-}
-
-int io_syncfs(int fd)
-{
-    (void)fd;
-    errno = ENOSYS;
-    return -1;
-}
-
-int io_sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
-{
-    (void)fd, (void)offset, (void)len, (void)flags;
-    errno = ENOSYS;
-    return -1;
-}
-
 /* Space from the end of what there is; a file that is longer already has it. */
 int io_fallocate(int fd, int mode, off_t offset, off_t len)
 {
@@ -77,26 +49,4 @@ int io_fallocate(int fd, int mode, off_t offset, off_t len)
 
     (void)mode;
     return as_linux_says(fcntl(fd, F_PREALLOCATE, &space) == -1 ? -1 : 0);
-}
-
-/* getentropy gives all or nothing, and 256 bytes at most. */
-ssize_t io_getrandom(void *out, size_t len, unsigned flags)
-{
-    size_t part = len < 256 ? len : 256;
-
-    (void)flags;
-    return getentropy(out, part) == 0 ? (ssize_t)part : -1;
-}
-
-int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset)
-{
-    (void)fd;
-    *out_memory = *out_offset = 0; /* nothing goes directly */
-    errno = ENOSYS;
-    return -1;
-}
-
-int io_syncfs_reports(void)
-{
-    return 0;
 }
