@@ -75,7 +75,6 @@ struct late {
 static int late_begin(struct late *l, struct saving *s)
 {
     const struct clock *clock = s->store->p->clock;
-    uint64_t now_ns = clock_boot_ns(clock);
 
     l->op = s->op;
     l->is_late = op_check(s->op, clock) != PERSIST_OK ||
@@ -85,7 +84,7 @@ static int late_begin(struct late *l, struct saving *s)
     if (op_init(&l->own, NULL))
         return PERSIST_E_MEMORY;
     if (!s->late_until_ns)
-        s->late_until_ns = now_ns + LATE_NS;
+        s->late_until_ns = clock_boot_ns(clock) + LATE_NS;
     op_start(&l->own, clock, 0);
     l->own.deadline_ns = s->late_until_ns;
     l->own.trace = s->op->trace;
