@@ -8,33 +8,16 @@ limit.
 import os
 import shutil
 
-import s3_rows
-
-SINK = "gcs-sink"
-OBJECT = s3_rows.OBJECT
+from loopback import OBJECT, Loopback, snapshot
 
 
-class Gcs:
+class Gcs(Loopback):
+    SINK = "gcs-sink"
+    STORE = "backend = gcs\nbucket = bench\nanonymous = true\n"
+
     def __init__(self, runner, place):
-        self.runner = runner
-        self.place = place
-        self.mib = 64 if runner.quick else 1024
-        self.rounds = min(runner.rounds, 5)
-        self.random = runner.random_file()
-        for name in [x for x in runner.env if x.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
-            del runner.env[name]
+        super().__init__(runner, place)
         runner.env["NO_GCE_CHECK"] = "true"
-
-    def sink(self, *options):
-        return s3_rows.program(os.path.join(self.runner.bin, SINK), *options)
-
-    def words(self, port):
-        path = os.path.join(self.place.fresh(), "gcs.conf")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write("[store main]\nbackend = gcs\nbucket = bench\nanonymous = true\n"
-                    f"endpoint = http://127.0.0.1:{port}\n")
-        os.chmod(path, 0o600)
-        return f"{self.runner.persist} -q -c {path}"
 
     def upload(self, port, question, faster):
         url = f"http://127.0.0.1:{port}/plain/x"
@@ -50,7 +33,7 @@ class Gcs:
 
     def restore(self):
         folder = self.place.fresh()
-        root = s3_rows.snapshot(self.runner, self.place, self.mib, "stored-gcs")
+        root = snapshot(self.runner, self.place, self.mib, "stored-gcs")
         with self.sink("--root", root) as port:
             url = f"http://127.0.0.1:{port}/plain/{OBJECT}"
             self.runner.turns(
@@ -64,9 +47,7 @@ class Gcs:
 
     def link(self):
         """One connection, as a resumable session has it, of 20 ms and 50 MB/s."""
-        proxy = [os.path.join(self.runner.build, "tests/bin/tcp-proxy"), "--round-trip-ms", "20",
-                 "--bytes-per-second", "50000000", "--to"]
-        with self.sink() as sink, s3_rows.program(*proxy, sink) as port:
+        with self.sink() as sink, self.slow_link(sink) as port:
             rounds, self.rounds = self.rounds, min(self.rounds, 2)
             self.upload(port, f"save {self.mib} MiB to GCS over a link of 20 ms and 50 MB/s", 0.9)
             self.rounds = rounds

@@ -4,17 +4,17 @@
 The far end is http-sink, which counts and keeps nothing; a snapshot to restore lies in a folder that it
 serves. curl, unsigned, is the limit. The other clients come from `tests/servers/install rivals`.
 """
-import contextlib
 import os
 import shutil
 import subprocess
+
+from loopback import OBJECT, Loopback, snapshot
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "not-a-secret-of-anybody", "AWS_REGION": "us-east-1"}
 BUCKET = "bench-bucket"
-OBJECT = "noise/s1/999999999999999/999-0.data"  # of the first snapshot of noise/s1
 # What the others must not find here.
 CLEAN = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
          "AWS_EC2_METADATA_DISABLED": "true", "RCLONE_CONFIG": "/dev/null"}
@@ -29,58 +29,17 @@ def rivals_bin():
     return where if done.returncode == 0 and os.path.isdir(where) else None
 
 
-@contextlib.contextmanager
-def program(*words):
-    """A server that says "listening on PORT"; its port."""
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
-
-
-def snapshot(runner, place, mib, name):
-    """A folder that holds noise/s1@0, which is so large, as a store would."""
-    root = os.path.join(place.fresh(), name)
-    os.mkdir(root)
-    conf = root + ".conf"
-    with open(conf, "w", encoding="utf-8") as f:
-        f.write(f"[store main]\nbackend = local\nroot = {root}\n")
-    os.chmod(conf, 0o600)
-    times = max(1, mib // (64 if runner.quick else 1024))
-    feed = f"i=0; while [ $i -lt {times} ]; do cat {runner.random_file()}; i=$((i+1)); done"
-    subprocess.run(["sh", "-c", f"{feed} | "
-                    f"{runner.persist} -q -c {conf} save noise/s1 -"],
-                   env=runner.env, check=True, stdout=subprocess.DEVNULL)
-    return root
-
-
-class S3:
+class S3(Loopback):
     """What the questions share: files, configuration, the others' command lines."""
 
+    SINK = "http-sink"
+    STORE = f"backend = s3\nbucket = {BUCKET}\nsign_payload = never\n"
+
     def __init__(self, runner, place):
-        self.runner = runner
-        self.place = place
-        self.mib = 64 if runner.quick else 1024
-        self.rounds = min(runner.rounds, 5)
-        self.random = runner.random_file()
+        super().__init__(runner, place)
         self.rivals = rivals_bin()
         runner.env.update(KEYS, **CLEAN)
-        for name in [x for x in runner.env if x.lower() in ("http_proxy", "https_proxy", "all_proxy")
-                     or x == "AWS_CA_BUNDLE"]:
-            del runner.env[name]
-
-    def sink(self, *options):
-        return program(os.path.join(self.runner.bin, "http-sink"), *options)
-
-    def words(self, port, *options):
-        """The command with a store there."""
-        path = os.path.join(self.place.fresh(), "s3.conf")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(f"[store main]\nbackend = s3\nbucket = {BUCKET}\n"
-                    f"endpoint = http://127.0.0.1:{port}\nsign_payload = never\n")
-        os.chmod(path, 0o600)
-        return " ".join([self.runner.persist, "-q", "-c", path, *options])
+        runner.env.pop("AWS_CA_BUNDLE", None)
 
     def curl(self, port, more):
         return f"exec curl -q -sf {more} http://127.0.0.1:{port}/{BUCKET}/{OBJECT}"
@@ -150,19 +109,17 @@ class S3:
 
     def link(self):
         """20 ms of round trip and 50 MB/s for each connection."""
-        proxy = [os.path.join(self.runner.build, "tests/bin/tcp-proxy"), "--round-trip-ms", "20",
-                 "--bytes-per-second", "50000000", "--to"]
         what = "over a link of 20 ms and 50 MB/s a connection"
         scale = self.mib / 1024
         folder = self.place.fresh()
-        with self.sink("--object-bytes", str(self.mib * MIB)) as sink, program(*proxy, sink) as port:
+        with self.sink("--object-bytes", str(self.mib * MIB)) as sink, self.slow_link(sink) as port:
             self.runner.turns(
                 self.place, "network", f"save {self.mib} MiB to S3 {what}", "MiB", self.mib,
                 "persist save", f"exec {self.words(port)} save noise-$ROUND {self.random}",
                 *self.others(port, True), rounds=min(self.rounds, 3),
                 reach=[{"wall_s": 2.1 * scale}])
         far = snapshot(self.runner, self.place, self.mib, "far")
-        with self.sink("--root", far) as sink, program(*proxy, sink) as port:
+        with self.sink("--root", far) as sink, self.slow_link(sink) as port:
             self.runner.turns(
                 self.place, "network", f"restore {self.mib} MiB from S3 {what}", "MiB", self.mib,
                 "persist restore", f"exec {self.words(port)} restore noise/s1@0 -o {folder}/r-$ROUND",

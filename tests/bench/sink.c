@@ -2,7 +2,6 @@
 /* A thread per connection; nothing is kept. */
 #include "sink.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +14,8 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "support/loopback.h"
 
 static atomic_ullong requests, connections, bytes_in, bytes_out;
 static uint16_t listening_on;
@@ -218,27 +219,6 @@ static void *serve(void *peer)
     return NULL;
 }
 
-static int listen_on(uint16_t port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
-        listen(fd, 256) != 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
-        perror("sink: listen");
-        exit(1);
-    }
-    listening_on = ntohs(a.sin_port);
-    (void)printf("listening on %u\n", listening_on);
-    (void)fflush(stdout);
-    return fd;
-}
-
 static void *wait_for_end(void *set)
 {
     char text[200];
@@ -271,7 +251,7 @@ void sink_run(uint16_t port, sink_serve_fn how)
     (void)sigaddset(&ends, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
     start_thread(wait_for_end, &ends);
-    listener = listen_on(port);
+    listener = loopback_listen("sink", port, &listening_on);
     for (;;) {
         struct sink_peer *p = calloc(1, sizeof(*p));
 

@@ -740,12 +740,17 @@ class OtherProcess(Case):
         self.assert_holds("u", path)
         self.assertEqual(sum(e.get("resent", 0) for e in self.server.log), 0)
 
-    def test_committed_by_the_first_process(self):
+    def commit_elsewhere(self):
+        """The file of an upload that another process has committed, and what it was told."""
         path = self.file(2 * M + 3)
         with self.store() as b:
             answer = b.upload("u", path, M, commit=False)
             self.rc(b("commit", key="u", id=answer["id"], receipts=answer["receipts"],
                       if_absent=True), "ok")
+        return path, answer
+
+    def test_committed_by_the_first_process(self):
+        path, answer = self.commit_elsewhere()
         with self.store() as b:
             self.rc(b("part", key="u", id=answer["id"], number=3, at=2 * M, offset=2 * M, len=3,
                       last=True, file=path), "ok")
@@ -757,11 +762,7 @@ class OtherProcess(Case):
 
     def test_committed_by_the_first_process_as_something_else(self):
         """What was acknowledged there is not taken away here."""
-        path = self.file(2 * M + 3)
-        with self.store() as b:
-            answer = b.upload("u", path, M, commit=False)
-            self.rc(b("commit", key="u", id=answer["id"], receipts=answer["receipts"],
-                      if_absent=True), "ok")
+        path, answer = self.commit_elsewhere()
         with self.store() as b:
             self.rc(b("part", key="u", id=answer["id"], number=3, at=2 * M, offset=2 * M, len=2,
                       last=True, file=path), "not_found")

@@ -36,6 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "support/loopback.h"
+
 #define CHUNK ((size_t)64 << 10)
 #define RING 64
 #define NS_PER_MS UINT64_C(1000000)
@@ -295,26 +297,6 @@ static enum breaks fate(uint64_t number)
                                                  : BREAKS_REPLY;
 }
 
-static int listen_on(uint16_t port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
-        listen(fd, 256) != 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
-        perror("tcp-proxy: listen");
-        exit(1);
-    }
-    (void)printf("listening on %u\n", ntohs(a.sin_port));
-    (void)fflush(stdout);
-    return fd;
-}
-
 static uint64_t number(const char *text)
 {
     char *end;
@@ -364,9 +346,10 @@ int main(int argc, char **argv)
 {
     uint64_t n = 0;
     int listener;
+    uint16_t port;
 
     read_options(argc, argv);
-    listener = listen_on(options.port);
+    listener = loopback_listen("tcp-proxy", options.port, &port);
     for (;;) {
         int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
