@@ -18,21 +18,6 @@ int object_file_begin(struct object_file *f, int fd, const char *path,
     return PERSIST_OK;
 }
 
-int object_file_refuse(const struct object_file *f, const char *why)
-{
-    error_set(f->err, PERSIST_E_CONFIG, "%s: %s", f->path, why);
-    error_object(f->err, "%s", f->path);
-    return PERSIST_E_CONFIG;
-}
-
-int object_file_damaged(const struct object_file *f, const char *why)
-{
-    object_file_refuse(f, why);
-    error_hint(f->err, "the file is damaged or was cut short: install the "
-                       "backend again");
-    return PERSIST_E_CONFIG;
-}
-
 int object_file_read(const struct object_file *f, void *out, size_t len,
                      uint64_t offset)
 {

@@ -20,9 +20,24 @@ struct object_file {
 int object_file_begin(struct object_file *f, int fd, const char *path,
                       struct persist_error *err);
 /* CONFIG: not one for this process. */
-int object_file_refuse(const struct object_file *f, const char *why);
+static inline int object_file_refuse(const struct object_file *f,
+                                     const char *why)
+{
+    error_set(f->err, PERSIST_E_CONFIG, "%s: %s", f->path, why);
+    error_object(f->err, "%s", f->path);
+    return PERSIST_E_CONFIG;
+}
+
 /* CONFIG: it was one, with the advice to install it again. */
-int object_file_damaged(const struct object_file *f, const char *why);
+static inline int object_file_damaged(const struct object_file *f,
+                                      const char *why)
+{
+    object_file_refuse(f, why);
+    error_hint(f->err, "the file is damaged or was cut short: install the "
+                       "backend again");
+    return PERSIST_E_CONFIG;
+}
+
 /* All len bytes, or damaged. */
 int object_file_read(const struct object_file *f, void *out, size_t len,
                      uint64_t offset);
