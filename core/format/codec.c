@@ -13,6 +13,7 @@
 struct frame_encoder {
     const struct codec_ops *ops;
     uint32_t frame_size;
+    int level;
     void *state;
 };
 
@@ -93,7 +94,8 @@ struct frame_encoder *frame_encoder_create(enum codec codec, int level,
     struct frame_encoder *e = malloc(sizeof(*e));
     if (!e)
         return NULL;
-    *e = (struct frame_encoder){.ops = ops, .frame_size = frame_size};
+    *e = (struct frame_encoder){
+        .ops = ops, .frame_size = frame_size, .level = level};
     e->state = ops->encoder_create(level);
     if (!e->state) {
         free(e);
@@ -110,15 +112,44 @@ void frame_encoder_destroy(struct frame_encoder *e)
     free(e);
 }
 
-int frame_encode(struct frame_encoder *e, const void *payload, size_t len,
-                 void *out, size_t cap, size_t *out_len,
-                 struct persist_error *err)
+int frame_encode_in_place(struct frame_encoder *e, const void *payload,
+                          size_t len, void *out, size_t cap, size_t *out_len,
+                          struct zstd_raw *raw, struct persist_error *err)
 {
+    raw->payload = NULL;
     if (len == 0 || len > e->frame_size)
         return error_set(err, PERSIST_E_INTERNAL,
                          "a frame of %zu bytes where 1 to %u may be", len,
                          (unsigned)e->frame_size);
-    return e->ops->encode(e->state, payload, len, out, cap, out_len, err);
+    if (!e->ops->is_noise ||
+        !e->ops->is_noise(e->state, e->level, payload, len, out, cap))
+        return e->ops->encode(e->state, payload, len, out, cap, out_len, err);
+    zstd_raw_begin(raw, payload, len);
+    *out_len = zstd_raw_len(len);
+    return PERSIST_OK;
+}
+
+int frame_encode(struct frame_encoder *e, const void *payload, size_t len,
+                 void *out, size_t cap, size_t *out_len,
+                 struct persist_error *err)
+{
+    struct zstd_raw raw;
+    const void *piece;
+    uint8_t *at = out;
+    size_t n;
+    int rc =
+        frame_encode_in_place(e, payload, len, out, cap, out_len, &raw, err);
+
+    if (rc || !raw.payload)
+        return rc;
+    if (*out_len > cap)
+        return error_set(err, PERSIST_E_INTERNAL,
+                         "a frame of %zu bytes in room for %zu", *out_len, cap);
+    while ((n = zstd_raw_next(&raw, &piece)) > 0) {
+        memcpy(at, piece, n);
+        at += n;
+    }
+    return PERSIST_OK;
 }
 
 struct frame_decoder *frame_decoder_create(enum codec codec,

@@ -20,6 +20,10 @@ struct codec_ops {
     size_t (*bound)(size_t payload_len);
     void *(*encoder_create)(int level);
     void (*encoder_destroy)(void *state);
+    /* Whether the payload is to be stored as it is, in raw blocks; out is for
+     * scratch.  Depends on level and payload alone.  NULL: never. */
+    bool (*is_noise)(void *state, int level, const void *payload, size_t len,
+                     void *out, size_t cap);
     int (*encode)(void *state, const void *payload, size_t len, void *out,
                   size_t cap, size_t *out_len, struct persist_error *err);
     void *(*decoder_create)(void);

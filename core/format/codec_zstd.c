@@ -14,6 +14,13 @@
 #define LEVEL_MAX 19
 /* log2 of FRAME_SIZE_MAX */
 #define WINDOW_LOG_MAX 24
+/* A payload is stored as it is where none of its samples compresses.  Not where
+ * it is short; nor at levels that look for matches farther apart than a sample
+ * is long, whose user wants them whatever they cost. */
+#define NOISE_MIN ((size_t)512 << 10)
+#define NOISE_LEVEL_MAX 4
+#define SAMPLES ((size_t)16)
+#define SAMPLE_LEN ((size_t)16 << 10)
 /* What a decoding context takes, measured with 1.5.4 (96 KiB), and some. */
 #define DECODER_MEMORY (UINT32_C(160) << 10)
 
@@ -89,6 +96,27 @@ static int failure(size_t result, int status, const char *what,
     if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
         return error_memory(err);
     return error_set(err, status, "%s: %s", what, ZSTD_getErrorName(result));
+}
+
+/* Looks at samples all over the payload.  zstd gives up on a block where it
+ * would gain less than a 64th, so that a sample of noise comes out longer than
+ * it went in; the first that does not ends the search, which for a payload
+ * that compresses costs next to nothing. */
+static bool zstd_is_noise(void *state, int level, const void *payload,
+                          size_t len, void *out, size_t cap)
+{
+    const uint8_t *p = payload;
+
+    if (len < NOISE_MIN || level > NOISE_LEVEL_MAX)
+        return false;
+    for (size_t i = 0; i < SAMPLES; i++) {
+        const uint8_t *at = p + (len - SAMPLE_LEN) / (SAMPLES - 1) * i;
+        size_t n = ZSTD_compress2(state, out, cap, at, SAMPLE_LEN);
+
+        if (ZSTD_isError(n) || n < SAMPLE_LEN)
+            return false;
+    }
+    return true;
 }
 
 static int zstd_encode(void *state, const void *payload, size_t len, void *out,
@@ -169,6 +197,7 @@ const struct codec_ops codec_zstd = {
     .bound = zstd_bound,
     .encoder_create = zstd_encoder_create,
     .encoder_destroy = zstd_encoder_destroy,
+    .is_noise = zstd_is_noise,
     .encode = zstd_encode,
     .decoder_create = zstd_decoder_create,
     .decoder_destroy = zstd_decoder_destroy,

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 #include "posix/direct.h"
-#include "util/crc32c.h"
 
 struct slot {
     struct lane lane; /* first: a lane is its slot */
@@ -80,10 +79,9 @@ static void encode(struct slot *s)
 {
     struct lane *lane = &s->lane;
 
-    lane->rc = frame_encode(s->encoder, lane->in, lane->in_len, lane->out,
-                            s->all->what.out_cap, &lane->out_len, &lane->err);
-    if (!lane->rc)
-        lane->crc = crc32c(0, lane->out, lane->out_len);
+    lane->rc = frame_encode_in_place(s->encoder, lane->in, lane->in_len,
+                                     lane->out, s->all->what.out_cap,
+                                     &lane->out_len, &lane->raw, &lane->err);
 }
 
 static void decode(struct slot *s)
@@ -181,7 +179,7 @@ static void run_work(struct task *t)
 static bool slot_equip(const struct lanes_what *w, struct slot *s)
 {
     if (!s->lane.in_buf && w->in_cap)
-        s->lane.in_buf = malloc(w->in_cap);
+        s->lane.in_buf = direct_alloc(w->in_cap);
     if (!s->lane.out)
         s->lane.out = direct_alloc(w->out_cap);
     if (w->decode && !s->decoder)

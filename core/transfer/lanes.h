@@ -40,8 +40,9 @@ struct lane {
     size_t in_len;   /* the same */
     size_t out_len;  /* after lanes_take */
     uint64_t tag;    /* the caller's */
-    uint32_t crc;    /* encode: CRC-32C of out */
-    int rc;          /* of the work; not OK: err says why */
+    struct zstd_raw raw; /* encode: where raw.payload is set the frame is these
+                          * pieces of in, out_len bytes, and out says nothing */
+    int rc;              /* of the work; not OK: err says why */
     struct persist_error err;
 };
 

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "transfer/lanes.h"
-#include "util/crc32c.h"
 
 enum { FRAME = 65536, FRAMES = 40, SHORT = 1234 };
 
@@ -56,7 +55,6 @@ static void take_encoded(struct lanes *l, struct frames *out, int *n)
 
     assert_non_null(lane);
     assert_int_equal(lane->rc, PERSIST_OK);
-    assert_int_equal(lane->crc, crc32c(0, lane->out, lane->out_len));
     out->stored[*n] = malloc(lane->out_len);
     memcpy(out->stored[*n], lane->out, lane->out_len);
     out->len[(*n)++] = lane->out_len;

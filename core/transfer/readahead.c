@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/direct.h"
 #include "runtime/work.h"
 
 struct slot {
@@ -162,7 +163,7 @@ static int start_next(struct readahead *r, struct persist_error *err)
         s->is_first = false;
     }
     if (!s->memory) {
-        s->memory = malloc(room_in_front(&r->what) + r->what.unit);
+        s->memory = direct_alloc(room_in_front(&r->what) + r->what.unit);
         if (!s->memory)
             return error_memory(err);
         s->data = s->memory + room_in_front(&r->what);

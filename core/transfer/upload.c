@@ -175,6 +175,7 @@ static int place_header(struct upload *u, const struct persist_metadata *m,
     if (rc)
         return rc;
     b->start = u->what.header_max - u->header.len;
+    b->summed = 0; /* that was without the header */
     memcpy(b->data + b->start, u->header.data, u->header.len);
     return PERSIST_OK;
 }
@@ -225,6 +226,7 @@ int upload_send(struct upload *u, struct persist_metadata *m,
                 uint64_t *out_size, uint32_t *out_crc32c,
                 struct persist_error *err)
 {
+    uint32_t tail_crc = 0;
     int rc;
 
     rc = place_header(u, m, err);
@@ -235,7 +237,8 @@ int upload_send(struct upload *u, struct persist_metadata *m,
     if (!rc)
         rc = encode_tail(u, m, err);
     if (!rc)
-        rc = parts_append(u, u->tail_bytes.data, u->tail_bytes.len, err);
+        rc = parts_append(u, u->tail_bytes.data, u->tail_bytes.len, &tail_crc,
+                          err);
     if (!rc)
         rc = parts_end(u, err);
     if (rc)

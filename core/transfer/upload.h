@@ -15,22 +15,23 @@
  *     │ read, one frame at a time            the save's thread, ahead of all
  * else ▼ lane.in      our memory, a frame each ──▶ SHA-256, in order   CPU
  * executor │          (a payload in memory is │          used where it is) │
- * encode, CRC-32C while it is hot       CPU executor, frames in any order ▼
- *   lane.out     a frame as it is stored
- *     │ append                                the save's thread, in order
+ * encode                                CPU executor, frames in any order ▼
+ *   lane.out     a frame as it is stored  (lane.in again, where the payload
+ *     │                                    does not compress: zstd_raw.h)
+ *     │ append, CRC-32C while it is hot       the save's thread, in order
  *     ▼
  *   buffer       [room|frames...|tail]        one is filled, the others fly
- *     │ cut into parts, the CRC-32C of each
+ *     │ cut into parts
  *     ▼ store: put, or upload_part            I/O executor, parts in any order
  *   landed       progress, CRC-32C of all     the save's thread, in order
  *
  * A frame belongs to its lane until it is appended, its bytes to their buffer
  * until the last part out of it has landed; then each is used again.  Nothing
  * else copies.  (The append is a copy because a frame's place is known only
- * when the one before it is done; it moves stored bytes, and costs 2 % of a
- * save of random ones: docs/performance.md.)  Where there is memory for one
- * lane only, or no executor, the save's thread encodes straight into the
- * buffer; where there is memory for one buffer only, it fills when nothing
+ * when the one before it is done; it moves stored bytes, and is where the
+ * checksums of the part and of the object are taken.)  Where there is memory
+ * for one lane only, or no executor, the save's thread encodes straight into
+ * the buffer; where there is memory for one buffer only, it fills when nothing
  * flies.  Every buffer has its size from the start, so a sink that is slow or
  * stands still makes the source wait and nothing grow.
  *

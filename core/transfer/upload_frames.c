@@ -6,7 +6,6 @@
  * the order it was read; without, it encodes straight into the buffer.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "transfer/upload_impl.h"
 #include "util/crc32c.h"
@@ -192,16 +191,27 @@ int upload_read_ahead(struct upload *u, struct persist_error *err)
 
 /* Until the first part is cut the current buffer has room for whatever
  * upload_fill puts there. */
-static int append(struct upload *u, const struct lane *lane,
+static int append(struct upload *u, const void *data, size_t len, uint32_t *crc,
                   struct persist_error *err)
 {
-    struct part_buffer *b = u->now;
-
     if (u->sending)
-        return parts_append(u, lane->out, lane->out_len, err);
-    memcpy(b->data + b->end, lane->out, lane->out_len);
-    b->end += lane->out_len;
+        return parts_append(u, data, len, crc, err);
+    part_put(u->now, data, len, crc);
     return PERSIST_OK;
+}
+
+static int append_frame(struct upload *u, struct lane *lane, uint32_t *crc,
+                        struct persist_error *err)
+{
+    const void *piece;
+    size_t n;
+    int rc = PERSIST_OK;
+
+    if (!lane->raw.payload)
+        return append(u, lane->out, lane->out_len, crc, err);
+    while (!rc && (n = zstd_raw_next(&lane->raw, &piece)) > 0)
+        rc = append(u, piece, n, crc, err);
+    return rc;
 }
 
 /* The oldest frame under way, copied behind the others. */
@@ -209,6 +219,7 @@ static int add_from_lanes(struct upload *u, bool *out_any,
                           struct persist_error *err)
 {
     struct lane *lane;
+    uint32_t crc = 0;
     int rc = upload_read_ahead(u, err);
 
     *out_any = false;
@@ -222,10 +233,10 @@ static int add_from_lanes(struct upload *u, bool *out_any,
         *err = lane->err;
     rc = lane->rc;
     if (!rc)
-        rc = append(u, lane, err);
+        rc = append_frame(u, lane, &crc, err);
     if (!rc)
         rc = snapshot_tail_frame(&u->tail, (uint32_t)lane->out_len,
-                                 (uint32_t)lane->in_len, lane->crc, err);
+                                 (uint32_t)lane->in_len, crc, err);
     lanes_release(u->lanes, lane);
     return rc;
 }

@@ -27,6 +27,8 @@ struct part_buffer {
     size_t cap;
     size_t start;
     size_t end;
+    size_t summed;     /* bytes from start on that crc is of */
+    uint32_t crc;      /* CRC-32C, taken while they were appended */
     unsigned n_flying; /* parts under way out of it */
 };
 
@@ -35,8 +37,9 @@ struct flight {
     struct work work;
     struct upload *u;
     struct part_buffer *from;
-    struct backend_part part;
-    int rc; /* after work_wait */
+    struct backend_part part; /* crc32c: of its first bytes until it flies, */
+    size_t summed;            /* this many */
+    int rc;                   /* after work_wait */
     struct persist_error err;
 };
 
@@ -123,8 +126,13 @@ int parts_begin(struct upload *u, struct backend_upload *to,
 /* Room for `need` more bytes behind those of the current buffer, where parts
  * that are full go on their way; something comes behind them. */
 int parts_make_room(struct upload *u, size_t need, struct persist_error *err);
-int parts_append(struct upload *u, const void *data, size_t len,
+/* *crc goes on over the bytes; see part_put. */
+int parts_append(struct upload *u, const void *data, size_t len, uint32_t *crc,
                  struct persist_error *err);
+/* Copies into room that is there, and sums while the bytes are in the cache:
+ * *crc, the CRC-32C of what they belong to, and the part's. */
+void part_put(struct part_buffer *b, const uint8_t *from, size_t len,
+              uint32_t *crc);
 /* The rest, as the last part; every part has arrived after that. */
 int parts_end(struct upload *u, struct persist_error *err);
 /* Waits for all that is under way.  Where a part failed, rc and err become its

@@ -25,6 +25,8 @@
 #include "util/crc32c.h"
 #include "util/error.h"
 
+#define SUM_STEP ((size_t)128 << 10) /* what stays in the cache meanwhile */
+
 /* ----------------------------------------------------------------- flights
  */
 
@@ -33,7 +35,9 @@ static void fly(struct work *w)
     struct flight *f =
         (struct flight *)((char *)w - offsetof(struct flight, work));
 
-    f->part.crc32c = crc32c(0, f->part.data, f->part.len);
+    f->part.crc32c =
+        crc32c(f->part.crc32c, (const uint8_t *)f->part.data + f->summed,
+               f->part.len - f->summed);
     f->rc = PERSIST_OK;
     if (f->u->to)
         f->rc = backend_upload_part(f->u->to, &f->u->op, &f->part, &f->err);
@@ -80,6 +84,17 @@ static int land(struct upload *u, uint32_t most, struct persist_error *err)
     return rc;
 }
 
+/* What is known of the CRC-32C of the first `len` bytes that are in no part. */
+static size_t take_sum(struct part_buffer *b, size_t len, uint32_t *crc)
+{
+    size_t n = b->summed <= len ? b->summed : 0;
+
+    *crc = n ? b->crc : 0;
+    b->summed = 0;
+    b->crc = 0;
+    return n;
+}
+
 /* The first `len` bytes that are in no part become one. */
 static int cut(struct upload *u, size_t len, bool is_last,
                struct persist_error *err)
@@ -101,6 +116,7 @@ static int cut(struct upload *u, size_t len, bool is_last,
         .number = u->n_started + 1,
         .is_last = is_last,
     };
+    f->summed = take_sum(b, len, &f->part.crc32c);
     u->n_started++;
     b->n_flying++;
     b->start += len;
@@ -166,6 +182,7 @@ static int move_on(struct upload *u, struct persist_error *err)
     if (rc)
         return rc;
     memmove(to->data, from->data + from->start, left);
+    to->summed = take_sum(from, left, &to->crc);
     from->start = from->end = 0;
     to->start = 0;
     to->end = left;
@@ -200,6 +217,8 @@ static int enter_tier(struct upload *u, unsigned tier,
     if (!rc) {
         u->now->end = now.end - now.start;
         memcpy(u->now->data, now.data + now.start, u->now->end);
+        u->now->summed = now.summed;
+        u->now->crc = now.crc;
     }
     free(now.data);
     return rc;
@@ -242,7 +261,28 @@ int parts_make_room(struct upload *u, size_t need, struct persist_error *err)
     return rc;
 }
 
-int parts_append(struct upload *u, const void *data, size_t len,
+void part_put(struct part_buffer *b, const uint8_t *from, size_t len,
+              uint32_t *crc)
+{
+    while (len > 0) {
+        size_t n = len < SUM_STEP ? len : SUM_STEP;
+        uint8_t *at = b->data + b->end;
+        uint32_t sum;
+
+        memcpy(at, from, n);
+        sum = crc32c(0, at, n);
+        *crc = crc32c_combine(*crc, sum, n);
+        if (b->summed == b->end - b->start) {
+            b->crc = crc32c_combine(b->crc, sum, n);
+            b->summed += n;
+        }
+        b->end += n;
+        from += n;
+        len -= n;
+    }
+}
+
+int parts_append(struct upload *u, const void *data, size_t len, uint32_t *crc,
                  struct persist_error *err)
 {
     const uint8_t *from = data;
@@ -258,8 +298,7 @@ int parts_append(struct upload *u, const void *data, size_t len,
         if (n > left)
             n = (size_t)left;
         n = n < len ? n : len;
-        memcpy(b->data + b->end, from, n);
-        b->end += n;
+        part_put(b, from, n, crc);
         from += n;
         len -= n;
     }

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw frames, as zstd reads them; and which payloads become one. */
+#include "format/test_support.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "format/zstd_raw.h"
+#include "util/le.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+/* malloc; the pieces behind each other. */
+static uint8_t *collect(const void *payload, size_t len)
+{
+    struct zstd_raw r;
+    size_t want = zstd_raw_len(len), at = 0, n;
+    uint8_t *frame = malloc(want);
+    const void *piece;
+
+    assert_non_null(frame);
+    zstd_raw_begin(&r, payload, len);
+    while ((n = zstd_raw_next(&r, &piece)) > 0) {
+        assert_true(n <= want - at);
+        memcpy(frame + at, piece, n);
+        at += n;
+    }
+    assert_int_equal(at, want);
+    assert_int_equal(zstd_raw_next(&r, &piece), 0);
+    return frame;
+}
+
+static const size_t sizes[] = {
+    1,         255,           256,           65791,   65792,    128 * KIB - 1,
+    128 * KIB, 128 * KIB + 1, 256 * KIB + 7, 4 * MIB, 16 * MIB,
+};
+#define N_SIZES (sizeof sizes / sizeof sizes[0])
+
+/* zstd checks the XXH64. */
+static void raw__is_a_frame_to_zstd(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SIZES; i++) {
+        uint8_t *payload = test_payload(FILL_NOISE, sizes[i]);
+        uint8_t *frame = collect(payload, sizes[i]);
+        uint8_t *found = malloc(sizes[i]);
+        size_t len = zstd_raw_len(sizes[i]);
+
+        assert_non_null(found);
+        assert_int_equal(ZSTD_decompress(found, sizes[i], frame, len),
+                         sizes[i]);
+        assert_memory_equal(found, payload, sizes[i]);
+        frame[len - 1] ^= 1; /* it would not look where there is none */
+        assert_true(ZSTD_isError(ZSTD_decompress(found, sizes[i], frame, len)));
+        free(found);
+        free(frame);
+        free(payload);
+    }
+}
+
+static void raw__is_a_frame_to_us(void **state)
+{
+    struct frame_decoder *d = frame_decoder_create(CODEC_ZSTD, FRAME_SIZE_MAX);
+
+    (void)state;
+    assert_non_null(d);
+    for (size_t i = 0; i < N_SIZES; i++) {
+        uint8_t *payload = test_payload(FILL_NOISE, sizes[i]);
+        uint8_t *frame = collect(payload, sizes[i]);
+        uint8_t *found = malloc(sizes[i]);
+        size_t n = 0;
+
+        assert_non_null(found);
+        assert_true(zstd_raw_len(sizes[i]) <=
+                    frame_bound(CODEC_ZSTD, sizes[i]));
+        assert_int_equal(frame_decode(d, frame, zstd_raw_len(sizes[i]), found,
+                                      sizes[i], &n, NULL),
+                         0);
+        assert_int_equal(n, sizes[i]);
+        assert_memory_equal(found, payload, n);
+        free(found);
+        free(frame);
+        free(payload);
+    }
+    frame_decoder_destroy(d);
+}
+
+/* ------------------------------------------------------- who becomes one */
+
+/* The frame that a payload of 4 MiB becomes; whether as pieces of it. */
+static bool is_raw(int level, const uint8_t *payload, size_t len,
+                   size_t *out_len)
+{
+    struct frame_encoder *e =
+        frame_encoder_create(CODEC_ZSTD, level, FRAME_SIZE_DEFAULT);
+    size_t cap = frame_bound(CODEC_ZSTD, len), whole = 0;
+    uint8_t *out = malloc(cap), *copy = malloc(cap);
+    struct zstd_raw raw = {0};
+    bool found;
+
+    assert_non_null(e);
+    assert_non_null(out);
+    assert_non_null(copy);
+    assert_int_equal(
+        frame_encode_in_place(e, payload, len, out, cap, out_len, &raw, NULL),
+        0);
+    found = raw.payload != NULL;
+    if (found) {
+        assert_ptr_equal(raw.payload, payload);
+        free(out);
+        out = collect(payload, len);
+    }
+    /* The bytes do not depend on who asks. */
+    assert_int_equal(frame_encode(e, payload, len, copy, cap, &whole, NULL), 0);
+    assert_int_equal(whole, *out_len);
+    assert_memory_equal(copy, out, whole);
+    frame_encoder_destroy(e);
+    free(out);
+    free(copy);
+    return found;
+}
+
+static void encode__keeps_noise_as_it_is(void **state)
+{
+    uint8_t *noise = test_payload(FILL_NOISE, 4 * MIB);
+    size_t len = 0;
+
+    (void)state;
+    for (int level = 1; level <= 4; level++) {
+        assert_true(is_raw(level, noise, 4 * MIB, &len));
+        assert_int_equal(len, zstd_raw_len(4 * MIB));
+    }
+    assert_true(is_raw(1, noise, 4 * MIB - 1, &len));
+    free(noise);
+}
+
+/* Who asks for a high level wants every match found. */
+static void encode__at_high_levels_leaves_it_to_zstd(void **state)
+{
+    uint8_t *noise = test_payload(FILL_NOISE, MIB);
+    size_t len = 0;
+
+    (void)state;
+    assert_false(is_raw(5, noise, MIB, &len));
+    assert_false(is_raw(19, noise, MIB, &len));
+    free(noise);
+}
+
+/* A part of the payload that compresses is enough, wherever it lies. */
+static void encode__compresses_what_is_noise_in_part(void **state)
+{
+    uint8_t *text = test_payload(FILL_TEXT, 4 * MIB);
+    size_t len = 0;
+
+    (void)state;
+    for (size_t at = 0; at <= 3 * MIB; at += MIB / 2) {
+        uint8_t *mixed = test_payload(FILL_NOISE, 4 * MIB);
+
+        memcpy(mixed + at, text, MIB);
+        assert_false(is_raw(1, mixed, 4 * MIB, &len));
+        assert_true(len < 4 * MIB - MIB / 2);
+        free(mixed);
+    }
+    free(text);
+}
+
+/* base64 has no repeated words, only fewer bits a byte. */
+static void encode__compresses_base64(void **state)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
+        "uvwxyz0123456789+/";
+    uint8_t *data = test_payload(FILL_NOISE, 4 * MIB);
+    size_t len = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 4 * MIB; i++)
+        data[i] = (uint8_t)digits[data[i] & 63];
+    assert_false(is_raw(1, data, 4 * MIB, &len));
+    assert_true(len < 4 * MIB / 5 * 4);
+    free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(raw__is_a_frame_to_zstd),
+        cmocka_unit_test(raw__is_a_frame_to_us),
+        cmocka_unit_test(encode__keeps_noise_as_it_is),
+        cmocka_unit_test(encode__at_high_levels_leaves_it_to_zstd),
+        cmocka_unit_test(encode__compresses_what_is_noise_in_part),
+        cmocka_unit_test(encode__compresses_base64),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
