@@ -10,11 +10,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "posix/os.h"
 
 /* ------------------------------------------------------------------- common
  */
@@ -241,7 +244,9 @@ int persist_restore_buffer(struct persist_store *store, const char *address,
 /* --------------------------------------------------------------- descriptor
  */
 
-#define PIPE_CHUNK (64 * 1024)
+/* What surely fits where poll says that something does (POSIX, of pipes): a
+ * write that waited for its reader could not be cancelled. */
+#define PIPE_CHUNK PIPE_BUF
 #define FILE_CHUNK (4 * 1024 * 1024)
 
 struct fd_sink {
@@ -294,20 +299,31 @@ static int wait_writable(const struct fd_sink *s, struct persist_error *err)
     }
 }
 
+/* Bytes, or -errno. */
+static ssize_t write_some(const struct fd_sink *s, const void *data, size_t len)
+{
+    ssize_t n = s->may_block ? os_write_now(s->fd, data, len) : -ENOTSUP;
+    size_t chunk = s->may_block ? PIPE_CHUNK : FILE_CHUNK;
+
+    if (n != -ENOTSUP)
+        return n;
+    n = write(s->fd, data, len < chunk ? len : chunk);
+    return n < 0 ? -errno : n;
+}
+
 static int write_fd(void *ctx, const void *data, size_t len,
                     struct persist_error *err)
 {
     const struct fd_sink *s = ctx;
     const char *at = data;
-    size_t chunk = s->may_block ? PIPE_CHUNK : FILE_CHUNK;
 
     while (len > 0) {
         int rc = s->may_block ? wait_writable(s, err) : stopped(s->r, err);
         if (rc != PERSIST_OK)
             return rc;
-        ssize_t n = write(s->fd, at, len < chunk ? len : chunk);
-        if (n < 0 && errno != EINTR && errno != EAGAIN)
-            return error_errno(err, errno, "cannot write the payload");
+        ssize_t n = write_some(s, at, len);
+        if (n < 0 && n != -EINTR && n != -EAGAIN)
+            return error_errno(err, (int)-n, "cannot write the payload");
         if (n > 0) {
             at += n;
             len -= (size_t)n;
@@ -331,6 +347,7 @@ int persist_restore_fd(struct persist_store *store, const char *address, int fd,
     if (fstat(fd, &st) != 0)
         return error_errno(err, errno, "descriptor %d", fd);
     s.may_block = !S_ISREG(st.st_mode);
+    os_widen_pipe(fd);
     sink.write = write_fd;
     sink.ctx = &s;
     int rc =

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define KIB ((size_t)1024)
@@ -713,23 +714,34 @@ static void fd__tells_of_a_closed_pipe(void **state)
         PERSIST_OK);
 }
 
-/* A reader that reads nothing does not keep a restore past its deadline. */
+/* A reader that reads nothing does not keep a restore past its deadline; nor
+ * where there is room for a part of a write only. */
+static void give_up(const int fds[2], struct persist_store *store)
+{
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_error err = {0};
+
+    assert_int_equal(write(fds[1], "something", 9), 9);
+    o.timeout_ms = 150;
+    assert_status(persist_restore_fd(store, "a", fds[1], &o, NULL, &err),
+                  PERSIST_E_TIMEOUT, &err);
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void fd__gives_up_at_the_deadline(void **state)
 {
     struct fixture *f = *state;
     uint8_t *payload = fixture_payload(2 * MIB, 6);
     struct snapshot_spec spec = {.payload = payload, .len = 2 * MIB};
-    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
-    struct persist_error err = {0};
     int fds[2];
 
     fixture_put(f, &spec);
     assert_int_equal(pipe(fds), 0);
-    o.timeout_ms = 150;
-    assert_status(persist_restore_fd(f->store, "a", fds[1], &o, NULL, &err),
-                  PERSIST_E_TIMEOUT, &err);
-    close(fds[0]);
-    close(fds[1]);
+    give_up(fds, f->store);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    give_up(fds, f->store);
     free(payload);
 }
 

@@ -138,8 +138,10 @@ int save_source_fd(struct save_source *s, int fd, struct persist_error *err)
     if (S_ISDIR(st.st_mode))
         return error_set(err, PERSIST_E_INVALID, "the input is a directory");
     at = S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
-    if (at < 0)
+    if (at < 0) {
+        os_widen_pipe(fd);
         return PERSIST_OK;
+    }
     s->is_regular = true;
     s->start = (uint64_t)at;
     s->up.has_size = st.st_size > 0;

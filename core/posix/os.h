@@ -91,6 +91,15 @@ const char *os_error_text(int error, char *scratch, size_t cap);
 
 struct timespec os_modified(const struct stat *st);
 
+/* Makes a pipe hold a megabyte where the system lets, so that its two ends take
+ * turns less often.  A pipe that holds more, and what is no pipe, stay as they
+ * are. */
+void os_widen_pipe(int fd);
+/* write() that takes what there is room for and does not wait, whatever the
+ * descriptor's flags: bytes, or -errno; -EAGAIN: nothing fits; -ENOTSUP: not to
+ * be had for this descriptor. */
+ssize_t os_write_now(int fd, const void *data, size_t len);
+
 /* Bytes that were sent and that the peer has not acknowledged; 0 also where the
  * system does not tell. */
 int os_socket_queued(int fd);

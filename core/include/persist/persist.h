@@ -449,8 +449,9 @@ PERSIST_API int persist_save_file(struct persist_store *store,
                                   const struct persist_save_options *options,
                                   struct persist_metadata **out_metadata,
                                   struct persist_error *err);
-/* Saves what a descriptor gives from its current position to its end (a pipe, a
- * file).  It stays open. */
+/* Saves what a descriptor gives from its current position to its end (a pipe,
+ * which is widened to 1 MiB where the system lets, or a file).  It stays open.
+ */
 PERSIST_API int persist_save_fd(struct persist_store *store,
                                 const char *address, int fd,
                                 const struct persist_save_options *options,
@@ -592,8 +593,9 @@ PERSIST_API int persist_restore_file(
     struct persist_store *store, const char *address, const char *path,
     const struct persist_restore_options *options,
     struct persist_metadata **out_metadata, struct persist_error *err);
-/* Restores to a descriptor, in order.  It stays open.  As with a sink, a
- * failure may come after bytes were written. */
+/* Restores to a descriptor, in order.  It stays open, and blocking if it was; a
+ * pipe is widened to 1 MiB where the system lets.  As with a sink, a failure
+ * may come after bytes were written. */
 PERSIST_API int
 persist_restore_fd(struct persist_store *store, const char *address, int fd,
                    const struct persist_restore_options *options,
