@@ -81,7 +81,7 @@ static int check_load(const struct elf_file *f, const ElfW(Phdr) * p,
         (p->p_vaddr & (align - 1)) != (p->p_offset & (align - 1)))
         return object_file_damaged(&f->file, "has a misaligned segment");
     if (p->p_filesz > p->p_memsz || p->p_vaddr < *end ||
-        p->p_memsz > (uint64_t)PTRDIFF_MAX - p->p_vaddr)
+        !object_file_holds(p->p_vaddr, p->p_memsz, PTRDIFF_MAX))
         return object_file_damaged(&f->file,
                                    "has overlapping or impossible segments");
     *end = p->p_vaddr + p->p_memsz;

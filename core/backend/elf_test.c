@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,12 +71,22 @@ static ElfW(Phdr) * segment(uint32_t type)
     return NULL;
 }
 
-static ElfW(Dyn) * dynamic(int64_t tag)
+/* NULL: there is none. */
+static ElfW(Dyn) * find_dynamic(int64_t tag)
 {
     ElfW(Dyn) *d = (ElfW(Dyn) *)(void *)(image + segment(PT_DYNAMIC)->p_offset);
 
     while (d->d_tag != tag && d->d_tag != DT_NULL)
         d++;
+    return d->d_tag == tag ? d : NULL;
+}
+
+static ElfW(Dyn) * dynamic(int64_t tag)
+{
+    ElfW(Dyn) *d = find_dynamic(tag);
+
+    if (!d)
+        fail_msg("no dynamic entry %#llx", (unsigned long long)tag);
     return d;
 }
 
@@ -225,8 +236,30 @@ static void check__refuses_overlapping_segments(void **state)
     CHANGE(first->p_memsz, second->p_vaddr - first->p_vaddr + 1, "overlapping");
 }
 
+/* The last one: behind it no other would seem to overlap. */
+static void check__refuses_segments_beyond_every_address(void **state)
+{
+    ElfW(Phdr) *p = (ElfW(Phdr) *)(void *)(image + header()->e_phoff);
+    ElfW(Phdr) *last = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < header()->e_phnum; i++)
+        if (p[i].p_type == PT_LOAD)
+            last = &p[i];
+    assert_non_null(last);
+    CHANGE(last->p_vaddr, last->p_vaddr | ~(UINTPTR_MAX >> 1),
+           "impossible segments");
+    CHANGE(last->p_memsz, (UINTPTR_MAX >> 1) - last->p_vaddr + 1,
+           "impossible segments");
+}
+
 static void check__refuses_dynamic_sections_that_lie(void **state)
 {
+    /* A linker writes relocations of one kind: i386 has no DT_RELA. */
+    bool rela = find_dynamic(DT_RELA) != NULL;
+    bool two_hashes = find_dynamic(DT_HASH) && find_dynamic(DT_GNU_HASH);
+    int64_t hash = find_dynamic(DT_GNU_HASH) ? DT_GNU_HASH : DT_HASH;
+
     (void)state;
     CHANGE(segment(PT_DYNAMIC)->p_filesz, 0, "no usable dynamic section");
     CHANGE(segment(PT_DYNAMIC)->p_vaddr, 0x10, "no usable dynamic section");
@@ -240,13 +273,15 @@ static void check__refuses_dynamic_sections_that_lie(void **state)
     CHANGE(dynamic(DT_STRSZ)->d_un.d_val, dynamic(DT_STRSZ)->d_un.d_val - 1,
            "unterminated string table");
     CHANGE(dynamic(DT_SYMTAB)->d_un.d_val, image_len * 2, "points outside");
-    if (dynamic(DT_HASH)->d_tag == DT_NULL) /* else one is enough */
-        CHANGE(dynamic(DT_GNU_HASH)->d_tag, DT_DEBUG, "incomplete");
-    CHANGE(dynamic(DT_GNU_HASH)->d_un.d_val, image_len * 2, "points outside");
+    if (!two_hashes) /* else one is enough */
+        CHANGE(dynamic(hash)->d_tag, DT_DEBUG, "incomplete");
+    CHANGE(dynamic(hash)->d_un.d_val, image_len * 2, "points outside");
     /* Its value is a code address, far behind the string table. */
     CHANGE(dynamic(DT_FINI)->d_tag, DT_NEEDED, "incomplete");
-    CHANGE(dynamic(DT_RELA)->d_un.d_val, image_len * 2, "points outside");
-    CHANGE(dynamic(DT_RELASZ)->d_un.d_val, image_len * 2, "points outside");
+    CHANGE(dynamic(rela ? DT_RELA : DT_REL)->d_un.d_val, image_len * 2,
+           "points outside");
+    CHANGE(dynamic(rela ? DT_RELASZ : DT_RELSZ)->d_un.d_val, image_len * 2,
+           "points outside");
     CHANGE(dynamic(DT_INIT_ARRAY)->d_un.d_val, image_len * 2, "points outside");
 }
 
@@ -293,6 +328,7 @@ int main(void)
         TEST(check__refuses_other_machines),
         TEST(check__refuses_headers_that_point_outside),
         TEST(check__refuses_overlapping_segments),
+        TEST(check__refuses_segments_beyond_every_address),
         TEST(check__refuses_dynamic_sections_that_lie),
         TEST(check__survives_every_flip_in_the_headers),
         TEST(check__reports_what_cannot_be_read),
