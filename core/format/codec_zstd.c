@@ -19,8 +19,8 @@
  * is long, whose user wants them whatever they cost. */
 #define NOISE_MIN ((size_t)512 << 10)
 #define NOISE_LEVEL_MAX 4
-#define SAMPLES ((size_t)16)
-#define SAMPLE_LEN ((size_t)16 << 10)
+#define SAMPLES ((size_t)8)
+#define SAMPLE_LEN ((size_t)8 << 10)
 /* What a decoding context takes, measured with 1.5.4 (96 KiB), and some. */
 #define DECODER_MEMORY (UINT32_C(160) << 10)
 
