@@ -13,6 +13,8 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,7 @@ struct stopper {
     struct persist_op *op;
     uint64_t at;
     double cancelled_s;
+    atomic_bool over; /* the save has ended by itself */
 };
 
 static void *stop_at(void *ctx)
@@ -64,7 +67,7 @@ static void *stop_at(void *ctx)
     struct persist_progress progress = {.struct_size = sizeof(progress)};
     const struct timespec pause = {0, 1000000};
 
-    while (progress.payload_bytes < s->at) {
+    while (progress.payload_bytes < s->at && !atomic_load(&s->over)) {
         nanosleep(&pause, NULL);
         persist_op_progress(s->op, &progress);
     }
@@ -126,6 +129,7 @@ static double library(void *ctx, unsigned round)
         bench_fail("a thread");
     rc = persist_save(store, "bench", &source, &o, NULL, &err);
     end = bench_now_s();
+    atomic_store(&stopper.over, true);
     pthread_join(thread, NULL);
     if (rc != PERSIST_E_CANCELLED)
         bench_fail_persist(&err);
@@ -170,8 +174,11 @@ static double killed(void *ctx, unsigned round)
     bench_folder(what->folder, "cancel-dd", round, folder);
     snprintf(path, sizeof(path), "%s/file", folder);
     pid = start_dd(path);
-    while (stat(path, &st) != 0 || st.st_size < (off_t)what->mib << 20)
+    while (stat(path, &st) != 0 || st.st_size < (off_t)what->mib << 20) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            bench_fail("dd ended too early");
         nanosleep(&pause, NULL);
+    }
     start = bench_now_s();
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
