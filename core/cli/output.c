@@ -163,6 +163,30 @@ json_t *output_time(int64_t unix_us)
     return json_string(text);
 }
 
+static void put_two(char *out, int number, char behind)
+{
+    out[0] = (char)('0' + number / 10);
+    out[1] = (char)('0' + number % 10);
+    out[2] = behind;
+}
+
+/* strftime costs as much as all else that a row of a listing needs. */
+static bool format_plain(const struct tm *tm, char out[OUTPUT_TIME_LEN])
+{
+    int year = tm->tm_year + 1900;
+
+    if (year < 1000 || year > 9999)
+        return false;
+    put_two(out, year / 100, '0');
+    put_two(out + 2, year % 100, '-');
+    put_two(out + 5, tm->tm_mon + 1, '-');
+    put_two(out + 8, tm->tm_mday, ' ');
+    put_two(out + 11, tm->tm_hour, ':');
+    put_two(out + 14, tm->tm_min, ':');
+    put_two(out + 17, tm->tm_sec, '\0');
+    return true;
+}
+
 void output_local_time(int64_t unix_us, bool with_zone,
                        char out[OUTPUT_TIME_LEN])
 {
@@ -170,8 +194,13 @@ void output_local_time(int64_t unix_us, bool with_zone,
     time_t when = (time_t)seconds;
     struct tm tm;
 
-    if (!localtime_r(&when, &tm) ||
-        strftime(out, OUTPUT_TIME_LEN,
+    if (!localtime_r(&when, &tm)) {
+        memcpy(out, "?", 2);
+        return;
+    }
+    if (!with_zone && format_plain(&tm, out))
+        return;
+    if (strftime(out, OUTPUT_TIME_LEN,
                  with_zone ? "%Y-%m-%d %H:%M:%S %z" : "%Y-%m-%d %H:%M:%S",
                  &tm) == 0)
         memcpy(out, "?", 2);

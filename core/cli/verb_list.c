@@ -44,32 +44,43 @@ struct listing {
     uint64_t n_unreadable;
     bool table_begun;
     struct table table;
+    char address[ADDRESS_TEXT_LEN]; /* of the row */
+    size_t session_len; /* snapshots: what of it all rows begin with */
 };
 
-static void entry_address(const struct persist_entry *e,
-                          char out[ADDRESS_TEXT_LEN])
+/* Snapshots are of one session: only the index differs. */
+static const char *entry_address(struct listing *l,
+                                 const struct persist_entry *e)
 {
-    address_text(e->agent, e->session,
-                 e->kind == PERSIST_ENTRY_SNAPSHOT ? &e->index : NULL, out);
+    if (e->kind != PERSIST_ENTRY_SNAPSHOT || l->session_len == 0)
+        address_text(e->agent, e->session,
+                     e->kind == PERSIST_ENTRY_SNAPSHOT ? &e->index : NULL,
+                     l->address);
+    if (e->kind != PERSIST_ENTRY_SNAPSHOT)
+        return l->address;
+    if (l->session_len == 0) {
+        const char *at = strrchr(l->address, '@');
+        l->session_len = at ? (size_t)(at - l->address) + 1 : 0;
+    } else {
+        text_from_u64(e->index, l->address + l->session_len);
+    }
+    return l->address;
 }
 
 /* -------------------------------------------------------------------- JSON */
 
-static json_t *entry_json(const struct listing *l,
-                          const struct persist_entry *e)
+static json_t *entry_json(struct listing *l, const struct persist_entry *e)
 {
     static const char *const types[] = {
         [PERSIST_ENTRY_AGENT] = "agent",
         [PERSIST_ENTRY_SESSION] = "session",
         [PERSIST_ENTRY_SNAPSHOT] = "snapshot",
     };
-    char address[ADDRESS_TEXT_LEN];
     json_t *o = json_object();
 
-    entry_address(e, address);
     json_object_set_new(o, "type", json_string(types[e->kind]));
     json_object_set_new(o, "store", output_text(persist_store_name(l->store)));
-    json_object_set_new(o, "address", output_text(address));
+    json_object_set_new(o, "address", output_text(entry_address(l, e)));
     json_object_set_new(o, "agent_id", output_text(e->agent));
     if (e->session)
         json_object_set_new(o, "session_id", output_text(e->session));
@@ -178,19 +189,18 @@ static void long_cells(struct table *t, const struct persist_entry *e)
 
 static void print_row(struct listing *l, const struct persist_entry *e)
 {
-    char text[ADDRESS_TEXT_LEN];
+    char text[TEXT_U64_LEN];
 
     if (!l->table_begun)
         begin_table(l, e->kind);
-    entry_address(e, text);
-    table_cell(&l->table, text);
+    table_cell(&l->table, entry_address(l, e));
     if (l->is_long) {
         long_cells(&l->table, e);
     } else if (e->kind == PERSIST_ENTRY_SNAPSHOT) {
         size_cell(&l->table, e->stored_size);
         modified_cell(&l->table, e);
     } else if (e->kind == PERSIST_ENTRY_SESSION) {
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)e->index);
+        text_from_u64(e->index, text);
         table_cell(&l->table, e->present & PERSIST_ENTRY_LATEST ? text : NULL);
         modified_cell(&l->table, e);
     }

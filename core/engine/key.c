@@ -145,16 +145,20 @@ bool key_parse(const char *prefix, const char *key, uint64_t *out_index,
                enum key_kind *out_kind)
 {
     size_t prefix_len = strlen(prefix);
-    char again[KEY_CAP];
+    char digits[TEXT_U64_LEN];
     uint64_t place = 0;
 
     if (strncmp(key, prefix, prefix_len) != 0 ||
         !read_place(key + prefix_len, &place))
         return false;
+    /* The place says all of the rest but the suffix. */
     uint64_t index = PERSIST_INDEX_MAX - place;
+    size_t len = text_from_u64(index, digits);
+    const char *rest = key + prefix_len + ALL_DIGITS + 1;
+    if (rest[0] != '-' || strncmp(rest + 1, digits, len) != 0)
+        return false;
     for (enum key_kind kind = KEY_SNAP; kind <= KEY_DATA; kind++) {
-        key_format(prefix, index, kind, again);
-        if (strcmp(again, key) != 0)
+        if (strcmp(rest + 1 + len, suffixes[kind]) != 0)
             continue;
         *out_index = index;
         *out_kind = kind;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "engine/open.h"
+#include "posix/os.h"
 
 #define FOLDER_PAGE 1000
 #define SNAPSHOT_PAGE 1000
@@ -26,6 +27,7 @@ struct persist_listing {
     struct engine_call call;
     struct persist_op *op;
     bool begun;
+    unsigned forks; /* before the first row */
     struct persist_list_options options;
     struct target target; /* agent; session: of the row, or of the listing */
     char prefix[KEY_CAP];
@@ -287,6 +289,7 @@ int persist_list(struct persist_store *store, const char *address,
         goto out;
     l->store = store;
     l->begun = true;
+    l->forks = os_forks();
     rc = begin(l, address, err);
     if (rc != PERSIST_OK)
         goto out;
@@ -317,7 +320,8 @@ int persist_listing_next(struct persist_listing *listing,
         return error_set(err, PERSIST_E_MISUSE,
                          "the listing or out_entry is NULL");
     *out_entry = NULL;
-    rc = engine_check(l->store->p, err);
+    /* Rows that are here already are not worth a system call each. */
+    rc = os_forks() == l->forks ? PERSIST_OK : engine_check(l->store->p, err);
     if (rc != PERSIST_OK)
         return rc;
     if (l->failed == PERSIST_OK && l->options.limit &&

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void put_one(struct fixture *f, const char *agent, const char *session,
                     uint64_t index)
@@ -271,6 +273,29 @@ static void failures__end_a_listing_for_good(void **state)
     persist_listing_close(l);
 }
 
+/* Its copy of rows that were read before the fork is no answer either. */
+static void fork__is_noticed_between_rows(void **state)
+{
+    struct fixture *f = *state;
+    const struct persist_entry *e = NULL;
+    struct persist_listing *l = NULL;
+    struct persist_error err = {0};
+    int status = -1;
+
+    put_one(f, "a", "s", 1);
+    put_one(f, "a", "s", 2);
+    assert_ok(persist_list(f->store, "a/s", NULL, &l, &err), &err);
+    assert_int_equal(persist_listing_next(l, &e, &err), 1);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(persist_listing_next(l, &e, &err) != PERSIST_E_FORKED);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(persist_listing_next(l, &e, &err), 1);
+    persist_listing_close(l);
+}
+
 static void misuse__is_told(void **state)
 {
     struct fixture *f = *state;
@@ -308,6 +333,7 @@ int main(void)
         TEST(snapshots__have_sizes_and_times),
         TEST(snapshots__name_damage_in_long_listings),
         TEST(failures__end_a_listing_for_good),
+        TEST(fork__is_noticed_between_rows),
         TEST(misuse__is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

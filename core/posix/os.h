@@ -60,6 +60,10 @@ void os_forbid_dumps(void);
 /* Whether the process has rights its caller has not: its environment is then
  * somebody else's. */
 bool os_is_privileged(void);
+/* How many forks lie between the process that first asked and this one; no
+ * system call.  Forks that run no handlers (vfork, _Fork, clone) are not seen:
+ * getpid is the answer that is always right. */
+unsigned os_forks(void);
 /* getenv, NULL in a privileged process. */
 const char *os_getenv(const char *name);
 char **os_environment(void);

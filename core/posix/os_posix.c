@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,6 +34,25 @@ int os_random(void *out, size_t len)
         len -= part;
     }
     return 0;
+}
+
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+static atomic_uint forks;
+
+static void count_fork(void)
+{
+    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void count_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, count_fork);
+}
+
+unsigned os_forks(void)
+{
+    (void)pthread_once(&forks_once, count_forks);
+    return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 const char *os_getenv(const char *name)

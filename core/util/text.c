@@ -156,12 +156,31 @@ bool text_to_bool(const char *text, bool *out)
     return false;
 }
 
+size_t text_from_u64(uint64_t value, char out[TEXT_U64_LEN])
+{
+    char digits[TEXT_U64_LEN];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    size_t len = sizeof(digits) - at;
+    memcpy(out, digits + at, len);
+    out[len] = '\0';
+    return len;
+}
+
 void text_from_size(uint64_t bytes, char out[16])
 {
-    static const char *const units[] = {"KiB", "MiB", "GiB",
-                                        "TiB", "PiB", "EiB"};
+    static const char *const units[] = {" KiB", " MiB", " GiB",
+                                        " TiB", " PiB", " EiB"};
+    char digits[TEXT_U64_LEN];
+
     if (bytes < 1024) {
-        snprintf(out, 16, "%u B", (unsigned)bytes);
+        size_t len = text_from_u64(bytes, digits);
+        memcpy(out, digits, len);
+        memcpy(out + len, " B", 3);
         return;
     }
     unsigned unit = 0;
@@ -176,8 +195,11 @@ void text_from_size(uint64_t bytes, char out[16])
         whole = 1;
         unit++;
     }
-    snprintf(out, 16, "%u.%u %s", whole % 10000, (unsigned)(tenths % 10),
-             units[unit]);
+    size_t len = text_from_u64(whole, digits); /* at most 4: below 1024 */
+    memcpy(out, digits, len);
+    out[len] = '.';
+    out[len + 1] = (char)('0' + tenths % 10);
+    memcpy(out + len + 2, units[unit], 5);
 }
 
 void text_to_hex(const void *data, size_t len, char *out)

@@ -29,6 +29,9 @@ bool text_to_duration_ms(const char *text, uint64_t *out_ms);
 /* true yes on 1 / false no off 0. */
 bool text_to_bool(const char *text, bool *out);
 
+/* Decimal digits and a NUL; returns how many digits. */
+#define TEXT_U64_LEN 21
+size_t text_from_u64(uint64_t value, char out[TEXT_U64_LEN]);
 /* "12.3 MiB" into out; never more than 15 characters and a NUL. */
 void text_from_size(uint64_t bytes, char out[16]);
 

@@ -255,6 +255,20 @@ static void suggest__takes_the_closest_and_survives_long_words(void **state)
     assert_null(text_suggest("aaaa", long_words));
 }
 
+static void u64_text__goes_there_and_back(void **state)
+{
+    static const uint64_t numbers[] = {0, 9, 10, 12345, UINT64_MAX};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        char out[TEXT_U64_LEN];
+        uint64_t again = 1;
+        size_t len = text_from_u64(numbers[i], out);
+        assert_int_equal(len, strlen(out));
+        assert_true(text_to_u64(out, &again) && again == numbers[i]);
+    }
+}
+
 static void dup_and_format__give_own_memory(void **state)
 {
     (void)state;
@@ -278,6 +292,7 @@ int main(void)
         cmocka_unit_test(duration__knows_its_units),
         cmocka_unit_test(bool__knows_eight_words),
         cmocka_unit_test(size_text__is_short_and_rounds),
+        cmocka_unit_test(u64_text__goes_there_and_back),
         cmocka_unit_test(hex__goes_there_and_back),
         cmocka_unit_test(suggest__finds_near_misses_only),
         cmocka_unit_test(suggest__takes_the_closest_and_survives_long_words),

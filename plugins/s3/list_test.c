@@ -135,6 +135,24 @@ static void list__decodes_names_as_a_form(void **state)
     stage_close(&g);
 }
 
+/* Not every service says how names are written before the names. */
+static void list__is_told_of_encoding_at_the_end(void **state)
+{
+    struct script replies[] = {reply_with(
+        "200", "",
+        "<ListBucketResult>" OBJECT("p%2Fb", "1") FOLDER("p%2Fc%2F")
+            OBJECT("p%2Fa",
+                   "2") "<Name>b</Name>" LAST
+                        "<EncodingType>url</EncodingType></ListBucketResult>")};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, 1, NULL);
+    assert_int_equal(stage_list(&g, "", "", "/", 100), OK);
+    assert_string_equal(g.listed, "a:2;b:1;c/;");
+    stage_close(&g);
+}
+
 static void list__shows_a_page_at_a_time(void **state)
 {
     struct script replies[] = {LISTING(
@@ -361,6 +379,7 @@ int main(void)
         TEST(list__drops_what_was_passed),
         TEST(list__leaves_out_what_is_not_ours),
         TEST(list__decodes_names_as_a_form),
+        TEST(list__is_told_of_encoding_at_the_end),
         TEST(list__shows_a_page_at_a_time),
         TEST(list__follows_empty_pages),
         TEST(list__needs_a_whole_document),

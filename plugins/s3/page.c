@@ -46,15 +46,10 @@ bool page_decode(char *s)
 /* ------------------------------------------------------------------- entries
  */
 
-static void drop_next(struct page *p)
-{
-    free(p->next.key);
-    memset(&p->next, 0, sizeof(p->next));
-}
-
-/* Whether the name, as the service has it, is to be listed; moves it to the
- * start of what the host calls it. */
-static const char *wanted_name(const struct page *p, const char *name)
+/* What the host calls the name that the service has; NULL where it is not to
+ * be listed. */
+static const char *wanted_name(const struct page *p, const char *name,
+                               bool is_folder)
 {
     size_t prefix = strlen(p->store_prefix);
 
@@ -62,15 +57,14 @@ static const char *wanted_name(const struct page *p, const char *name)
         return NULL;
     name += prefix;
     if (strncmp(name, p->prefix, strlen(p->prefix)) != 0 ||
-        strcmp(name, p->start_after) <= 0 ||
-        !key_is_ours(name, p->next.is_folder))
+        strcmp(name, p->start_after) <= 0 || !key_is_ours(name, is_folder))
         return NULL;
     return name;
 }
 
 static bool room_for_one(struct page *p)
 {
-    size_t cap = p->cap == 0 ? 256 : p->cap * 2;
+    size_t cap = p->cap == 0 ? 1024 : p->cap * 2;
     struct page_entry *entries;
 
     if (p->n < p->cap)
@@ -84,20 +78,12 @@ static bool room_for_one(struct page *p)
 }
 
 /* The element of an object or folder has ended. */
-static void take_entry(struct page *p)
+static void take_entry(struct page *p, bool is_folder)
 {
-    const char *name = NULL;
-
-    if (p->next.key != NULL && (!p->encoded || page_decode(p->next.key)))
-        name = wanted_name(p, p->next.key);
-    if (name != NULL && !room_for_one(p))
-        p->failed = true;
-    if (name == NULL || p->failed) {
-        drop_next(p);
-        return;
-    }
-    memmove(p->next.key, name, strlen(name) + 1);
-    p->entries[p->n++] = p->next;
+    p->next.is_folder = is_folder;
+    p->failed = !room_for_one(p);
+    if (p->next.has_name && !p->failed)
+        p->entries[p->n++] = p->next;
     memset(&p->next, 0, sizeof(p->next));
 }
 
@@ -105,41 +91,73 @@ static void take_entry(struct page *p)
  * known, so the names wait as they came. */
 static void take_name(struct page *p, const char *text)
 {
-    free(p->next.key);
-    p->next.key = strdup(text);
-    p->failed |= p->next.key == NULL;
+    p->next.has_name = true;
+    p->next.name = p->names.len;
+    text_add_bytes(&p->names, text, strlen(text) + 1);
+    p->failed = p->names.failed;
 }
 
-#define ROOT "ListBucketResult/"
+static void take_object(struct page *p, const char *field, const char *text)
+{
+    if (strcmp(field, "Key") == 0)
+        take_name(p, text);
+    else if (strcmp(field, "Size") == 0)
+        p->next.has_size = fixed_parse_number(text, &p->next.size);
+    else if (strcmp(field, "LastModified") == 0)
+        p->next.has_modified = date_parse_rfc3339(text, &p->next.modified_us);
+}
+
+/* What stands in the root element. */
+static void take_of_root(struct page *p, const char *field, const char *text)
+{
+    if (strcmp(field, "Contents") == 0)
+        take_entry(p, false);
+    else if (strcmp(field, "CommonPrefixes/Prefix") == 0)
+        take_name(p, text);
+    else if (strcmp(field, "CommonPrefixes") == 0)
+        take_entry(p, true);
+    else if (strcmp(field, "EncodingType") == 0)
+        p->encoded = fixed_same_word(text, "url");
+    else if (strcmp(field, "IsTruncated") == 0)
+        p->truncated = strcmp(text, "true") == 0;
+    else if (strcmp(field, "NextContinuationToken") == 0)
+        p->token_bad |= !fixed_copy(p->token, sizeof(p->token), text);
+}
 
 static bool take_field(void *ctx, const char *path, const char *text)
 {
+    static const char root[] = "ListBucketResult", object[] = "Contents/";
     struct page *p = ctx;
-    const char *field = path;
-    size_t root = strlen(ROOT);
 
-    if (strncmp(path, ROOT, root) == 0)
-        field = path + root;
-    else if (strcmp(path, "ListBucketResult") == 0)
-        p->had_root = true;
-    if (strcmp(field, "Contents/Key") == 0 ||
-        strcmp(field, "CommonPrefixes/Prefix") == 0)
-        take_name(p, text);
-    else if (strcmp(field, "Contents/Size") == 0)
-        p->next.has_size = fixed_parse_number(text, &p->next.size);
-    else if (strcmp(field, "Contents/LastModified") == 0)
-        p->next.has_modified = date_parse_rfc3339(text, &p->next.modified_us);
-    else if (strcmp(field, "IsTruncated") == 0)
-        p->truncated = strcmp(text, "true") == 0;
-    else if (strcmp(field, "NextContinuationToken") == 0) {
-        p->token_bad |= !fixed_copy(p->token, sizeof(p->token), text);
-    } else if (strcmp(field, "Contents") == 0) {
-        take_entry(p);
-    } else if (strcmp(field, "CommonPrefixes") == 0) {
-        p->next.is_folder = true;
-        take_entry(p);
-    }
+    if (strncmp(path, root, sizeof(root) - 1) != 0)
+        return true;
+    path += sizeof(root) - 1;
+    p->had_root |= path[0] == '\0';
+    if (*path++ != '/')
+        return true;
+    if (strncmp(path, object, sizeof(object) - 1) == 0)
+        take_object(p, path + sizeof(object) - 1, text);
+    else
+        take_of_root(p, path, text);
     return !p->failed;
+}
+
+/* All names are here: what they are called, and which are to be shown. */
+static void name_entries(struct page *p)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        struct page_entry *e = &p->entries[i];
+        char *name = p->names.data + e->name;
+
+        if (p->encoded && !page_decode(name))
+            continue;
+        e->key = wanted_name(p, name, e->is_folder);
+        if (e->key != NULL)
+            p->entries[kept++] = *e;
+    }
+    p->n = kept;
 }
 
 static int compare(const void *a, const void *b)
@@ -149,13 +167,13 @@ static int compare(const void *a, const void *b)
     return strcmp(x->key, y->key); /* bytes, as unsigned: no locale */
 }
 
-/* Whether the reply says that names are encoded; it may say so at its end. */
-static bool is_encoded(const char *body, size_t len)
+/* A page without folders comes sorted. */
+static bool is_sorted(const struct page *p)
 {
-    char type[16];
-
-    return xml_get(body, len, ROOT "EncodingType", type, sizeof(type)) &&
-           fixed_same_word(type, "url");
+    for (size_t i = 1; i < p->n; i++)
+        if (compare(&p->entries[i - 1], &p->entries[i]) > 0)
+            return false;
+    return true;
 }
 
 /* A service that lists a key twice must not have it shown twice. */
@@ -166,25 +184,23 @@ static void drop_repeated(struct page *p)
     for (size_t i = 0; i < p->n; i++) {
         if (kept > 0 &&
             strcmp(p->entries[kept - 1].key, p->entries[i].key) == 0)
-            free(p->entries[i].key);
-        else
-            p->entries[kept++] = p->entries[i];
+            continue;
+        p->entries[kept++] = p->entries[i];
     }
     p->n = kept;
 }
 
 int32_t page_read(struct page *p, const char *body, size_t len)
 {
-    enum xml_result result;
+    enum xml_result result = xml_read(body, len, take_field, p);
 
-    p->encoded = is_encoded(body, len);
-    result = xml_read(body, len, take_field, p);
     if (p->failed || result == XML_NO_MEMORY)
         return PERSIST_BACKEND_MEMORY;
     if (result != XML_WHOLE || !p->had_root || p->token_bad ||
         (p->truncated && p->token[0] == '\0'))
         return PERSIST_BACKEND_IO;
-    if (p->n > 1)
+    name_entries(p);
+    if (!is_sorted(p))
         qsort(p->entries, p->n, sizeof(*p->entries), compare);
     drop_repeated(p);
     return PERSIST_BACKEND_OK;
@@ -192,9 +208,7 @@ int32_t page_read(struct page *p, const char *body, size_t len)
 
 void page_finish(struct page *p)
 {
-    for (size_t i = 0; i < p->n; i++)
-        free(p->entries[i].key);
     free(p->entries);
-    free(p->next.key);
+    text_finish(&p->names);
     memset(p, 0, sizeof(*p));
 }

@@ -44,6 +44,7 @@
 #include "s3/sign.h"
 #include "support/fail.h"
 #include "support/http.h"
+#include "support/text.h"
 #include "support/url.h"
 
 #define S3_KEY_MAX 1024 /* bytes, the store's prefix included */
@@ -348,10 +349,12 @@ int32_t upload_abort_one(struct s3_store *s,
  */
 
 struct page_entry {
-    char *key; /* without the store's prefix */
+    size_t name;     /* where it stands in the page's names */
+    const char *key; /* the same, without the store's prefix */
     uint64_t size;
     int64_t modified_us;
     bool is_folder;
+    bool has_name;
     bool has_size;
     bool has_modified;
 };
@@ -361,6 +364,7 @@ struct page {
     const char *store_prefix;
     const char *prefix;
     const char *start_after;
+    struct text names; /* each with its NUL */
     struct page_entry *entries;
     size_t n, cap;
     bool truncated;

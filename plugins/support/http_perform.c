@@ -242,8 +242,9 @@ static void set_method(struct setup *s, struct http_transfer *t)
 /* Large buffers are mapped anew for each transfer: only where they pay. */
 static void set_buffers(struct setup *s, const struct http_transfer *t)
 {
-    bool large =
-        t->body_len > HTTP_SMALL_BODY || t->request->into_cap > HTTP_SMALL_BODY;
+    bool large = t->body_len > HTTP_SMALL_BODY ||
+                 t->request->into_cap > HTTP_SMALL_BODY ||
+                 t->request->body_max > HTTP_SMALL_BODY;
 
     if (large == s->handle->large)
         return;

@@ -116,6 +116,9 @@ static bool head_complete(struct http_transfer *t)
     r->body.max = HTTP_ERROR_BODY_MAX;
     if (OK_STATUS(r->status) && t->request->body_max != 0)
         r->body.max = t->request->body_max;
+    if (OK_STATUS(r->status) && r->has_length && !t->to_into && !is_head &&
+        n <= r->body.max)
+        text_expect(&r->body, (size_t)n);
     return true;
 }
 

@@ -86,6 +86,15 @@ void text_add_bytes(struct text *t, const void *data, size_t len)
     t->data[t->len] = '\0';
 }
 
+void text_expect(struct text *t, size_t len)
+{
+    bool fits = !t->failed && len < SIZE_MAX - t->len &&
+                (t->max == 0 || (t->len <= t->max && len <= t->max - t->len));
+
+    if (fits && !reserve(t, len))
+        t->failed = false; /* it may be less in the end */
+}
+
 void text_add(struct text *t, const char *s)
 {
     text_add_bytes(t, s, strlen(s));

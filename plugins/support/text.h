@@ -37,6 +37,9 @@ void text_add_u64(struct text *t, uint64_t n);
 /* printf.  Not for secrets that a later block would need to wipe. */
 void text_addf(struct text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Takes memory for `len` bytes that will come, at once; nothing happens where
+ * there is none, or where the ceiling is lower. */
+void text_expect(struct text *t, size_t len);
 /* "" while empty; never NULL. */
 const char *text_str(const struct text *t);
 /* Empty again, memory kept, `failed` forgotten. */

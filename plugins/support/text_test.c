@@ -68,6 +68,24 @@ static void text__takes_large_blocks_from_the_host(void **state)
     assert_int_equal(atomic_load(&kit_blocks), 0);
 }
 
+static void text__takes_at_once_what_is_expected(void **state)
+{
+    struct text t = {.max = 300000, .host = &kit_host};
+    const char *before;
+
+    (void)state;
+    text_expect(&t, 300001);
+    assert_null(t.data);
+    text_expect(&t, 300000);
+    before = t.data;
+    assert_non_null(before);
+    for (int i = 0; i < 300000; i++)
+        text_add_char(&t, 'x');
+    assert_false(t.failed);
+    assert_ptr_equal(t.data, before);
+    text_finish(&t);
+}
+
 static void fail__writes_one_harmless_line(void **state)
 {
     struct persist_backend_error err = {.struct_size = sizeof(err)};
@@ -93,6 +111,7 @@ int main(void)
         TEST(text__grows_and_stays_terminated),
         TEST(text__holds_its_ceiling_exactly),
         TEST(text__takes_large_blocks_from_the_host),
+        TEST(text__takes_at_once_what_is_expected),
         TEST(fail__writes_one_harmless_line),
     };
 
