@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,17 @@ int os_cond_init(pthread_cond_t *cond);
 /* 0, ETIMEDOUT or another errno value, as pthread_cond_timedwait. */
 int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
                        uint64_t until_ns);
+/*
+ * Many who wait for one number to change, and are woken by one call, without a
+ * lock for which they would queue up:
+ *
+ *     while (atomic_load(word) == seen)      atomic_store(word, other);
+ *         os_park(word, seen);               os_unpark(word);
+ *
+ * os_park may return early.
+ */
+void os_park(const atomic_uint *word, unsigned seen);
+void os_unpark(const atomic_uint *word);
 /* What debuggers and ps call the calling thread; 15 bytes are kept. */
 void os_name_thread(const char *name);
 

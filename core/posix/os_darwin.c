@@ -69,6 +69,16 @@ int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
     return pthread_cond_timedwait_relative_np(cond, mutex, &t);
 }
 
+void os_park(const atomic_uint *word, unsigned seen)
+{
+    os_posix_park(word, seen);
+}
+
+void os_unpark(const atomic_uint *word)
+{
+    os_posix_unpark(word);
+}
+
 void os_name_thread(const char *name)
 {
     pthread_setname_np(name);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +93,33 @@ int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
 
     return pthread_cond_timedwait(cond, mutex, &t);
 }
+
+#if defined(PERSIST_PORTABLE)
+void os_park(const atomic_uint *word, unsigned seen)
+{
+    os_posix_park(word, seen);
+}
+
+void os_unpark(const atomic_uint *word)
+{
+    os_posix_unpark(word);
+}
+#else
+#ifndef SYS_futex /* 32-bit systems younger than 2038 */
+#define SYS_futex SYS_futex_time64
+#endif
+
+/* EAGAIN and EINTR are the caller's loop's business. */
+void os_park(const atomic_uint *word, unsigned seen)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+void os_unpark(const atomic_uint *word)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+#endif
 
 void os_name_thread(const char *name)
 {

@@ -20,6 +20,26 @@ uint64_t os_monotonic_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+/* One for all words: who is woken for another's looks and waits again. */
+static pthread_mutex_t park_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t park_changed = PTHREAD_COND_INITIALIZER;
+
+void os_posix_park(const atomic_uint *word, unsigned seen)
+{
+    pthread_mutex_lock(&park_lock);
+    if (atomic_load(word) == seen)
+        pthread_cond_wait(&park_changed, &park_lock);
+    pthread_mutex_unlock(&park_lock);
+}
+
+void os_posix_unpark(const atomic_uint *word)
+{
+    (void)word;
+    pthread_mutex_lock(&park_lock);
+    pthread_cond_broadcast(&park_changed);
+    pthread_mutex_unlock(&park_lock);
+}
+
 /* getentropy gives 256 bytes at most, all or none. */
 int os_random(void *out, size_t len)
 {

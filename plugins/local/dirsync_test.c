@@ -28,22 +28,33 @@ static struct local_dir *open_dir(struct kit *k)
 
 static int sync_alone(struct kit *k, struct local_dir *dir)
 {
-    dirs_announce(dir);
+    syncgroup_announce(kit_group(k));
     return dirs_sync(k->store, dir);
 }
 
-/* How many are in dirs_sync: who leads, and who waits for him. */
-static unsigned waiting(struct local_dir *dir)
+/* How many have ever come to dirs_sync. */
+static unsigned came(struct local_dir *dir)
 {
     unsigned n;
 
     pthread_mutex_lock(&dir->sync.lock);
-    n = dir->sync.syncing + dir->sync.n_waiting;
+    n = dir->sync.n_came;
     pthread_mutex_unlock(&dir->sync.lock);
     return n;
 }
 
-/* Holds the first sync until `until` threads are in dirs_sync. */
+static unsigned coming(struct kit *k)
+{
+    struct syncgroup *g = kit_group(k);
+    unsigned n;
+
+    pthread_mutex_lock(&g->lock);
+    n = g->n_coming;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
+/* Holds the first sync until `until` threads have come to dirs_sync. */
 struct hold {
     struct local_dir *dir;
     unsigned until;
@@ -58,7 +69,7 @@ static void hold_first(void *ctx)
     if (atomic_exchange(&h->over, true))
         return;
     atomic_store(&h->reached, true);
-    while (waiting(h->dir) < h->until)
+    while (came(h->dir) < h->until)
         sched_yield();
 }
 
@@ -73,7 +84,7 @@ static void *sync_one(void *ctx)
 {
     struct member *m = ctx;
 
-    dirs_announce(m->dir);
+    syncgroup_announce(kit_group(m->k));
     m->rc = dirs_sync(m->k->store, m->dir);
     return NULL;
 }
@@ -83,7 +94,7 @@ static void *sync_one(void *ctx)
 static void run_group(struct kit *k, struct local_dir *dir,
                       struct member members[1 + FOLLOWERS])
 {
-    struct hold hold = {.dir = dir, .until = 1 + FOLLOWERS};
+    struct hold hold = {.dir = dir, .until = came(dir) + 1 + FOLLOWERS};
 
     io_fault_before(IO_FSYNC, hold_first, &hold);
     for (int i = 0; i < 1 + FOLLOWERS; i++) {
@@ -109,7 +120,6 @@ static void sync__of_one_alone_is_one_sync(void **state)
     /* A link after it needs another. */
     assert_int_equal(sync_alone(k, dir), 0);
     assert_int_equal(io_fault_calls(IO_FSYNC) - before, 2);
-    assert_int_equal(waiting(dir), 0);
     dirs_release(k->store, dir);
 }
 
@@ -136,22 +146,22 @@ static void sync__waits_for_those_who_come(void **state)
     struct kit *k = *state;
     struct local_dir *dir = open_dir(k);
     struct member leader = {.k = k, .dir = dir, .rc = 1};
-    unsigned before = io_fault_calls(IO_FSYNC);
+    unsigned before = io_fault_calls(IO_FSYNC), already = came(dir);
 
-    dir->sync.took_ns = UINT64_MAX; /* the last one took for ever */
-    dirs_announce(dir);
-    dirs_announce(dir); /* this one will not link after all */
+    kit_group(k)->took_ns = UINT64_MAX; /* the last one took for ever */
+    syncgroup_announce(kit_group(k));
+    syncgroup_announce(kit_group(k)); /* will not link after all */
     assert_int_equal(pthread_create(&leader.thread, NULL, sync_one, &leader),
                      0);
-    while (waiting(dir) == 0)
+    while (came(dir) == already)
         sched_yield();
-    dirs_withdraw(dir);
+    syncgroup_withdraw(kit_group(k));
     assert_int_equal(dirs_sync(k->store, dir), 0);
     pthread_join(leader.thread, NULL);
     assert_int_equal(leader.rc, 0);
     /* Two where the leader's patience was over before we came. */
     assert_in_range(io_fault_calls(IO_FSYNC) - before, 1, 2);
-    assert_int_equal(dir->sync.n_coming, 0);
+    assert_int_equal(coming(k), 0);
     dirs_release(k->store, dir);
 }
 
@@ -167,7 +177,7 @@ static void put__that_is_refused_withdraws(void **state)
     io_fault_set(IO_FSYNC, 1, 1, EIO);
     assert_int_equal(kit_put(k, "a/b/other", "x", IF_ABSENT),
                      PERSIST_BACKEND_IO);
-    assert_int_equal(dir->sync.n_coming, 0);
+    assert_int_equal(coming(k), 0);
     dirs_release(k->store, dir);
 }
 
@@ -199,7 +209,7 @@ static void *sync_in_rounds(void *ctx)
     struct member *m = ctx;
 
     for (int i = 0; i < ROUNDS && m->rc == 0; i++) {
-        dirs_announce(m->dir);
+        syncgroup_announce(kit_group(m->k));
         m->rc = dirs_sync(m->k->store, m->dir);
     }
     return NULL;
@@ -224,8 +234,7 @@ static void sync__of_many_goes_from_hand_to_hand(void **state)
     }
     assert_in_range(io_fault_calls(IO_FSYNC) - before, ROUNDS,
                     (1 + FOLLOWERS) * ROUNDS);
-    assert_int_equal(waiting(dir), 0);
-    assert_int_equal(dir->sync.n_coming, 0);
+    assert_int_equal(coming(k), 0);
     dirs_release(k->store, dir);
 }
 

@@ -7,6 +7,13 @@
 
 #include <stdlib.h>
 
+static void destroy_locks(struct local_store *s)
+{
+    pthread_mutex_destroy(&s->uploads_lock);
+    pthread_mutex_destroy(&s->dirs_lock);
+    pthread_mutex_destroy(&s->root_lock);
+}
+
 static int32_t init_locks(struct local_store *s)
 {
     pthread_mutex_t *const locks[] = {&s->root_lock, &s->dirs_lock,
@@ -18,7 +25,10 @@ static int32_t init_locks(struct local_store *s)
                 pthread_mutex_destroy(locks[i]);
             return PERSIST_BACKEND_MEMORY;
         }
-    return PERSIST_BACKEND_OK;
+    if (syncgroup_init(&s->group) == 0)
+        return PERSIST_BACKEND_OK;
+    destroy_locks(s);
+    return PERSIST_BACKEND_MEMORY;
 }
 
 static void local_close(void *store)
@@ -30,9 +40,8 @@ static void local_close(void *store)
     uploads_finish(s);
     dirs_finish(s);
     root_close(s);
-    pthread_mutex_destroy(&s->uploads_lock);
-    pthread_mutex_destroy(&s->dirs_lock);
-    pthread_mutex_destroy(&s->root_lock);
+    syncgroup_finish(&s->group);
+    destroy_locks(s);
     free(s->root_path);
     free(s);
 }

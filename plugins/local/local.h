@@ -6,7 +6,8 @@
  *     options.c    what a user may set
  *     root.c       the root directory's descriptor; makes it where asked to
  *     dirs.c       folders below it, and which of them are known to be synced;
- *                  dirsync.c: one sync of a folder for many
+ *                  dirsync.c: one sync of a folder for many; syncgroup.c: the
+ *                  syncs of a store set out together
  *     key.c        what a key may look like
  *     put.c, put_many.c      one buffer, many buffers
  *     upload.c     parts and commits; uploads.c: the table of those under way;
@@ -53,6 +54,38 @@
 #define LOCAL_KNOWN_DIRS 128
 
 /*
+ * The syncs of one store.  A journal commits in one go what stands in it when a
+ * sync comes, and every sync makes it begin: writers who come one by one make
+ * it commit for each few of them.  So they set out together:
+ *
+ *      A  write ─ sync ══════════╗ link ─ sync of the folder ...
+ *      B      write ─ wait ──────╟───────╫ sync ═══════╗ link ...
+ *      C            write ─ wait ╟───────╫ sync ═══════╣ link ...
+ *
+ * Who wants to sync waits until those who are out have returned, and those who
+ * have announced that they come are here: the links of those who have just
+ * returned, mostly.  Before that he starts the write-back of his bytes, so that
+ * their blocks are in the journal when the first sync makes it commit; alone he
+ * does neither.  This is about time only: everybody syncs his own file or
+ * folder, and nobody waits longer than the last syncs took, once for those who
+ * are out and once for those who come, and never over 10 ms.
+ */
+struct syncgroup {
+    pthread_mutex_t lock;
+    pthread_cond_t departed;  /* for the first in line */
+    bool watched;             /* lock; there is a first in line */
+    unsigned n_waiting;       /* lock; behind him */
+    unsigned n_coming;        /* lock; announced, and neither here nor back */
+    unsigned n_out;           /* lock; in a sync */
+    atomic_uint n_departures; /* changed under lock; the others park at it */
+    uint64_t began_ns;        /* lock; the syncs of those who are out */
+    uint64_t took_ns;         /* lock; the last ones */
+};
+
+/* Larger files are not synced in a group: others would wait for them. */
+#define SYNCGROUP_SIZE_MAX ((uint64_t)1 << 20)
+
+/*
  * The syncs of one folder.  A name is on the medium after any sync that began
  * behind its link, so that many writers need few:
  *
@@ -62,29 +95,26 @@
  *      D              link ─ wait╫────────────────╢ acknowledge
  *
  * B, C and D came while sync 1 was under way, which may have looked at the
- * folder before their names were there: they wait for sync 2, and one of them
- * makes it.  It waits a little for writers who have announced that their link
- * is near; alone, nobody waits.
+ * folder before their names were there: they wait for sync 2, and the first of
+ * them makes it, setting out with the syncs of other files and folders.
  *
- * All syncs of a group go through one descriptor, opened before any of its
+ * All syncs of a folder go through one descriptor, opened before any of the
  * members linked: the kernel tells a lost write to every descriptor that was
  * open then, once, and to none that was opened later.  A sync that failed is
  * never repeated on it: whoever waits, or has linked by it and comes later, is
  * told that his name is not durable; who comes anew opens another.
  */
-struct dirsync_waiter;
-
 struct dirsync {
     pthread_mutex_t lock;
-    pthread_cond_t gathered; /* nobody is coming any more */
-    uint64_t took_ns;        /* lock; the last sync */
-    unsigned n_coming;       /* lock; announced and not yet in dirs_sync */
-    bool syncing; /* lock; somebody leads, or has been told that he does */
-    int failed;   /* lock; -errno of the sync that went wrong; stays */
-    /* lock; who came while another led, in order; `last` is where the next one
-     * is hung. */
-    struct dirsync_waiter *first, **last;
-    unsigned n_waiting; /* lock; for tests: how many these are */
+    pthread_mutex_t turn;  /* held during a sync, taken before lock */
+    unsigned group;        /* lock; who comes now is of this one */
+    bool led;              /* lock; by who came first */
+    int failed;            /* lock; -errno of the sync that went wrong; stays */
+    unsigned failed_group; /* lock; it and all later ones */
+    unsigned n_came;       /* lock; for tests: how many in all */
+    /* One more than the last group that is over, of the even and of the odd
+     * ones; their members park at it. */
+    atomic_uint over[2];
 };
 
 /* A folder whose name, and those of all above it, are on the medium, shared by
@@ -117,6 +147,8 @@ struct local_store {
     pthread_mutex_t dirs_lock;
     uint64_t dirs_clock;                       /* dirs_lock */
     struct local_dir *known[LOCAL_KNOWN_DIRS]; /* dirs_lock; NULL: free */
+
+    struct syncgroup group;
 
     pthread_mutex_t uploads_lock;
     struct local_upload *uploads; /* uploads_lock */
@@ -203,17 +235,28 @@ void dirs_finish(struct local_store *s);
 /* Who opens the folder from now on gets another handle. */
 void dirs_forget(struct local_store *s, struct local_dir *d);
 
-/* A link by this handle is near: within the time of a small file's sync.  Then
- * dirs_sync, or dirs_withdraw where there will be none. */
-void dirs_announce(struct local_dir *d);
-void dirs_withdraw(struct local_dir *d);
 /* Every name linked into the folder by this handle before the call is on the
  * medium: by a sync of our own or one that we shared.  0, or -errno: not known
- * to be.  Once per announcement. */
+ * to be.  Announced to the store's group before. */
 int dirs_sync(struct local_store *s, struct local_dir *d);
 
 int dirsync_init(struct dirsync *d); /* 0 or -errno */
 void dirsync_finish(struct dirsync *d);
+
+/* ----------------------------------------------------------- syncgroup.c */
+
+int syncgroup_init(struct syncgroup *g); /* 0 or -errno */
+void syncgroup_finish(struct syncgroup *g);
+/* A small sync is near.  Then syncgroup_set_out, or syncgroup_withdraw where
+ * there will be none. */
+void syncgroup_announce(struct syncgroup *g);
+void syncgroup_withdraw(struct syncgroup *g);
+/* Whether anybody else is near or out, who could be waited for. */
+bool syncgroup_has_company(struct syncgroup *g);
+/* Returns when it is time to sync. */
+void syncgroup_set_out(struct syncgroup *g);
+/* The sync is over; comes_again: and the next is announced. */
+void syncgroup_return(struct syncgroup *g, bool comes_again);
 
 /* ----------------------------------------------------------------- key.c */
 

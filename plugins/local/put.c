@@ -3,7 +3,8 @@
  * One buffer becomes one object.  The steady path is what a bare program would
  * do (O_TMPFILE, write, fsync, linkat, fsync of the folder) and four calls that
  * touch no disk: openat2 and fstat of the folder, fstat of the file, close.
- * Writers into one folder share its sync.
+ * Writers beside each other sync in groups, and those into one folder share its
+ * sync.
  */
 #include "local.h"
 
@@ -74,6 +75,23 @@ static int32_t sync_name(struct local_store *s, struct durable_write *w,
                                    : not_durable(w, object->key, err);
 }
 
+/* The sync of the bytes, announced before; after it the link is. */
+static int sync_in_group(struct local_store *s, struct durable_write *w,
+                         uint64_t size)
+{
+    int rc = 0;
+
+    /* Else our blocks are not in what the group's first sync commits. */
+    if (syncgroup_has_company(&s->group))
+        rc = durable_write_back(w, 0, size, false);
+    if (rc != 0)
+        return rc;
+    syncgroup_set_out(&s->group);
+    rc = durable_sync(w);
+    syncgroup_return(&s->group, true);
+    return rc;
+}
+
 /* Everything up to the link.  *out_rc: what durable_link answered, where it
  * came to that; a link that was made is OK. */
 static int32_t link_object(struct local_store *s,
@@ -90,7 +108,9 @@ static int32_t link_object(struct local_store *s,
     int32_t status = PERSIST_BACKEND_OK;
 
     if (rc == 0 && !w->synced)
-        rc = durable_sync(w);
+        rc = object->size <= SYNCGROUP_SIZE_MAX
+                 ? sync_in_group(s, w, object->size)
+                 : durable_sync(w);
     if (rc != 0)
         return status_errno(err, -rc, "write", key);
     /* A replacement takes the place of an object, of nothing else. */
@@ -113,21 +133,21 @@ int32_t object_commit(struct local_store *s,
                       const struct local_object *object, bool *out_vanished,
                       struct persist_backend_error *err)
 {
-    bool is_near = w->synced || object->size <= LOCAL_SLICE;
+    bool is_near = w->synced || object->size <= SYNCGROUP_SIZE_MAX;
     int rc = 0;
     int32_t status;
 
     if (is_near)
-        dirs_announce(object->dir);
+        syncgroup_announce(&s->group);
     status = link_object(s, call, w, object, &rc, err);
     *out_vanished = rc == -ENOENT;
     if (status == PERSIST_BACKEND_OK) {
         if (!is_near)
-            dirs_announce(object->dir);
+            syncgroup_announce(&s->group);
         return sync_name(s, w, object, rc, err);
     }
     if (is_near)
-        dirs_withdraw(object->dir);
+        syncgroup_withdraw(&s->group);
     return status;
 }
 

@@ -238,7 +238,7 @@ static void sync_folder(struct batch *b, size_t leader)
         any |= b->items[i].linked && b->items[i].leader == leader;
     if (!any)
         return;
-    dirs_announce(b->items[leader].dir);
+    syncgroup_announce(&b->s->group);
     if (dirs_sync(b->s, b->items[leader].dir) == 0)
         return;
     for (size_t i = leader; i < b->n; i++)

@@ -448,3 +448,10 @@ int32_t kit_abort(struct kit *k, const char *key, const char *id)
     return told(
         k, k->ops->upload_abort(k->store, &k->call, &args, fresh_error(k)));
 }
+
+struct syncgroup *kit_group(struct kit *k)
+{
+    struct local_store *s = k->store;
+
+    return &s->group;
+}

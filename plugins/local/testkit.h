@@ -93,4 +93,7 @@ int32_t kit_part(struct kit *k, struct kit_upload *u, const void *data,
 int32_t kit_commit(struct kit *k, struct kit_upload *u, uint32_t flags);
 int32_t kit_abort(struct kit *k, const char *key, const char *id);
 
+/* The group in which the store's syncs set out. */
+struct syncgroup *kit_group(struct kit *k);
+
 #endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for a number to change: the system's way, and the one for systems
+ * that have none.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "posix/os_posix.h"
+
+#define THREADS 8
+#define TURNS 500
+
+struct park {
+    void (*park)(const atomic_uint *word, unsigned seen);
+    void (*unpark)(const atomic_uint *word);
+    atomic_uint word, n_waiting, n_seen;
+};
+
+static void *wait_for_turns(void *ctx)
+{
+    struct park *p = ctx;
+
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        atomic_fetch_add(&p->n_waiting, 1);
+        while (atomic_load(&p->word) == turn)
+            p->park(&p->word, turn);
+        atomic_fetch_add(&p->n_seen, 1);
+    }
+    return NULL;
+}
+
+/* Nobody sleeps through a change, whenever he looked. */
+static void wake_all(struct park *p)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_turns, p),
+                         0);
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        while (atomic_load(&p->n_waiting) < THREADS * (turn + 1))
+            sched_yield();
+        assert_int_equal(atomic_load(&p->n_seen), THREADS * turn);
+        atomic_store(&p->word, turn + 1);
+        p->unpark(&p->word);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&p->n_seen), THREADS * TURNS);
+}
+
+static void park__of_the_system_wakes_all(void **state)
+{
+    struct park p = {.park = os_park, .unpark = os_unpark};
+
+    (void)state;
+    wake_all(&p);
+}
+
+static void park__of_posix_wakes_all(void **state)
+{
+    struct park p = {.park = os_posix_park, .unpark = os_posix_unpark};
+
+    (void)state;
+    wake_all(&p);
+}
+
+static void park__at_another_number_returns(void **state)
+{
+    atomic_uint word = 7;
+
+    (void)state;
+    os_park(&word, 6);
+    os_posix_park(&word, 6);
+    os_unpark(&word); /* nobody is there */
+    os_posix_unpark(&word);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(park__of_the_system_wakes_all),
+        cmocka_unit_test(park__of_posix_wakes_all),
+        cmocka_unit_test(park__at_another_number_returns),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The syncs of a store set out together; the rule and the picture are in
+ * local.h.
+ *
+ * Who is last to come, or last to return, lets all go who wait.  The first in
+ * line has a clock besides: he lets them go when it has taken too long, so that
+ * nothing here depends on anybody's coming.
+ */
+#include "local.h"
+
+#include "posix/os.h"
+
+/* Never so long that anybody would notice. */
+#define PATIENCE_MAX_NS UINT64_C(10000000)
+
+int syncgroup_init(struct syncgroup *g)
+{
+    int rc = pthread_mutex_init(&g->lock, NULL);
+
+    if (rc != 0)
+        return -rc;
+    rc = os_cond_init(&g->departed);
+    if (rc != 0)
+        pthread_mutex_destroy(&g->lock);
+    return -rc;
+}
+
+void syncgroup_finish(struct syncgroup *g)
+{
+    pthread_cond_destroy(&g->departed);
+    pthread_mutex_destroy(&g->lock);
+}
+
+/* Under the lock: all who wait are out now.  True: os_unpark(n_departures),
+ * best without the lock. */
+static bool depart(struct syncgroup *g)
+{
+    bool any = g->n_waiting > 0;
+
+    if (g->n_out == 0)
+        g->began_ns = os_monotonic_ns();
+    g->n_out += g->n_waiting + g->watched;
+    g->n_waiting = 0;
+    atomic_store(&g->n_departures, atomic_load(&g->n_departures) + 1);
+    if (g->watched)
+        pthread_cond_broadcast(&g->departed);
+    g->watched = false;
+    return any;
+}
+
+static bool nobody_is_near(const struct syncgroup *g)
+{
+    return g->n_out == 0 && g->n_coming == 0;
+}
+
+/* Gives the lock back, and lets those go who have nobody to wait for. */
+static void let_go(struct syncgroup *g)
+{
+    bool any = g->watched && nobody_is_near(g) && depart(g);
+
+    pthread_mutex_unlock(&g->lock);
+    if (any)
+        os_unpark(&g->n_departures);
+}
+
+void syncgroup_announce(struct syncgroup *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->n_coming++;
+    pthread_mutex_unlock(&g->lock);
+}
+
+void syncgroup_withdraw(struct syncgroup *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->n_coming--;
+    let_go(g);
+}
+
+bool syncgroup_has_company(struct syncgroup *g)
+{
+    bool company;
+
+    pthread_mutex_lock(&g->lock);
+    company = g->n_coming + g->n_out > 1 || g->watched;
+    pthread_mutex_unlock(&g->lock);
+    return company;
+}
+
+/* Once for those who are out, once for those who come. */
+static uint64_t patience_ns(const struct syncgroup *g)
+{
+    return g->took_ns < PATIENCE_MAX_NS / 2 ? 2 * g->took_ns : PATIENCE_MAX_NS;
+}
+
+/* Under the lock, as the first in line: with an eye on the clock.  As depart.
+ */
+static bool watch(struct syncgroup *g)
+{
+    uint64_t until_ns = os_monotonic_ns() + patience_ns(g);
+    unsigned before = atomic_load(&g->n_departures);
+
+    g->watched = true;
+    while (atomic_load(&g->n_departures) == before)
+        if (os_cond_wait_until(&g->departed, &g->lock, until_ns) != 0)
+            break;
+    return atomic_load(&g->n_departures) == before && depart(g);
+}
+
+void syncgroup_set_out(struct syncgroup *g)
+{
+    bool waits = false, any = false;
+    unsigned before;
+
+    pthread_mutex_lock(&g->lock);
+    before = atomic_load(&g->n_departures);
+    g->n_coming--;
+    if (nobody_is_near(g)) {
+        any = depart(g);
+        g->n_out++; /* we, who have not been in line */
+    } else if (!g->watched) {
+        any = watch(g);
+    } else {
+        g->n_waiting++;
+        waits = true;
+    }
+    pthread_mutex_unlock(&g->lock);
+    if (any)
+        os_unpark(&g->n_departures);
+    while (waits && atomic_load(&g->n_departures) == before)
+        os_park(&g->n_departures, before);
+}
+
+void syncgroup_return(struct syncgroup *g, bool comes_again)
+{
+    pthread_mutex_lock(&g->lock);
+    g->n_coming += comes_again;
+    if (--g->n_out == 0)
+        g->took_ns = os_monotonic_ns() - g->began_ns;
+    let_go(g);
+}

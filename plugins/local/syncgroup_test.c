@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who sets out when.  Threads are brought into position by what the group
+ * counts, never by time.
+ */
+#include "testkit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "posix/io_fault.h"
+
+#define MEMBERS 5
+
+static int setup(void **state)
+{
+    static struct syncgroup g;
+
+    memset(&g, 0, sizeof(g));
+    assert_int_equal(syncgroup_init(&g), 0);
+    g.took_ns = UINT64_MAX; /* the longest patience there is, 10 ms */
+    *state = &g;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct syncgroup *g = *state;
+
+    assert_int_equal(g->n_out, 0);
+    assert_int_equal(g->n_coming, 0);
+    assert_int_equal(g->n_waiting, 0);
+    assert_false(g->watched);
+    syncgroup_finish(g);
+    return 0;
+}
+
+struct member {
+    pthread_t thread;
+    struct syncgroup *g;
+};
+
+static void *set_out(void *ctx)
+{
+    struct member *m = ctx;
+
+    syncgroup_set_out(m->g);
+    return NULL;
+}
+
+static unsigned in_line(struct syncgroup *g)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&g->lock);
+    n = g->n_waiting + g->watched;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
+/* As if somebody whose clock stands still were the first in line. */
+static void watch_for_ever(struct syncgroup *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->watched = true;
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void line_up(struct syncgroup *g, struct member members[MEMBERS])
+{
+    for (int i = 0; i < MEMBERS; i++) {
+        members[i] = (struct member){.g = g};
+        syncgroup_announce(g);
+        assert_int_equal(
+            pthread_create(&members[i].thread, NULL, set_out, &members[i]), 0);
+    }
+}
+
+/* Until n are in line; nobody has gone. */
+static void await_line(struct syncgroup *g, unsigned n)
+{
+    unsigned before = atomic_load(&g->n_departures);
+
+    while (in_line(g) < n) {
+        assert_int_equal(atomic_load(&g->n_departures), before);
+        sched_yield();
+    }
+}
+
+static void join(struct member members[MEMBERS])
+{
+    for (int i = 0; i < MEMBERS; i++)
+        pthread_join(members[i].thread, NULL);
+}
+
+static void set_out__alone_goes_at_once(void **state)
+{
+    struct syncgroup *g = *state;
+
+    syncgroup_announce(g);
+    assert_false(syncgroup_has_company(g));
+    syncgroup_set_out(g);
+    assert_int_equal(g->n_out, 1);
+    syncgroup_return(g, false);
+    /* It has been measured. */
+    assert_int_not_equal(g->took_ns, UINT64_MAX);
+}
+
+static void set_out__sees_who_is_near(void **state)
+{
+    struct syncgroup *g = *state;
+
+    syncgroup_announce(g);
+    syncgroup_announce(g);
+    assert_true(syncgroup_has_company(g)); /* one comes */
+    syncgroup_withdraw(g);
+    assert_false(syncgroup_has_company(g));
+    syncgroup_set_out(g);
+    syncgroup_announce(g);
+    assert_true(syncgroup_has_company(g)); /* one is out */
+    syncgroup_withdraw(g);
+    syncgroup_return(g, false);
+}
+
+/* While one is out the others gather; he returns, and they go together. */
+static void set_out__waits_for_those_who_are_out(void **state)
+{
+    struct syncgroup *g = *state;
+    struct member members[MEMBERS];
+    unsigned before;
+
+    syncgroup_announce(g);
+    syncgroup_set_out(g);
+    before = atomic_load(&g->n_departures);
+    watch_for_ever(g);
+    line_up(g, members);
+    await_line(g, 1 + MEMBERS);
+    syncgroup_return(g, false);
+    join(members);
+
+    assert_int_equal(atomic_load(&g->n_departures) - before, 1);
+    assert_int_equal(g->n_out, 1 + MEMBERS);
+    for (int i = 0; i < 1 + MEMBERS; i++)
+        syncgroup_return(g, false);
+}
+
+/* Who is announced is waited for: until he comes, or says that he will not. */
+static void set_out__waits_for_those_who_come(void **state)
+{
+    struct syncgroup *g = *state;
+    struct member members[MEMBERS];
+    unsigned before = atomic_load(&g->n_departures);
+
+    syncgroup_announce(g);
+    watch_for_ever(g);
+    line_up(g, members);
+    await_line(g, 1 + MEMBERS);
+    syncgroup_withdraw(g);
+    join(members);
+
+    assert_int_equal(atomic_load(&g->n_departures) - before, 1);
+    for (int i = 0; i < 1 + MEMBERS; i++)
+        syncgroup_return(g, false);
+}
+
+static void set_out__of_one_who_returns_is_announced(void **state)
+{
+    struct syncgroup *g = *state;
+
+    syncgroup_announce(g);
+    syncgroup_set_out(g);
+    syncgroup_return(g, true);
+    assert_int_equal(g->n_out, 0);
+    assert_int_equal(g->n_coming, 1);
+    syncgroup_set_out(g);
+    syncgroup_return(g, false);
+}
+
+/* Nobody who never comes, and no sync that never ends, holds others for ever.
+ */
+static void set_out__loses_its_patience(void **state)
+{
+    struct syncgroup *g = *state;
+    struct member members[MEMBERS];
+
+    syncgroup_announce(g);
+    syncgroup_set_out(g);  /* and does not return */
+    syncgroup_announce(g); /* and does not come */
+    line_up(g, members);
+    join(members);
+    assert_int_equal(g->n_out, 1 + MEMBERS);
+    syncgroup_withdraw(g);
+    for (int i = 0; i < 1 + MEMBERS; i++)
+        syncgroup_return(g, false);
+}
+
+#define ROUNDS 300
+
+static void *go_round(void *ctx)
+{
+    struct member *m = ctx;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        syncgroup_announce(m->g);
+        if (i % 7 == 6) {
+            syncgroup_withdraw(m->g);
+            continue;
+        }
+        syncgroup_set_out(m->g);
+        syncgroup_return(m->g, true);
+        syncgroup_set_out(m->g);
+        syncgroup_return(m->g, false);
+    }
+    return NULL;
+}
+
+static void set_out__lets_everybody_go(void **state)
+{
+    struct syncgroup *g = *state;
+    struct member members[MEMBERS];
+
+    for (int i = 0; i < MEMBERS; i++) {
+        members[i] = (struct member){.g = g};
+        assert_int_equal(
+            pthread_create(&members[i].thread, NULL, go_round, &members[i]), 0);
+    }
+    join(members);
+}
+
+/* ------------------------------------------------------------ through puts */
+
+/* What a put did while another was out. */
+struct scene {
+    struct kit *k;
+    pthread_t thread;
+    int32_t rc;
+    atomic_bool over;
+};
+
+static void *put_other(void *ctx)
+{
+    struct scene *scene = ctx;
+    struct kit own = *scene->k;
+
+    scene->rc = kit_put(&own, "a/b/other", "y", IF_ABSENT);
+    return NULL;
+}
+
+/* In the sync of the first put's bytes. */
+static void meet_other(void *ctx)
+{
+    struct scene *scene = ctx;
+
+    if (atomic_exchange(&scene->over, true))
+        return;
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 0);
+    assert_int_equal(pthread_create(&scene->thread, NULL, put_other, scene), 0);
+    /* Its bytes are on their way while it waits for us. */
+    while (io_fault_calls(IO_SYNC_FILE_RANGE) == 0)
+        sched_yield();
+}
+
+static void puts__beside_each_other_write_back_first(void **state)
+{
+    struct kit *k = *state;
+    struct scene scene = {.k = k, .rc = -1};
+
+    assert_int_equal(kit_put(k, "a/b/first", "x", IF_ABSENT), OK);
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 0); /* alone */
+    kit_group(k)->took_ns = UINT64_MAX;
+    io_fault_before(IO_FSYNC, meet_other, &scene);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), OK);
+    pthread_join(scene.thread, NULL);
+    io_fault_before(IO_FSYNC, NULL, NULL);
+
+    assert_int_equal(scene.rc, OK);
+    kit_holds(k, "a/b/key", "x");
+    kit_holds(k, "a/b/other", "y");
+}
+
+/* A lost page that the write-back reports is not reported by the sync again. */
+static void puts__fail_where_the_write_back_does(void **state)
+{
+    struct kit *k = *state;
+    unsigned syncs;
+
+    assert_int_equal(kit_put(k, "a/b/first", "x", IF_ABSENT), OK);
+    syncs = io_fault_calls(IO_FSYNC);
+    syncgroup_announce(kit_group(k)); /* somebody is near */
+    io_fault_set(IO_SYNC_FILE_RANGE, 1, 1, EIO);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), PERSIST_BACKEND_IO);
+    assert_int_equal(io_fault_calls(IO_FSYNC) - syncs, 0);
+    assert_int_equal(kit_head(k, "a/b/key", NULL), PERSIST_BACKEND_NOT_FOUND);
+    assert_int_equal(kit_group(k)->n_coming, 1); /* it has withdrawn */
+    syncgroup_withdraw(kit_group(k));
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define P(test) cmocka_unit_test_setup_teardown(test, kit_setup, kit_teardown)
+    const struct CMUnitTest tests[] = {
+        T(set_out__alone_goes_at_once),
+        T(set_out__sees_who_is_near),
+        T(set_out__waits_for_those_who_are_out),
+        T(set_out__waits_for_those_who_come),
+        T(set_out__of_one_who_returns_is_announced),
+        T(set_out__loses_its_patience),
+        T(set_out__lets_everybody_go),
+        P(puts__beside_each_other_write_back_first),
+        P(puts__fail_where_the_write_back_does),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
