@@ -12,6 +12,25 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
+/* Made once: 16 MiB that do not compress, 1 that does. */
+static uint8_t *noise, *text;
+
+static int make_payloads(void **state)
+{
+    (void)state;
+    noise = test_payload(FILL_NOISE, 16 * MIB);
+    text = test_payload(FILL_TEXT, MIB);
+    return 0;
+}
+
+static int free_payloads(void **state)
+{
+    (void)state;
+    free(noise);
+    free(text);
+    return 0;
+}
+
 /* malloc; the pieces behind each other. */
 static uint8_t *collect(const void *payload, size_t len)
 {
@@ -43,20 +62,18 @@ static void raw__is_a_frame_to_zstd(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_SIZES; i++) {
-        uint8_t *payload = test_payload(FILL_NOISE, sizes[i]);
-        uint8_t *frame = collect(payload, sizes[i]);
+        uint8_t *frame = collect(noise, sizes[i]);
         uint8_t *found = malloc(sizes[i]);
         size_t len = zstd_raw_len(sizes[i]);
 
         assert_non_null(found);
         assert_int_equal(ZSTD_decompress(found, sizes[i], frame, len),
                          sizes[i]);
-        assert_memory_equal(found, payload, sizes[i]);
+        assert_memory_equal(found, noise, sizes[i]);
         frame[len - 1] ^= 1; /* it would not look where there is none */
         assert_true(ZSTD_isError(ZSTD_decompress(found, sizes[i], frame, len)));
         free(found);
         free(frame);
-        free(payload);
     }
 }
 
@@ -67,8 +84,7 @@ static void raw__is_a_frame_to_us(void **state)
     (void)state;
     assert_non_null(d);
     for (size_t i = 0; i < N_SIZES; i++) {
-        uint8_t *payload = test_payload(FILL_NOISE, sizes[i]);
-        uint8_t *frame = collect(payload, sizes[i]);
+        uint8_t *frame = collect(noise, sizes[i]);
         uint8_t *found = malloc(sizes[i]);
         size_t n = 0;
 
@@ -79,10 +95,9 @@ static void raw__is_a_frame_to_us(void **state)
                                       sizes[i], &n, NULL),
                          0);
         assert_int_equal(n, sizes[i]);
-        assert_memory_equal(found, payload, n);
+        assert_memory_equal(found, noise, n);
         free(found);
         free(frame);
-        free(payload);
     }
     frame_decoder_destroy(d);
 }
@@ -124,7 +139,6 @@ static bool is_raw(int level, const uint8_t *payload, size_t len,
 
 static void encode__keeps_noise_as_it_is(void **state)
 {
-    uint8_t *noise = test_payload(FILL_NOISE, 4 * MIB);
     size_t len = 0;
 
     (void)state;
@@ -133,37 +147,33 @@ static void encode__keeps_noise_as_it_is(void **state)
         assert_int_equal(len, zstd_raw_len(4 * MIB));
     }
     assert_true(is_raw(1, noise, 4 * MIB - 1, &len));
-    free(noise);
 }
 
 /* Who asks for a high level wants every match found. */
 static void encode__at_high_levels_leaves_it_to_zstd(void **state)
 {
-    uint8_t *noise = test_payload(FILL_NOISE, MIB);
     size_t len = 0;
 
     (void)state;
     assert_false(is_raw(5, noise, MIB, &len));
     assert_false(is_raw(19, noise, MIB, &len));
-    free(noise);
 }
 
 /* A part of the payload that compresses is enough, wherever it lies. */
 static void encode__compresses_what_is_noise_in_part(void **state)
 {
-    uint8_t *text = test_payload(FILL_TEXT, 4 * MIB);
+    uint8_t *mixed = malloc(4 * MIB);
     size_t len = 0;
 
     (void)state;
+    assert_non_null(mixed);
     for (size_t at = 0; at <= 3 * MIB; at += MIB / 2) {
-        uint8_t *mixed = test_payload(FILL_NOISE, 4 * MIB);
-
+        memcpy(mixed, noise, 4 * MIB);
         memcpy(mixed + at, text, MIB);
         assert_false(is_raw(1, mixed, 4 * MIB, &len));
         assert_true(len < 4 * MIB - MIB / 2);
-        free(mixed);
     }
-    free(text);
+    free(mixed);
 }
 
 /* base64 has no repeated words, only fewer bits a byte. */
@@ -172,12 +182,13 @@ static void encode__compresses_base64(void **state)
     static const char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
         "uvwxyz0123456789+/";
-    uint8_t *data = test_payload(FILL_NOISE, 4 * MIB);
+    uint8_t *data = malloc(4 * MIB);
     size_t len = 0;
 
     (void)state;
+    assert_non_null(data);
     for (size_t i = 0; i < 4 * MIB; i++)
-        data[i] = (uint8_t)digits[data[i] & 63];
+        data[i] = (uint8_t)digits[noise[i] & 63];
     assert_false(is_raw(1, data, 4 * MIB, &len));
     assert_true(len < 4 * MIB / 5 * 4);
     free(data);
@@ -194,5 +205,5 @@ int main(void)
         cmocka_unit_test(encode__compresses_base64),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_payloads, free_payloads);
 }
