@@ -16,6 +16,8 @@
 #define GROUP_DIGITS 15
 #define PLACE_DIGITS 3
 #define ALL_DIGITS (GROUP_DIGITS + PLACE_DIGITS)
+/* "/", "-", the index, ".snap" and NUL besides */
+#define KEY_PLACE_CAP (ALL_DIGITS + 2 + TEXT_U64_LEN + 6)
 #define GROUP_SIZE 1000 /* indices in one group folder */
 
 static const char *const suffixes[] = {
@@ -104,14 +106,27 @@ int key_session_prefix(const char *agent, const char *session,
     return rc;
 }
 
+/* n digits and what stands behind them; returns what follows. */
+static char *put_digits(char *to, uint64_t value, int n, char mark)
+{
+    for (int i = n - 1; i >= 0; i--, value /= 10)
+        to[i] = (char)('0' + value % 10);
+    to[n] = mark;
+    return to + n + 1;
+}
+
+/* Without printf: every save and every read spells keys. */
 void key_format(const char *prefix, uint64_t index, enum key_kind kind,
                 char out[KEY_CAP])
 {
     uint64_t place = PERSIST_INDEX_MAX - index;
+    size_t len = strnlen(prefix, KEY_CAP - KEY_PLACE_CAP);
 
-    snprintf(out, KEY_CAP, "%s%0*" PRIu64 "/%0*" PRIu64 "-%" PRIu64 "%s",
-             prefix, GROUP_DIGITS, place / GROUP_SIZE, PLACE_DIGITS,
-             place % GROUP_SIZE, index, suffixes[kind]);
+    memcpy(out, prefix, len);
+    out = put_digits(out + len, place / GROUP_SIZE, GROUP_DIGITS, '/');
+    out = put_digits(out, place % GROUP_SIZE, PLACE_DIGITS, '-');
+    out += text_from_u64(index, out);
+    memcpy(out, suffixes[kind], strlen(suffixes[kind]) + 1);
 }
 
 void key_group(const char *prefix, uint64_t index, char out[KEY_CAP])

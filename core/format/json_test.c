@@ -167,9 +167,58 @@ static void json__is_read_as_jansson_reads_it(void **state)
     assert_true(passed > 1000);
 }
 
+/* Every byte, at every place within and around eight, against the spelling of
+ * one byte alone. */
+static void text__is_escaped_wherever_it_stands(void **state)
+{
+    char text[21], expected[64];
+
+    (void)state;
+    for (size_t at = 0; at < sizeof(text) - 1; at++)
+        for (unsigned c = 1; c < 256; c++) {
+            struct buf out;
+            char *to = expected;
+
+            memset(text, 'x', sizeof(text) - 1);
+            text[sizeof(text) - 1] = '\0';
+            text[at] = (char)c;
+            *to++ = '"';
+            for (size_t i = 0; i < sizeof(text) - 1; i++)
+                to += json_escape((unsigned char)text[i], to);
+            *to++ = '"';
+            *to = '\0';
+            buf_init(&out, 1000);
+            json_put_text(&out, text);
+            assert_string_equal(out.data, expected);
+            buf_finish(&out);
+        }
+}
+
+static void numbers__are_written_plainly(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1000);
+    json_put_i64(&out, INT64_MIN);
+    buf_putc(&out, ' ');
+    json_put_i64(&out, -1);
+    buf_putc(&out, ' ');
+    json_put_i64(&out, 0);
+    buf_putc(&out, ' ');
+    json_put_i64(&out, INT64_MAX);
+    buf_putc(&out, ' ');
+    json_put_u64(&out, UINT64_MAX);
+    assert_string_equal(out.data, "-9223372036854775808 -1 0 "
+                                  "9223372036854775807 18446744073709551615");
+    buf_finish(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text__is_escaped_wherever_it_stands),
+        cmocka_unit_test(numbers__are_written_plainly),
         cmocka_unit_test(json__is_read_like_this),
         cmocka_unit_test(json__is_read_as_jansson_reads_it),
     };

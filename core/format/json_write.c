@@ -4,9 +4,10 @@
  * same bytes with any version of any library.  Texts must be UTF-8; the callers
  * check.
  */
-#include <inttypes.h>
+#include <string.h>
 
 #include "format/json.h"
+#include "util/text.h"
 
 /* The letter behind the backslash, or 0. */
 static char short_escape(unsigned char c)
@@ -40,24 +41,46 @@ size_t json_escape(unsigned char c, char out[6])
     return 6;
 }
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* Whether any of eight bytes is below `limit` (at most 0x80). */
+static bool any_below(uint64_t eight, uint8_t limit)
+{
+    return ((eight - limit * EACH_BYTE) & ~eight & 0x80 * EACH_BYTE) != 0;
+}
+
+/* How many bytes come first that stand for themselves: mostly all. */
+static size_t plain_len(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (uint64_t eight; len - n >= sizeof(eight); n += sizeof(eight)) {
+        memcpy(&eight, text + n, sizeof(eight));
+        if (any_below(eight, 0x20) || any_below(eight ^ '"' * EACH_BYTE, 1) ||
+            any_below(eight ^ '\\' * EACH_BYTE, 1))
+            break;
+    }
+    while (n < len && (unsigned char)text[n] >= 0x20 && text[n] != '"' &&
+           text[n] != '\\')
+        n++;
+    return n;
+}
+
 void json_put_text(struct buf *out, const char *text)
 {
     if (!text) {
         buf_puts(out, "null");
         return;
     }
-    const char *plain = text;
     buf_putc(out, '"');
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        buf_append(out, plain, (size_t)(text - plain));
+    for (size_t len = strlen(text), n;; text += n + 1, len -= n + 1) {
+        n = plain_len(text, len);
+        buf_append(out, text, n);
+        if (n == len)
+            break;
         char escaped[6];
-        buf_append(out, escaped, json_escape(c, escaped));
-        plain = text + 1;
+        buf_append(out, escaped, json_escape((unsigned char)text[n], escaped));
     }
-    buf_append(out, plain, (size_t)(text - plain));
     buf_putc(out, '"');
 }
 
@@ -80,12 +103,16 @@ void json_put_name(struct buf *out, const char *name)
 
 void json_put_u64(struct buf *out, uint64_t value)
 {
-    buf_printf(out, "%" PRIu64, value);
+    char digits[TEXT_U64_LEN];
+
+    buf_append(out, digits, text_from_u64(value, digits));
 }
 
 void json_put_i64(struct buf *out, int64_t value)
 {
-    buf_printf(out, "%" PRId64, value);
+    if (value < 0)
+        buf_putc(out, '-');
+    json_put_u64(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 static void put_array(struct buf *out, const json_t *array)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CAP 64
+#define FIRST_CAP 256
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -35,29 +35,27 @@ void buf_clear(struct buf *b)
         b->data[0] = '\0';
 }
 
-/* Room for `more` bytes and a NUL behind len; cap counts the NUL. */
-static bool reserve(struct buf *b, size_t more)
+static bool grow(struct buf *b, size_t need)
 {
-    if (b->failed)
-        return false;
-    if (more > b->max - b->len || b->len + more == SIZE_MAX)
-        goto fail;
-    size_t need = b->len + more + 1;
-    if (need <= b->cap)
-        return true;
-
     size_t cap = b->cap ? b->cap : FIRST_CAP;
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : cap * 2;
     char *data = realloc(b->data, cap);
     if (!data)
-        goto fail;
+        return false;
     b->data = data;
     b->cap = cap;
     return true;
-fail:
-    b->failed = true;
-    return false;
+}
+
+/* Room for `more` bytes and a NUL behind len; cap counts the NUL. */
+static bool reserve(struct buf *b, size_t more)
+{
+    if (b->failed)
+        return false;
+    b->failed = more > b->max - b->len || b->len + more == SIZE_MAX ||
+                (more >= b->cap - b->len && !grow(b, b->len + more + 1));
+    return !b->failed;
 }
 
 void buf_append(struct buf *b, const void *data, size_t len)
@@ -77,7 +75,10 @@ void buf_puts(struct buf *b, const char *text)
 
 void buf_putc(struct buf *b, char c)
 {
-    buf_append(b, &c, 1);
+    if (!reserve(b, 1))
+        return;
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
 }
 
 /* Into what room there is; only a text that does not fit is made twice. */

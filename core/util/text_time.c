@@ -5,7 +5,6 @@
  */
 #include "util/text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define US_PER_S INT64_C(1000000)
@@ -39,6 +38,16 @@ static void civil_from_days(int64_t days, int *year, int *month, int *day)
     *year = (int)(y + era * 400 + (*month <= 2));
 }
 
+/* n digits and a mark behind them; returns what follows.  Not printf: every
+ * snapshot tells and checks some times. */
+static char *put_number(char *to, unsigned value, int n, char mark)
+{
+    for (int i = n - 1; i >= 0; i--, value /= 10)
+        to[i] = (char)('0' + value % 10);
+    to[n] = mark;
+    return to + n + 1;
+}
+
 void text_from_time(int64_t unix_us, char out[TEXT_TIME_LEN])
 {
     if (unix_us < YEAR_0000_US)
@@ -54,10 +63,14 @@ void text_from_time(int64_t unix_us, char out[TEXT_TIME_LEN])
     int year, month, day;
     civil_from_days(days, &year, &month, &day);
     unsigned seconds = (unsigned)(rest / US_PER_S);
-    snprintf(out, TEXT_TIME_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
-             (unsigned)year % 10000, (unsigned)month % 100, (unsigned)day % 100,
-             seconds / 3600 % 100, seconds / 60 % 60, seconds % 60,
-             (unsigned)(rest % US_PER_S));
+    out = put_number(out, (unsigned)year, 4, '-');
+    out = put_number(out, (unsigned)month, 2, '-');
+    out = put_number(out, (unsigned)day, 2, 'T');
+    out = put_number(out, seconds / 3600, 2, ':');
+    out = put_number(out, seconds / 60 % 60, 2, ':');
+    out = put_number(out, seconds % 60, 2, '.');
+    out = put_number(out, (unsigned)(rest % US_PER_S), 6, 'Z');
+    *out = '\0';
 }
 
 /* Exactly n digits at *p, which moves behind them. */

@@ -5,6 +5,8 @@
  */
 #include "util/text.h"
 
+#include <string.h>
+
 /* The code point at text; its length in bytes, or 0 where it is malformed
  * (overlong, a surrogate, above U+10FFFF or cut short). */
 static size_t decode(const char *text, size_t len, uint32_t *out)
@@ -35,11 +37,28 @@ static size_t decode(const char *text, size_t len, uint32_t *out)
     return form + 1;
 }
 
+/* How many bytes of ASCII come first: mostly all. */
+static size_t ascii_len(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (uint64_t eight; len - n >= sizeof(eight); n += sizeof(eight)) {
+        memcpy(&eight, text + n, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (n < len && (uint8_t)text[n] < 0x80)
+        n++;
+    return n;
+}
+
 bool text_is_utf8(const char *text, size_t len)
 {
     while (len > 0) {
         uint32_t c;
-        size_t n = decode(text, len, &c);
+        size_t n = ascii_len(text, len);
+        if (n == 0)
+            n = decode(text, len, &c);
         if (n == 0)
             return false;
         text += n;

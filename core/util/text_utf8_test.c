@@ -60,6 +60,25 @@ static void utf8__refuses_what_rfc_3629_refuses(void **state)
 }
 
 /* Every code point, encoded by a second implementation. */
+/* ASCII is looked at eight bytes at a time. */
+static void utf8__refuses_it_wherever_it_stands(void **state)
+{
+    char text[20];
+
+    (void)state;
+    for (size_t at = 0; at < sizeof(text); at++) {
+        memset(text, 'x', sizeof(text));
+        assert_true(text_is_utf8(text, sizeof(text)));
+        text[at] = (char)0x80;
+        assert_false(text_is_utf8(text, sizeof(text)));
+        if (at == 0)
+            continue;
+        text[at - 1] = (char)0xc2; /* U+0080 */
+        assert_true(text_is_utf8(text, sizeof(text)));
+        assert_false(text_is_utf8(text, at)); /* cut short */
+    }
+}
+
 static void utf8__accepts_exactly_the_scalar_values(void **state)
 {
     (void)state;
@@ -124,6 +143,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8__accepts_the_ends_of_every_form),
         cmocka_unit_test(utf8__refuses_what_rfc_3629_refuses),
+        cmocka_unit_test(utf8__refuses_it_wherever_it_stands),
         cmocka_unit_test(utf8__accepts_exactly_the_scalar_values),
         cmocka_unit_test(escape__hides_what_moves_the_cursor_or_the_eye),
         cmocka_unit_test(quote__makes_json_strings),
