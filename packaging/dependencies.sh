@@ -26,7 +26,7 @@ PACKAGE_TEST_PACKAGES="autopkgtest lintian mmdebstrap rpm rpmlint"
 # To run on other architectures. In their chroots: tools of this machine's own, and
 # these and BUILD_PACKAGES' libraries of the other's.
 PLATFORM_PACKAGES="mmdebstrap arch-test qemu-user-static util-linux"
-PLATFORM_TOOL_PACKAGES="cmake ninja-build pkg-config binutils-multiarch zstd gzip
+PLATFORM_TOOL_PACKAGES="cmake ninja-build pkg-config binutils-multiarch zstd gzip strace
  openssl python3 file util-linux make"
 PLATFORM_TEST_PACKAGES="libcmocka-dev zlib1g-dev"
 # The same machine with musl; what Persist links comes from Debian's sources.
