@@ -15,17 +15,21 @@
  *
  * Prints "listening on PORT" once it does.  Ends with SIGTERM.
  *
- * Each direction of a connection has two threads and a ring of chunks between
- * them: one reads and stamps each chunk with the time it is due, one waits for
- * that time and writes.  What is under way is bounded, as on a real link, so a
- * writer that is faster than the link feels it.
+ * Each direction of a connection has two threads and a pipe between them: one
+ * moves what has come into the pipe and notes when that much is due, one waits
+ * for that time and moves it out.  What is under way is bounded, as on a real
+ * link, so a writer that is faster than the link feels it.  splice copies
+ * nothing: a link must not need the processor that its ends are measured with.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,8 +42,10 @@
 
 #include "support/loopback.h"
 
-#define CHUNK ((size_t)64 << 10)
-#define RING 64
+#define CHUNK ((size_t)128 << 10) /* 2.6 ms at 50 MB/s */
+#define PIPE (1 << 20)            /* 20 ms at 50 MB/s */
+#define RING 512
+#define LATE_NS (5 * NS_PER_MS)
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -50,10 +56,9 @@ static struct {
     uint64_t one_way_ns, bytes_per_second, reset_every;
 } options;
 
-struct chunk {
+struct chunk { /* of what the pipe holds */
     uint64_t due_ns;
     size_t len;
-    char *bytes;
 };
 
 struct connection;
@@ -62,12 +67,13 @@ struct connection;
 struct lane {
     struct connection *connection;
     int from, to;
+    int pipe[2]; /* each end is closed by the thread that uses it */
     bool breaks;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct chunk ring[RING];
     unsigned first, n; /* lock */
-    bool ended;        /* lock: nothing more will come, or can be written */
+    bool ended;        /* lock: nothing more will come */
 };
 
 struct connection {
@@ -120,108 +126,116 @@ static void leave(struct connection *c)
         return;
     (void)close(c->client);
     (void)close(c->server);
-    for (int i = 0; i < 2; i++)
-        for (int j = 0; j < RING; j++)
-            free(c->lanes[i].ring[j].bytes);
     free(c);
 }
 
-/* The slot to fill, or NULL where the lane is over. */
-static struct chunk *wait_for_room(struct lane *l)
+/* When the link has taken that much; what a sleep was too long is made up
+ * for. */
+static uint64_t taken(uint64_t free_ns, size_t len)
 {
-    struct chunk *slot = NULL;
+    uint64_t now = now_ns();
 
+    if (options.bytes_per_second == 0)
+        return now;
+    if (free_ns < now - LATE_NS)
+        free_ns = now;
+    return free_ns + len * NS_PER_S / options.bytes_per_second;
+}
+
+static void add_chunk(struct lane *l, size_t len, uint64_t due_ns)
+{
     (void)pthread_mutex_lock(&l->lock);
-    while (l->n == RING && !l->ended)
+    while (l->n == RING)
         (void)pthread_cond_wait(&l->changed, &l->lock);
-    if (!l->ended)
-        slot = &l->ring[(l->first + l->n) % RING];
+    l->ring[(l->first + l->n) % RING] = (struct chunk){due_ns, len};
+    if (l->n++ == 0)
+        (void)pthread_cond_signal(&l->changed);
     (void)pthread_mutex_unlock(&l->lock);
-    if (slot != NULL && slot->bytes == NULL)
-        slot->bytes = malloc(CHUNK);
-    return slot != NULL && slot->bytes != NULL ? slot : NULL;
+}
+
+/* Up to `most` bytes from a socket to a pipe or back; 0 at the end, or where an
+ * end has gone. The kernel holds the pipe for as long as a splice waits for a
+ * socket, so sockets do not block and are waited for here. */
+static size_t move(int from, int to, size_t most, struct pollfd socket)
+{
+    ssize_t n;
+
+    while ((n = splice(from, NULL, to, NULL, most, SPLICE_F_MOVE)) < 0)
+        if (errno == EAGAIN)
+            (void)poll(&socket, 1, -1);
+        else if (errno != EINTR)
+            return 0;
+    return (size_t)n;
 }
 
 static void *read_lane(void *lane)
 {
     struct lane *l = lane;
     uint64_t free_ns = 0; /* when the narrow link has room again */
+    size_t n;
 
-    for (;;) {
-        struct chunk *slot = wait_for_room(l);
-        ssize_t n = slot != NULL ? recv(l->from, slot->bytes, CHUNK, 0) : 0;
-        uint64_t now = now_ns();
-
-        if (n <= 0)
-            break;
+    while ((n = move(l->from, l->pipe[1], CHUNK,
+                     (struct pollfd){.fd = l->from, .events = POLLIN})) > 0) {
         if (l->breaks) {
             break_connection(l->connection);
             break;
         }
-        slot->len = (size_t)n;
-        if (options.bytes_per_second > 0) {
-            free_ns = (free_ns > now ? free_ns : now) +
-                      (uint64_t)n * NS_PER_S / options.bytes_per_second;
-            now = free_ns;
-        }
-        slot->due_ns = now + options.one_way_ns;
-        (void)pthread_mutex_lock(&l->lock);
-        l->n++;
-        (void)pthread_cond_broadcast(&l->changed);
-        (void)pthread_mutex_unlock(&l->lock);
+        free_ns = taken(free_ns, n);
+        add_chunk(l, n, free_ns + options.one_way_ns);
+        /* What comes meanwhile is taken at once, and not segment by segment:
+         * each wakes two threads. */
+        if (options.bytes_per_second > 0)
+            sleep_until(free_ns);
     }
+    (void)close(l->pipe[1]);
     end_lane(l);
     leave(l->connection);
     return NULL;
 }
 
-static bool send_all(int fd, const char *p, size_t len)
+/* The oldest chunk; false once the lane is over and empty. */
+static bool take_chunk(struct lane *l, struct chunk *out)
 {
-    while (len > 0) {
-        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-/* The oldest chunk; NULL once the lane is over and empty. */
-static struct chunk *wait_for_chunk(struct lane *l)
-{
-    struct chunk *slot = NULL;
+    bool there;
 
     (void)pthread_mutex_lock(&l->lock);
     while (l->n == 0 && !l->ended)
         (void)pthread_cond_wait(&l->changed, &l->lock);
-    if (l->n > 0)
-        slot = &l->ring[l->first];
+    there = l->n > 0;
+    if (there) {
+        *out = l->ring[l->first];
+        l->first = (l->first + 1) % RING;
+        if (l->n-- == RING)
+            (void)pthread_cond_signal(&l->changed);
+    }
     (void)pthread_mutex_unlock(&l->lock);
-    return slot;
+    return there;
 }
 
+/* What goes out after a failure of the other end has nowhere to go, and is
+ * taken all the same: the reader must not wait for room. */
 static void *write_lane(void *lane)
 {
     struct lane *l = lane;
-    struct chunk *slot;
+    struct chunk chunk;
+    bool whole = true;
 
-    while ((slot = wait_for_chunk(l)) != NULL) {
-        sleep_until(slot->due_ns);
-        if (!send_all(l->to, slot->bytes, slot->len)) {
-            (void)shutdown(l->from, SHUT_RD);
-            break;
+    while (take_chunk(l, &chunk)) {
+        if (whole)
+            sleep_until(chunk.due_ns);
+        for (size_t n = 1; whole && chunk.len > 0; chunk.len -= n) {
+            n = move(l->pipe[0], l->to, chunk.len,
+                     (struct pollfd){.fd = l->to, .events = POLLOUT});
+            whole = n > 0;
         }
-        (void)pthread_mutex_lock(&l->lock);
-        l->first = (l->first + 1) % RING;
-        l->n--;
-        (void)pthread_cond_broadcast(&l->changed);
-        (void)pthread_mutex_unlock(&l->lock);
+        if (!whole && l->pipe[0] >= 0) {
+            (void)shutdown(l->from, SHUT_RD);
+            (void)close(l->pipe[0]);
+            l->pipe[0] = -1;
+        }
     }
-    end_lane(l);
+    if (l->pipe[0] >= 0)
+        (void)close(l->pipe[0]);
     if (!atomic_load(&l->connection->broken))
         (void)shutdown(l->to, SHUT_WR);
     leave(l->connection);
@@ -242,6 +256,12 @@ static int connect_to(uint16_t port)
     return fd;
 }
 
+static void fatal(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
 static void begin_lane(struct connection *c, int i, bool breaks)
 {
     struct lane *l = &c->lanes[i];
@@ -251,8 +271,13 @@ static void begin_lane(struct connection *c, int i, bool breaks)
     l->from = i == 0 ? c->client : c->server;
     l->to = i == 0 ? c->server : c->client;
     l->breaks = breaks;
+    if (pipe2(l->pipe, O_CLOEXEC) != 0)
+        fatal("tcp-proxy: pipe2");
+    /* Where it may not be so large the link is slower. */
+    (void)fcntl(l->pipe[0], F_SETPIPE_SZ, PIPE);
     (void)pthread_mutex_init(&l->lock, NULL);
     (void)pthread_cond_init(&l->changed, NULL);
+    (void)fcntl(l->to, F_SETFL, O_NONBLOCK);
     (void)setsockopt(l->to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
@@ -260,10 +285,8 @@ static void start_thread(void *(*run)(void *), struct lane *l)
 {
     pthread_t thread;
 
-    if (pthread_create(&thread, NULL, run, l) != 0) {
-        (void)fprintf(stderr, "tcp-proxy: no thread\n");
-        exit(1);
-    }
+    if (pthread_create(&thread, NULL, run, l) != 0)
+        fatal("tcp-proxy: thread");
     (void)pthread_detach(thread);
 }
 
@@ -349,6 +372,7 @@ int main(int argc, char **argv)
     uint16_t port;
 
     read_options(argc, argv);
+    (void)signal(SIGPIPE, SIG_IGN);
     listener = loopback_listen("tcp-proxy", options.port, &port);
     for (;;) {
         int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
