@@ -3,18 +3,23 @@
  * How much a download reads at once and how many frames it decodes at once,
  * within its part of the memory limit:
  *
- *     reads    up to a quarter: the buffers of readahead.h
+ *     reads    up to a quarter: the buffers of readahead.h; over a network
+ *              up to three eighths where that is much
  *     lanes    up to a half
  *     opening  the window, up to a quarter; it becomes the first read
  */
 #include "transfer/download_impl.h"
 
 #define WINDOW_MAX (UINT32_C(8) << 20)
-/* Reads under way at once, or waiting to be decoded.  A disk is busy with few;
- * over a network each moves what one connection does, and waits for its round
- * trip. */
+/* Reads under way at once.  A disk is busy with few, those that wait to be
+ * decoded among them; over a network each moves what one connection does, and
+ * waits for its round trip: there lanes have buffers beside them. */
 #define READS_NEAR 5
-#define READS_FAR READAHEAD_MAX
+#define READS_FAR 16
+/* What a read over a network moves at least, for its round trip. Where a
+ * quarter of the memory limit holds few of the window's size, more of half of
+ * it are faster: a connection moves only so much. */
+#define UNIT_FAR (UINT64_C(4) << 20)
 
 size_t window_limit(const struct object *o)
 {
@@ -60,25 +65,50 @@ static uint64_t cut_at_frame(void *ctx, uint64_t from, uint64_t most)
     return end > from ? end : from;
 }
 
+static uint64_t bytes_of_a_read(const struct download *d, bool far)
+{
+    uint64_t quarter =
+        budget_limit(backend_store_env(d->object.store)->budget) / 4;
+    uint64_t window = window_limit(&d->object);
+    uint64_t share = quarter / READS_FAR;
+
+    if (!far || share >= window)
+        return window;
+    share = share > UNIT_FAR ? share : UNIT_FAR;
+    return share < window ? share : window;
+}
+
 /* As many whole frames as a read should move, but at least one, so that buffers
  * are full where frames are incompressible and all of one length. */
-static size_t unit_of_reads(const struct download *d, uint64_t stored,
-                            uint32_t longest)
+static size_t whole_frames(uint64_t unit, uint64_t stored, uint32_t longest)
 {
-    uint64_t unit = window_limit(&d->object);
-
     if (longest > 0 && longest < unit)
         unit -= unit % longest;
     unit = unit < stored ? unit : stored;
     return unit < longest ? longest : (size_t)unit;
 }
 
-/* As many reads at once as fit in a quarter of the memory limit, and one where
- * there are no threads to read ahead. */
+static unsigned most_reads(const struct download *d, bool far)
+{
+    uint64_t most = READS_FAR + (d->cpu ? executor_limit(d->cpu) + 1 : 0);
+
+    if (!far)
+        return READS_NEAR;
+    return most < READAHEAD_MAX ? (unsigned)most : READAHEAD_MAX;
+}
+
+static uint64_t share_of_reads(const struct download *d, bool far)
+{
+    uint64_t limit = budget_limit(backend_store_env(d->object.store)->budget);
+
+    /* What is left then is still more than the lanes' half and a window. */
+    return far && limit / 16 >= WINDOW_MAX ? limit / 8 * 3 : limit / 4;
+}
+
+/* As many reads at once as fit in their share of the memory limit, and one
+ * where there are no threads to read ahead. */
 struct readahead_what plan_reads(struct download *d)
 {
-    uint64_t quarter =
-        budget_limit(backend_store_env(d->object.store)->budget) / 4;
     struct readahead_what what = {.object = &d->object,
                                   .io = d->io,
                                   .start = d->stored_pos,
@@ -86,11 +116,12 @@ struct readahead_what plan_reads(struct download *d)
                                   .longest = longest_frame(d),
                                   .n = 1};
     uint64_t stored = d->reads_end - d->stored_pos;
-    unsigned most = limits_are_a_disks(backend_store_limits(d->object.store))
-                        ? READS_NEAR
-                        : READS_FAR;
+    bool far = !limits_are_a_disks(backend_store_limits(d->object.store));
+    uint64_t share = share_of_reads(d, far);
+    unsigned most = most_reads(d, far);
 
-    what.unit = unit_of_reads(d, stored, (uint32_t)what.longest);
+    what.unit =
+        whole_frames(bytes_of_a_read(d, far), stored, (uint32_t)what.longest);
     if (d->map.codec == CODEC_ZSTD) {
         what.cut = cut_at_frame;
         what.ctx = d;
@@ -98,7 +129,7 @@ struct readahead_what plan_reads(struct download *d)
     uint64_t reads = stored / what.unit + (stored % what.unit != 0);
     uint64_t each = readahead_memory(&what);
     while (d->io && what.n < most && what.n < reads &&
-           (what.n + 1) * each <= quarter)
+           (what.n + 1) * each <= share)
         what.n++;
     return what;
 }

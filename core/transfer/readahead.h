@@ -49,7 +49,7 @@ struct readahead_what {
     uint64_t first_offset;
 };
 
-#define READAHEAD_MAX 16
+#define READAHEAD_MAX 24
 #define READAHEAD_NOT_NOW 1 /* release something and ask again */
 
 struct readahead;
