@@ -64,11 +64,10 @@
  *
  * Who wants to sync waits until those who are out have returned, and those who
  * have announced that they come are here: the links of those who have just
- * returned, mostly.  Before that he starts the write-back of his bytes, so that
- * their blocks are in the journal when the first sync makes it commit; alone he
- * does neither.  This is about time only: everybody syncs his own file or
- * folder, and nobody waits longer than the last syncs took, once for those who
- * are out and once for those who come, and never over 10 ms.
+ * returned, mostly.  Before that he writes his bytes back, so that their blocks
+ * are in the journal when the first sync makes it commit; alone he does
+ * neither.  This is about time only: everybody syncs his own file or folder,
+ * and nobody waits four times as long as the last syncs took, or 20 ms.
  */
 struct syncgroup {
     pthread_mutex_t lock;

@@ -81,9 +81,10 @@ static int sync_in_group(struct local_store *s, struct durable_write *w,
 {
     int rc = 0;
 
-    /* Else our blocks are not in what the group's first sync commits. */
+    /* Else our blocks are not in what the group's first sync commits.  It is
+     * waited for because ext4 notes only then that they have been written. */
     if (syncgroup_has_company(&s->group))
-        rc = durable_write_back(w, 0, size, false);
+        rc = durable_write_back(w, 0, size, true);
     if (rc != 0)
         return rc;
     syncgroup_set_out(&s->group);

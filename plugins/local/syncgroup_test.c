@@ -21,7 +21,7 @@ static int setup(void **state)
 
     memset(&g, 0, sizeof(g));
     assert_int_equal(syncgroup_init(&g), 0);
-    g.took_ns = UINT64_MAX; /* the longest patience there is, 10 ms */
+    g.took_ns = UINT64_MAX; /* the longest patience there is, 20 ms */
     *state = &g;
     return 0;
 }
