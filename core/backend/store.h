@@ -171,6 +171,7 @@ struct backend_read {
     size_t len;
     const char *etag; /* pin; NULL or "": any */
     bool past_cancel; /* as in backend_put */
+    bool again;       /* it was read before, with damage: as a retry is */
 };
 struct backend_read_answer {
     size_t len;

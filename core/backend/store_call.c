@@ -259,7 +259,7 @@ static void attempt_once(const struct store_call *c, struct retry *retry,
         return;
     o->sent = true;
     o->error.struct_size = sizeof(o->error);
-    begin_measuring(c, retry->attempts + 1, &m);
+    begin_measuring(c, retry->attempts + 1 + (c->again ? 1 : 0), &m);
     fill_call(c, &m, &host, &call);
     int32_t status = c->attempt(c->ctx, &call, &o->error);
     end_measuring(c, &m);

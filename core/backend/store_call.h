@@ -82,6 +82,7 @@ struct store_call {
     const uint64_t *receives; /* where a good answer says how many came; NULL:
                                  none */
     enum metrics_op counted_as;
+    bool again; /* the first attempt is none: a request before this was */
     void *ctx;
     /* Calls the plugin's op once, with results zeroed and sized anew. */
     int32_t (*attempt)(void *ctx, const struct persist_backend_call *call,

@@ -165,6 +165,7 @@ static int read_once(struct backend_store *s, struct persist_op *op,
                               .key = read->key,
                               .receives = &r.result.len,
                               .counted_as = METRICS_LOAD,
+                              .again = read->again,
                               .ctx = &r,
                               .attempt = attempt_read,
                               .check = check_read};

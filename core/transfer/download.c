@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer/download_impl.h"
+#include "transfer/again.h"
 
 static void drop_tail(struct download *d)
 {
@@ -150,9 +150,9 @@ static int read_metadata(struct download *d, bool header_only,
     return PERSIST_OK;
 }
 
-int download_open(const struct download_request *request,
-                  enum download_kind *out_kind, struct download **out,
-                  struct persist_error *err)
+static int open_once(const struct download_request *request, bool *again,
+                     enum download_kind *out_kind, struct download **out,
+                     struct persist_error *err)
 {
     size_t first = request->metadata_only ? SNAPSHOT_SUFFIX : SNAPSHOT_SMALL;
     struct download *d = calloc(1, sizeof(*d));
@@ -164,6 +164,7 @@ int download_open(const struct download_request *request,
     if (request->io && executor_limit(request->io) > 0)
         d->io = request->io;
     int rc = object_init(&d->object, request, err);
+    d->object.again = *again;
     if (rc == PERSIST_OK)
         rc = read_tail(d, first, err);
     if (rc == PERSIST_OK)
@@ -182,8 +183,23 @@ int download_open(const struct download_request *request,
         d = NULL;
     }
 out:
+    *again = d && again_is_worth(&d->object, rc);
+    if (*again)
+        again_tell(&d->object, "head or tail", 0);
+    else if (*out)
+        (*out)->object.again = false; /* the frames' turn */
     download_close(d);
     return rc;
+}
+
+int download_open(const struct download_request *request,
+                  enum download_kind *out_kind, struct download **out,
+                  struct persist_error *err)
+{
+    bool again = false;
+    int rc = open_once(request, &again, out_kind, out, err);
+
+    return again ? open_once(request, &again, out_kind, out, err) : rc;
 }
 
 const struct persist_metadata *download_metadata(const struct download *d)

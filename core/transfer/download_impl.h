@@ -44,11 +44,12 @@ struct download {
     bool ended;
     int failed; /* the status to repeat, with its details */
     struct persist_error why;
-    uint64_t frame;       /* the next one */
-    uint64_t stored_pos;  /* where it begins in the object */
-    uint64_t payload_pos; /* and in the payload */
-    uint32_t crc;         /* of all stored bytes before stored_pos */
-    struct sha256 *sha;   /* whole: of the payload before payload_pos */
+    uint64_t frame;              /* the next one */
+    uint64_t stored_pos;         /* where it begins in the object */
+    uint64_t payload_pos;        /* and in the payload */
+    uint32_t crc;                /* of all stored bytes before stored_pos */
+    _Atomic uint32_t crc_mended; /* to be xored to it at the end (again.c) */
+    struct sha256 *sha;          /* whole: of the payload before payload_pos */
     struct frame_decoder *decoder;
     uint8_t *payload; /* one frame */
     size_t payload_cap;
@@ -73,11 +74,10 @@ struct download {
  * lanes (n_lanes); with one buffer that is read into again and again, none. */
 struct readahead_what plan_reads(struct download *d);
 void plan_lanes(struct download *d, bool one_buffer);
-struct lanes_what plan_of_lanes(const struct download *d);
+struct lanes_what plan_of_lanes(struct download *d);
 /* Bytes held beside the window and the reads, and of all. */
-uint64_t plan_held(const struct download *d);
-uint64_t plan_memory(const struct download *d,
-                     const struct readahead_what *reads);
+uint64_t plan_held(struct download *d);
+uint64_t plan_memory(struct download *d, const struct readahead_what *reads);
 
 /* Sees to it that the n stored bytes from offset are in the window, reading as
  * many more behind them as it holds. */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "format/gzip_member.h"
-#include "transfer/download_impl.h"
+#include "transfer/again.h"
 #include "util/crc32c.h"
 #include "util/le.h"
 
@@ -304,6 +304,12 @@ static int take_frame(struct download *d, const void **out, size_t *out_len,
     rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
     if (rc == PERSIST_OK && wanted)
         rc = decode(d, stored, stored_len, payload_len, err);
+    if (wanted && again_is_worth(&d->object, rc)) {
+        /* It lies in a buffer of ours. */
+        rc = again_frame(d, (void *)stored, stored_len, d->stored_pos, err);
+        if (rc == PERSIST_OK)
+            rc = decode(d, stored, stored_len, payload_len, err);
+    }
     if (rc != PERSIST_OK)
         return rc;
     if (wanted)
@@ -416,6 +422,7 @@ static int check_sums(struct download *d, struct persist_error *err)
                          "the frames end at byte %" PRIu64
                          ", and the trailer begins at %" PRIu64,
                          d->stored_pos, d->map.trailer_offset);
+    d->crc ^= atomic_exchange(&d->crc_mended, 0);
     if (d->crc != d->map.stored_crc32c)
         return error_set(err, PERSIST_E_CORRUPT,
                          "the stored bytes have CRC-32C %08" PRIx32

@@ -84,12 +84,24 @@ static void encode(struct slot *s)
                                      &lane->out_len, &lane->raw, &lane->err);
 }
 
-static void decode(struct slot *s)
+static void decode_once(struct slot *s)
 {
     struct lane *lane = &s->lane;
 
     lane->rc = frame_decode(s->decoder, lane->in, lane->in_len, lane->out,
                             s->all->what.out_cap, &lane->out_len, &lane->err);
+}
+
+static void decode(struct slot *s)
+{
+    const struct lanes_what *w = &s->all->what;
+
+    decode_once(s);
+    if (s->lane.rc == PERSIST_OK || !w->again)
+        return;
+    s->lane.rc = w->again(w->again_ctx, &s->lane);
+    if (s->lane.rc == PERSIST_OK)
+        decode_once(s);
 }
 
 static void work(struct slot *s)

@@ -56,6 +56,11 @@ struct lanes_what {
     unsigned n;            /* lanes, at least 1 */
     struct executor *cpu;  /* NULL: no threads */
     struct sha256 *sha256; /* of the payload, in order; NULL: none */
+    /* decode, of a frame that failed, on the thread that does the work: OK
+     * where other bytes lie at lane->in now, to be decoded once more. NULL:
+     * none. */
+    int (*again)(void *ctx, struct lane *lane);
+    void *again_ctx;
 };
 
 struct lanes;

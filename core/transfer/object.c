@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transfer/again.h"
 #include "util/text.h"
 
 int object_init(struct object *o, const struct download_request *request,
@@ -101,16 +102,28 @@ static int short_read(const struct object *o, size_t len, size_t want,
     return PERSIST_E_CORRUPT;
 }
 
+/* Damage that the backend itself saw is worth one more read. */
+static int read_pinned(const struct object *o, struct backend_read *read,
+                       struct backend_read_answer *answer,
+                       struct persist_error *err)
+{
+    read->key = o->key;
+    read->etag = o->seen ? o->etag : NULL;
+    read->again = o->again;
+    int rc = backend_read(o->store, o->op, read, answer, err);
+    if (!again_is_worth(o, rc))
+        return rc;
+    again_tell(o, "answer", read->offset);
+    read->again = true;
+    return backend_read(o->store, o->op, read, answer, err);
+}
+
 int object_read_tail(struct object *o, void *out, size_t len, size_t *out_len,
                      struct persist_error *err)
 {
-    struct backend_read read = {.key = o->key,
-                                .suffix = true,
-                                .buffer = out,
-                                .len = len,
-                                .etag = o->seen ? o->etag : NULL};
+    struct backend_read read = {.suffix = true, .buffer = out, .len = len};
     struct backend_read_answer answer;
-    int rc = backend_read(o->store, o->op, &read, &answer, err);
+    int rc = read_pinned(o, &read, &answer, err);
 
     if (rc == PERSIST_OK)
         rc = settle(o, &answer, err);
@@ -123,13 +136,9 @@ int object_read_tail(struct object *o, void *out, size_t len, size_t *out_len,
 int object_read(struct object *o, uint64_t offset, void *out, size_t len,
                 struct persist_error *err)
 {
-    struct backend_read read = {.key = o->key,
-                                .offset = offset,
-                                .buffer = out,
-                                .len = len,
-                                .etag = o->seen ? o->etag : NULL};
+    struct backend_read read = {.offset = offset, .buffer = out, .len = len};
     struct backend_read_answer answer;
-    int rc = backend_read(o->store, o->op, &read, &answer, err);
+    int rc = read_pinned(o, &read, &answer, err);
 
     if (rc == PERSIST_OK)
         rc = settle(o, &answer, err);

@@ -14,6 +14,7 @@ struct object {
     char *key;
     uint64_t total;    /* bytes; known after the first read */
     bool seen;         /* total and etag are set */
+    bool again;        /* what was read of it before had damage (again.h) */
     uint64_t reserved; /* of the budget */
     char etag[PERSIST_BACKEND_ETAG_MAX];
 };

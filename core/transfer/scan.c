@@ -18,7 +18,7 @@
 
 #include "format/snapshot.h"
 #include "runtime/work.h"
-#include "transfer/download_impl.h"
+#include "transfer/again.h"
 #include "util/text.h"
 
 #define READS_LEAST 3 /* one is fed, one comes, one is about to */
@@ -255,18 +255,17 @@ static int check_hash(struct verify *v, const struct persist_metadata *m,
     return PERSIST_OK;
 }
 
-int download_verify(const struct download_request *request,
-                    download_header_fn header, void *ctx,
-                    enum download_kind *out_kind,
-                    struct persist_metadata **out_metadata,
-                    struct persist_error *err)
+static int verify_once(const struct download_request *request, bool *again,
+                       struct verify v, enum download_kind *out_kind,
+                       struct persist_metadata **out_metadata,
+                       struct persist_error *err)
 {
-    struct verify v = {.header = header, .header_ctx = ctx};
     struct persist_metadata *m = NULL;
     size_t first = 0;
 
     *out_metadata = NULL;
     int rc = verify_init(&v, request, err);
+    v.object.again = *again;
     if (rc == PERSIST_OK)
         rc = object_read(&v.object, 0, v.window, v.window_cap, err);
     if (rc != PERSIST_OK)
@@ -286,7 +285,27 @@ int download_verify(const struct download_request *request,
         m = NULL;
     }
 out:
+    *again = again_is_worth(&v.object, rc);
+    if (*again)
+        again_tell(&v.object, "object", 0);
     persist_metadata_free(m);
     verify_finish(&v);
     return rc;
+}
+
+int download_verify(const struct download_request *request,
+                    download_header_fn header, void *ctx,
+                    enum download_kind *out_kind,
+                    struct persist_metadata **out_metadata,
+                    struct persist_error *err)
+{
+    const struct verify v = {.header = header, .header_ctx = ctx};
+    uint64_t before = atomic_load(&request->op->payload_bytes);
+    bool again = false;
+    int rc = verify_once(request, &again, v, out_kind, out_metadata, err);
+
+    if (!again)
+        return rc;
+    atomic_store(&request->op->payload_bytes, before);
+    return verify_once(request, &again, v, out_kind, out_metadata, err);
 }

@@ -112,6 +112,27 @@ class Strict(Store):
         sessions = list(self.server.sessions.values())
         self.assertTrue(all(s.finished or s.cancelled for s in sessions))
 
+    def test_damage_on_the_way_is_read_again(self):
+        """A frame has a checksum of its own, where a range of an object has none."""
+        for size in (4096, 12 * M):
+            path = self.file(size)
+            self.run_persist("save", f"writer/d{size}", path)
+            with open(path, "rb") as f:
+                data = f.read()
+            for words in (["restore", f"writer/d{size}@0"], ["verify", f"writer/d{size}@0"]):
+                again = 0
+                for nth in range(1, 6):
+                    self.server.fault("read", "corrupt", nth=nth)
+                    done = self.run_persist(*words)
+                    self.server.clear()
+                    again += b"read once more" in done.stderr
+                    if words[0] == "restore":
+                        self.assertEqual(done.stdout, data)
+                self.assertGreater(again, 0, words)
+                self.server.fault("read", "corrupt", times=1000)
+                self.run_persist(*words, want=6)
+                self.server.clear()
+
     def test_requests_per_command(self):
         """The table of docs/gcs.md, "What it costs"."""
         small, large = self.file(M), self.file(20 * M)

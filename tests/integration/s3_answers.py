@@ -134,8 +134,39 @@ def damaged(base):
                     continue
                 check(not os.path.exists(target), f"{name}: a file is left")
                 check(not text or "no snapshot" not in text, f"{name}: taken for absence: {text}")
-                if what == "corrupt":
-                    check(code == EXIT["corrupt"], f"{name}: exit code {code}: {text}")
+                check(what != "corrupt", f"{name}, and none in the next one: exit code {code}: {text}")
+
+
+def damaged_on_the_way(base):
+    """What was read with damage is read once more, on a new connection; what is damaged then too is corrupt."""
+    for size, limit in ((4096, "256M"), (12 * MIB, "256M"), (12 * MIB, "24M")):
+        path = payload(base, "way", size, 5)
+        server, store = with_server(base, {})
+        store.must("save", "agent", path)
+        for verb in (["restore", "agent@0"], ["verify", "agent@0"]):
+            again = 0
+            words = ["--memory-limit", limit, *verb]
+            server.clear()
+            want = store.must(*words)
+            gets = kinds(server).count("get")
+            for nth in range(1, gets + 1):
+                name = f"{size} bytes within {limit}, {verb[0]}, damage in read {nth} of {gets}"
+                server.fault("get", "corrupt", nth=nth)
+                code, out, text = store.run(*words)
+                reads, links = kinds(server).count("get"), server.connections
+                server.clear()
+                check(code == 0 and out == want, f"{name}: exit code {code}, other bytes: {text}")
+                # Some reads reach further than what is looked at.
+                check(("read once more" in text) == (reads > gets), f"{name}: {reads} reads: {text}")
+                check(reads == gets or links > 1, f"{name}: on {links} connections")
+                again += reads > gets
+            check(again >= (gets + 1) // 2, f"{name}: only {again} times read again")
+            server.fault("get", "corrupt", times=1000)
+            code, _, text = store.run(*words)
+            reads = kinds(server).count("get")
+            server.clear()
+            check(code == EXIT["corrupt"], f"{name}, and in all others: exit code {code}: {text}")
+            check(reads <= 2 * gets + 2, f"{name}, and in all others: {reads} reads: {text}")
 
 
 def other_etags(base):
@@ -194,7 +225,7 @@ def bucket_denied(base):
 
 def main():
     base = tempfile.mkdtemp(prefix="persist-s3-answers-")
-    names = sys.argv[1:] or ["throttled", "expired", "redirected", "damaged", "other_etags", "too_many_parts",
+    names = sys.argv[1:] or ["throttled", "expired", "redirected", "damaged", "damaged_on_the_way", "other_etags", "too_many_parts",
                              "small_parts", "bucket_denied"]
     try:
         for name in names:
