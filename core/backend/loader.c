@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dlopen, then lt_dlopenadvise of the same file, then the entry.  No search
- * path, no .la, no lt_dlclose, no lt_dlexit.  Which files may come here is
- * decided by backend/trust and backend/object_file before.
+ * path, no .la, no lt_dlclose, no lt_dlexit of what is loaded.  Which files may
+ * come here is decided by backend/trust and backend/object_file before.
  */
 #include "backend/loader.h"
 
@@ -19,7 +19,10 @@ static int fail(struct persist_error *err, const char *path, const char *why)
     return PERSIST_E_CONFIG;
 }
 
-/* Once per process; the mutex of our caller guards `ready`. */
+/* Once per process; the mutex of our caller guards `ready`.  lt_dlinit counts
+ * its calls and does its work in the first: one that failed has to be taken
+ * back, or the next says yes and nothing opens ever after.  Nothing is loaded
+ * then, so that lt_dlexit unloads nothing. */
 static int start_libltdl(struct persist_error *err)
 {
     static bool ready;
@@ -27,6 +30,7 @@ static int start_libltdl(struct persist_error *err)
     if (!ready && lt_dlinit() != 0) {
         error_set(err, PERSIST_E_CONFIG, "cannot start libltdl: %s",
                   lt_dlerror());
+        lt_dlexit();
         return PERSIST_E_CONFIG;
     }
     ready = true;
