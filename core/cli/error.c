@@ -19,9 +19,12 @@
 static void append_details(struct buf *out, const struct persist_error *err)
 {
     const char *separator = " (";
+    char http[24];
 
-    if (err->http_status) {
-        buf_printf(out, "%sHTTP %d", separator, (int)err->http_status);
+    /* Some backends say it in words of their own. */
+    snprintf(http, sizeof(http), "HTTP %d", (int)err->http_status);
+    if (err->http_status && !strstr(err->message, http)) {
+        buf_printf(out, "%s%s", separator, http);
         separator = ", ";
     }
     if (err->provider_code[0]) {
@@ -154,6 +157,11 @@ static int report(struct cli *cli, int rc, int exit_code,
     return exit_code;
 }
 
+static bool is_doctor(const struct cli *cli)
+{
+    return cli->args.verb && strcmp(cli->args.verb->name, "doctor") == 0;
+}
+
 int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
 {
     struct persist_error own;
@@ -163,6 +171,12 @@ int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
         rc = error_set(&own, PERSIST_E_TIMEOUT,
                        "it took longer than --timeout allows");
         error_object(&own, "%s", err->object);
+        err = &own;
+    }
+    if (rc == PERSIST_E_AUTH && !err->hint[0] && !is_doctor(cli)) {
+        own = *err;
+        error_hint(&own, "persist doctor shows which credentials were found, "
+                         "and why others were not");
         err = &own;
     }
     return report(cli, rc, persist_status_exit_code(rc), err, false);

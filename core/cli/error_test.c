@@ -153,6 +153,32 @@ static void fail__prints_what_the_service_said(void **state)
                         "request R1, 4 attempts in 1500 ms)\n");
 }
 
+static void fail__says_a_status_once(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err = {.http_status = 412,
+                                .request_id = "R1",
+                                .message = "refused (HTTP 412: no)"};
+
+    cli_fail(&c->cli, PERSIST_E_PRECONDITION, &err);
+
+    collect(c);
+    assert_string_equal(
+        c->err, "persist: restore: refused (HTTP 412: no) (request R1)\n");
+}
+
+static void fail__sends_to_the_doctor_for_credentials(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err = {.message = "no credentials"};
+
+    cli_fail(&c->cli, PERSIST_E_AUTH, &err);
+
+    collect(c);
+    assert_non_null(strstr(c->err, "\nhint: persist doctor shows"));
+    assert_string_equal(err.hint, "");
+}
+
 static void fail__puts_what_the_service_said_into_json(void **state)
 {
     struct caught *c = *state;
@@ -313,6 +339,9 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(fail__prints_what_the_service_said,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(fail__says_a_status_once, begin, end),
+        cmocka_unit_test_setup_teardown(
+            fail__sends_to_the_doctor_for_credentials, begin, end),
         cmocka_unit_test_setup_teardown(fail__ends_json_with_an_error_object,
                                         begin, end),
         cmocka_unit_test_setup_teardown(

@@ -49,14 +49,31 @@ static void note(struct doctor *d, int rc, bool is_guess,
     d->first_err = *err;
 }
 
+int doctor_pass_over(struct doctor *d, const char *name)
+{
+    return doctor_tell(d, PERSIST_FINDING_INFO, name,
+                       "not tried: it would fail like \"list\"", NULL);
+}
+
+/* err's message, or where it has been told already. */
+static const char *value_of(const struct doctor *d,
+                            const struct persist_error *err, char out[128])
+{
+    if (!d->found[0] || !strstr(err->message, d->found))
+        return err->message;
+    snprintf(out, 128, "as \"%s\" above", d->found_name);
+    return out;
+}
+
 int doctor_fail(struct doctor *d, const char *name, int rc,
                 const struct persist_error *err)
 {
+    char value[128];
     const struct persist_finding f = {
         .verdict = PERSIST_FINDING_FAIL,
         .status = rc,
         .name = name,
-        .value = err->message,
+        .value = value_of(d, err, value),
         .hint = err->hint[0] ? err->hint : NULL,
         .error = err,
     };
@@ -151,6 +168,12 @@ static int look_at_plugin(struct doctor *d)
 /* ----------------------------------------------------------------- backend
  */
 
+static void remember(struct doctor *d, const char *name, const char *value)
+{
+    snprintf(d->found_name, sizeof d->found_name, "%s", name);
+    snprintf(d->found, sizeof d->found, "%s", value);
+}
+
 static int each_backend_finding(void *ctx, const struct backend_finding *f)
 {
     struct doctor *d = ctx;
@@ -168,6 +191,7 @@ static int each_backend_finding(void *ctx, const struct backend_finding *f)
     if (f->hint[0])
         error_hint(&err, "%s", f->hint);
     note(d, PERSIST_E_CONFIG, true, &err);
+    remember(d, f->name, f->value);
     finding.status = PERSIST_E_CONFIG;
     finding.error = &err;
     return tell(d, &finding);
@@ -182,9 +206,12 @@ static int look_at_backend(struct doctor *d)
     rc = backend_probe(d->store->backend, d->op, each_backend_finding, d, &err);
     if (d->stopped)
         return d->stopped;
-    if (rc && rc != PERSIST_E_UNSUPPORTED)
-        return doctor_fail(d, "probe", rc, &err);
-    return 0;
+    if (!rc || rc == PERSIST_E_UNSUPPORTED)
+        return 0;
+    int end = doctor_fail(d, "probe", rc, &err);
+    const char *colon = strstr(err.message, ": "); /* behind the op's name */
+    remember(d, "probe", colon ? colon + 2 : err.message);
+    return end;
 }
 
 /* ---------------------------------------------------------------- one call

@@ -21,14 +21,22 @@ struct doctor {
     int first;           /* the first failure; 0: none */
     bool first_is_guess; /* a backend's finding, which has no status */
     struct persist_error first_err;
+    /* The last failure that a backend found, to be told once. */
+    char found_name[64];
+    char found[1024];
+    bool blocked; /* what failed would fail every other request too */
 };
 
 /* Both return what ends the examination: 0 to go on. */
 int doctor_tell(struct doctor *d, uint32_t verdict, const char *name,
                 const char *value, const char *hint);
-/* A request that failed; err->hint is what to do. */
+/* A request that failed; err->hint is what to do. What a backend has found
+ * itself before is referred to and not told twice. */
 int doctor_fail(struct doctor *d, const char *name, int rc,
                 const struct persist_error *err);
+
+/* A request that is not made because of `blocked`. */
+int doctor_pass_over(struct doctor *d, const char *name);
 
 /* The groups "access" and "uploads". */
 int doctor_access(struct doctor *d);

@@ -10,8 +10,10 @@
  *     delete    then head                         gone
  *
  * They go to one object of a random name that is no agent's, and that is
- * deleted whatever happened in between.  A request that is refused does not
- * stop the others: a person wants to see everything that is missing at once.
+ * deleted whatever happened in between.  A request that is not permitted does
+ * not stop the others: a person wants to see everything that is missing at
+ * once. Where the first one fails for what all have in common (credentials, the
+ * bucket, the way there), the others would only say so again.
  */
 #include "engine/doctor.h"
 
@@ -103,6 +105,14 @@ static int wrong(struct persist_error *err, int status, const char *what)
 /* ------------------------------------------------------------------- reads
  */
 
+/* What fails every request alike. */
+static bool is_everybodys(int rc)
+{
+    return rc == PERSIST_E_AUTH || rc == PERSIST_E_CONFIG ||
+           rc == PERSIST_E_TRANSIENT || rc == PERSIST_E_THROTTLED ||
+           rc == PERSIST_E_TIMEOUT;
+}
+
 static int look_list(struct access *a)
 {
     const struct backend_entry *entry = NULL;
@@ -115,8 +125,20 @@ static int look_list(struct access *a)
     if (!rc)
         rc = backend_list_next(list, &entry, &err);
     backend_list_close(list);
+    a->d->blocked = is_everybodys(rc);
     return told(a, "list", rc > 0 ? 0 : rc,
                 rc > 0 ? "permitted" : "permitted; the store is empty", &err);
+}
+
+static int pass_over_rest(struct doctor *d)
+{
+    static const char *const rest[] = {"head", "write",  "create-if-absent",
+                                       "read", "upload", "delete"};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0] && !rc; i++)
+        rc = doctor_pass_over(d, rest[i]);
+    return rc;
 }
 
 static int look_absent(struct access *a)
@@ -360,6 +382,8 @@ int doctor_access(struct doctor *d)
         return doctor_fail(d, "name", err.status, &err);
     }
     rc = look_list(&a);
+    if (!rc && d->blocked)
+        return pass_over_rest(d);
     if (!rc)
         rc = look_absent(&a);
     if (rc)
@@ -416,9 +440,11 @@ int doctor_uploads(struct doctor *d)
 {
     struct uploads u = {.now_us = clock_wall_us(d->p->clock)};
     struct persist_error err = {0};
+
+    if (d->blocked)
+        return doctor_pass_over(d, "unfinished");
     int rc = backend_list_leftovers(d->store->backend, d->op, "", count_upload,
                                     &u, &err);
-
     if (rc == PERSIST_E_UNSUPPORTED)
         return doctor_tell(d, PERSIST_FINDING_INFO, "unfinished",
                            "the backend cannot list them", NULL);

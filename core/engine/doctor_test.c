@@ -196,6 +196,32 @@ static void first_failure__decides_and_auth_has_its_hint(void **state)
     assert_contains(err.hint, "check the store's credentials");
 }
 
+/* What would fail everything is told once, and asked for once. */
+static void common_cause__is_told_once(void **state)
+{
+    static const struct {
+        int32_t status;
+        const char *line;
+    } causes[] = {{PERSIST_BACKEND_AUTH, "access list 3 auth "},
+                  {PERSIST_BACKEND_CONFIG, "access list 3 config "}};
+    struct rig *r = *state;
+    struct persist_error err;
+    struct seen s = {0};
+
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+        rig_no_faults(r);
+        rig_fault(r, (struct rig_fault){.op = "list",
+                                        .times = UINT32_MAX,
+                                        .status = causes[i].status});
+        assert_true(examine(r->store, 0, &s, &err) != PERSIST_OK);
+        assert_contains(s.text, causes[i].line);
+        assert_contains(s.text, "access head 0 ok not tried");
+        assert_contains(s.text, "access delete 0 ok not tried");
+        assert_contains(s.text, "uploads unfinished 0 ok not tried");
+        assert_int_equal(r->memory->count(r->id, "put"), 0);
+    }
+}
+
 static void cancel(void *ctx)
 {
     persist_op_cancel(ctx);
@@ -329,6 +355,7 @@ int main(void)
         T(clock__that_is_off_is_told),
         T(lost_reply__of_the_write_is_its_own),
         T(first_failure__decides_and_auth_has_its_hint),
+        T(common_cause__is_told_once),
         T(cancelled__cleans_up),
         T(report__may_stop_it_anywhere),
         T(uploads__are_counted_with_their_age),

@@ -139,7 +139,10 @@ static void look_at_bucket(struct prober *p)
     fixed_add(&h, " for the prefix ");
     fixed_add(&h, s->set.prefix);
     fixed_add(&h, "*");
-    if (rc != PERSIST_BACKEND_OK)
+    if (rc == PERSIST_BACKEND_AUTH && response.status == 0)
+        tell(p, PERSIST_BACKEND_FINDING_INFO, "bucket",
+             "not tried: there are no credentials", NULL);
+    else if (rc != PERSIST_BACKEND_OK)
         tell(p, PERSIST_BACKEND_FINDING_FAIL, "bucket", err.message,
              rc == PERSIST_BACKEND_DENIED ? hint : NULL);
     http_response_finish(&response);

@@ -711,7 +711,9 @@ p doctor nosuch
 exits 4 "doctor of a store nobody configured"
 p doctor --set root=/nonexistent/x
 exits 9 "doctor of a store whose root is missing"
-check "it says so" prints 'FAIL write'
+check "it says so" prints 'FAIL probe .*does not exist'
+check "once" prints 'FAIL list  *as "probe" above'
+check "and tries nothing in vain" prints 'write  *not tried'
 p doctor --set rooot=/x --json
 exits 9 "doctor of a bad configuration"
 check "which is a finding" json 'last["type"] == "error" and

@@ -52,8 +52,7 @@ static int32_t nobody(struct asking *a, const struct verdict *verdicts)
 {
     return fail(a->err, PERSIST_BACKEND_AUTH,
                 "no credentials: %s; instance metadata: %s. Set "
-                "AWS_ACCESS_KEY_ID or the store's profile, or see "
-                "\"persist doctor\"",
+                "AWS_ACCESS_KEY_ID or the store's profile",
                 verdicts[SOURCE_PROFILE].why, verdicts[SOURCE_INSTANCE].why);
 }
 
