@@ -158,7 +158,10 @@ static void errno_status__follows_the_header(void **state)
     } rows[] = {
         {ENOENT, PERSIST_E_NOT_FOUND}, {EACCES, PERSIST_E_DENIED},
         {EPERM, PERSIST_E_DENIED},     {EROFS, PERSIST_E_DENIED},
-        {ENOSPC, PERSIST_E_NO_SPACE},  {EDQUOT, PERSIST_E_NO_SPACE},
+        {ENOSPC, PERSIST_E_NO_SPACE},
+#ifdef EDQUOT /* not on Windows */
+        {EDQUOT, PERSIST_E_NO_SPACE},
+#endif
         {ENOMEM, PERSIST_E_MEMORY},    {EEXIST, PERSIST_E_EXISTS},
         {EINTR, PERSIST_E_TRANSIENT},  {EAGAIN, PERSIST_E_TRANSIENT},
         {EMFILE, PERSIST_E_TRANSIENT}, {ENFILE, PERSIST_E_TRANSIENT},

@@ -46,12 +46,17 @@ static void times__agree_with_gmtime_and_come_back(void **state)
     for (int64_t s = INT64_C(-62167219200); s < INT64_C(253402300800);
          s += 9 * 86400 + 12347) {
         char ours[TEXT_TIME_LEN], theirs[80];
-        struct tm tm;
         time_t t = (time_t)s;
-        gmtime_r(&t, &tm);
+        const struct tm *tm = gmtime(&t); /* Windows has no gmtime_r */
+#ifdef _WIN32
+        if (!tm)
+            continue; /* nor times before 1970 and after 3000 */
+#endif
+        assert_non_null(tm);
         snprintf(theirs, sizeof(theirs),
-                 "%04d-%02d-%02dT%02d:%02d:%02d.000007Z", tm.tm_year + 1900,
-                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+                 "%04d-%02d-%02dT%02d:%02d:%02d.000007Z", tm->tm_year + 1900,
+                 tm->tm_mon + 1, tm->tm_mday, tm->tm_hour, tm->tm_min,
+                 tm->tm_sec);
         text_from_time(s * S + 7, ours);
         assert_string_equal(ours, theirs);
         int64_t back = 0;
