@@ -237,12 +237,20 @@ def resume(base):
     files = [n for n in os.listdir(left) if not n.startswith(".tmp-")] if os.path.isdir(left) else []
     check(not files, f"state files stay: {files}")
 
-    # Another file under the same name is not taken for the rest of the first.
-    kill_in_upload(store, path, len(requests_of_uploads()), 3)
-    other = payload(base, "other", parts * 5 * MIB - 12345, 22)
-    os.replace(other, path)
-    store.must("save", "--resume", "resumed/s", path)
-    check(store.must("restore", "resumed/s") == content(path), "another file: other bytes")
+    # Another file under the same name is not taken for the rest of the first: its time tells, and each part's
+    # checksum where it does not.
+    for seed, same_time in ((22, False), (23, True)):
+        start = len(requests_of_uploads())
+        kill_in_upload(store, path, start, 3)
+        when = os.stat(path)
+        os.replace(payload(base, "other", parts * 5 * MIB - 12345, seed), path)
+        if same_time:
+            os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
+        store.must("save", "--resume", "resumed/s", path)
+        name = f"another file{' of the same time' if same_time else ''}"
+        check(store.must("restore", "resumed/s") == content(path), f"{name}: other bytes")
+        begun = [r[0] for r in requests_of_uploads()[start:]].count("create")
+        check(begun == 2, f"{name}: {begun} uploads")
 
 
 def links(base):
