@@ -6,6 +6,7 @@
  */
 #include "cli/args.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +156,24 @@ static int read_pair(const struct arg_option *option, struct arg_value *value,
     return PERSIST_OK;
 }
 
+/* Hints at the choice that was meant, or where none is close at all of them. */
+static void hint_at_choices(const struct arg_option *option, const char *given,
+                            struct persist_error *err)
+{
+    const char *close = text_suggest(given, option->choices);
+    char all[256] = "";
+    size_t len = 0;
+
+    if (close) {
+        error_hint(err, "did you mean \"%s\"?", close);
+        return;
+    }
+    for (size_t i = 0; option->choices[i] && len < sizeof(all); i++)
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s",
+                                i ? ", " : "", option->choices[i]);
+    error_hint(err, "choices: %s", all);
+}
+
 static int read_choice(const struct arg_option *option, struct arg_value *value,
                        struct persist_error *err)
 {
@@ -166,9 +185,7 @@ static int read_choice(const struct arg_option *option, struct arg_value *value,
     }
     error_set(err, PERSIST_E_INVALID, "--%s: no such choice: \"%s\"",
               option->name, value->text);
-    const char *close = text_suggest(value->text, option->choices);
-    if (close)
-        error_hint(err, "did you mean \"%s\"?", close);
+    hint_at_choices(option, value->text, err);
     return PERSIST_E_INVALID;
 }
 

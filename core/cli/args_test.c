@@ -252,6 +252,7 @@ static void parse__suggests_what_was_meant(void **state)
         {{"paint", "w", "--jsn", NULL}, "did you mean --json?"},
         {{"--jsn", "paint", NULL}, "did you mean --json?"},
         {{"paint", "w", "--colour=gren", NULL}, "did you mean \"green\"?"},
+        {{"paint", "w", "--colour=xyzzy", NULL}, "choices: red, green"},
         {{"xyzzy", NULL}, "persist help lists the verbs"},
         {{"paint", "--xyzzyplugh", NULL}, "persist help paint lists"},
         {{"--xyzzyplugh", NULL}, "persist help lists what there is"},
