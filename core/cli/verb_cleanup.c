@@ -140,6 +140,15 @@ static int clean(struct cleanup *c, const struct address *address,
     return rc;
 }
 
+/* Says how old: what a writer left a minute ago is there, and is kept. */
+static void note_nothing(struct cli *cli)
+{
+    const struct arg_value *older = &cli->args.own[CLEANUP_OLDER_THAN];
+
+    cli_note(cli, "there is nothing to remove that is older than %s",
+             older->count ? older->text : "1h (uploads: 7d)");
+}
+
 static int run(struct cli *cli)
 {
     struct cleanup c = {.cli = cli};
@@ -156,7 +165,7 @@ static int run(struct cli *cli)
         return cli_fail(cli, rc, &err);
     text_from_size(c.bytes, size);
     if (c.batch.n_ok + c.batch.n_failed == 0)
-        cli_note(cli, "there is nothing to remove");
+        note_nothing(cli);
     else
         cli_note(cli, "%s %zu object%s, %s",
                  is_dry(&c) ? "dry run: would remove" : "removed", c.batch.n_ok,
