@@ -16,6 +16,8 @@
 #include "util/text.h"
 
 static const char HIDDEN[] = "(secret)";
+/* Of a key whose backend is not there to say whether it is a secret. */
+static const char UNKNOWN[] = "(not shown: no backend says what it is)";
 
 /* Keys of a store section that are the core's own. */
 static const char *const STORE_KEYS[] = {"backend", "accept_durability",
@@ -161,7 +163,7 @@ static int show_unknown_key(void *ctx, const char *key,
 
     if (is_own_key(key))
         return 0;
-    return show_setting(s, key, is_ours ? value->text : HIDDEN, value->origin);
+    return show_setting(s, key, is_ours ? value->text : UNKNOWN, value->origin);
 }
 
 static int show_store(struct show *s)

@@ -876,7 +876,8 @@ struct persist_setting {
     uint32_t reserved;
     const char *store;  /* NULL: of [persist] */
     const char *key;    /* of the option */
-    const char *value;  /* NULL: not set and no default; "(secret)" */
+    const char *value;  /* NULL: not set and no default; "(secret)"; of a store
+                           whose backend is not there "(not shown: ...)" */
     const char *origin; /* "/etc/persist/persist.conf:3", "PERSIST_LOG_LEVEL",
                            "default", "setting" */
 };
