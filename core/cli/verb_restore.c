@@ -55,6 +55,8 @@ static int discard(void *ctx, const void *data, size_t len,
     return PERSIST_OK;
 }
 
+#define OVERWRITE_HINT "--overwrite replaces it"
+
 /* What a restore into the file would meet. */
 static int check_target(const char *path, bool overwrite,
                         struct persist_error *err)
@@ -73,7 +75,7 @@ static int check_target(const char *path, bool overwrite,
         return PERSIST_OK;
     error_set(err, PERSIST_E_EXISTS, "the file exists");
     error_object(err, "%s", path);
-    error_hint(err, "--overwrite replaces it");
+    error_hint(err, OVERWRITE_HINT);
     return PERSIST_E_EXISTS;
 }
 
@@ -147,6 +149,8 @@ static int restore(struct cli *cli, const struct address *address,
         rc = persist_restore_fd(store, address->text, STDOUT_FILENO, o,
                                 &metadata, err);
     progress_end(&progress);
+    if (rc == PERSIST_E_EXISTS && path)
+        error_hint(err, OVERWRITE_HINT);
     if (rc == PERSIST_OK)
         rc = report(cli, store, path, metadata, err);
     else if (!path && !is_dry && reader_is_gone(err))

@@ -270,7 +270,7 @@ exits 0 "restore to a file"
 check "it is equal" cmp -s back.bin random.bin
 p restore writer@1 -o back.bin
 exits 5 "restore over a file"
-check "with a hint" says '^hint: '
+check "with a hint" says '^hint: --overwrite '
 p restore main:writer@3 -o back.bin --overwrite --json
 exits 0 "restore --overwrite"
 check "its JSON names the path" json \
@@ -427,7 +427,7 @@ p -q cleanup --older-than 1d
 check "cleanup --quiet" is_silent
 check "cleanup removes it" test ! -e store/.persist-tmp.0123456789abcdef
 p cleanup --older-than 1d
-check "cleanup of nothing says so" says 'nothing to remove'
+check "cleanup of nothing says so" says 'nothing to remove that is older than 1d'
 data=${SOURCE_DIR:-$here/../..}/tests/data/persist-0.1
 if [ -d "$data" ]; then
     p import -n "$data"/*.json.gz
