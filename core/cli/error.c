@@ -179,6 +179,12 @@ int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
                          "and why others were not");
         err = &own;
     }
+    if (rc == PERSIST_E_MEMORY && !err->hint[0] &&
+        cli->args.global[GLOBAL_MEMORY_LIMIT].count) {
+        own = *err;
+        error_hint(&own, "--memory-limit may be too low; 8M is enough");
+        err = &own;
+    }
     return report(cli, rc, persist_status_exit_code(rc), err, false);
 }
 

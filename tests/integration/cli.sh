@@ -571,6 +571,9 @@ p --backend-dir nodir list
 exits 9 "a backend directory that is not there"
 p --memory-limit 1K save writer state.json
 check "a memory limit that is too small" test "$code" -ne 0
+p --memory-limit 1 list
+exits 1 "a memory limit nothing fits in"
+check "it is named" says '^hint: --memory-limit '
 : >store/stray
 p list
 check "warnings of the library are logged" says 'level=warn.*stray'
