@@ -128,8 +128,7 @@ static enum option_verdict parse_choice(const struct persist_backend_option *o,
         if (strcmp(o->choices[i], text) == 0)
             return keep_text(text, out);
     buf_puts(why, "is not one of ");
-    for (size_t i = 0; o->choices[i]; i++)
-        buf_printf(why, "%s%s", i ? ", " : "", o->choices[i]);
+    buf_join(why, o->choices, ", ");
     near = text_suggest(text, o->choices);
     if (near)
         buf_printf(why, "; did you mean %s?", near);

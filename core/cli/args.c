@@ -6,10 +6,10 @@
  */
 #include "cli/args.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/buf.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -161,17 +161,17 @@ static void hint_at_choices(const struct arg_option *option, const char *given,
                             struct persist_error *err)
 {
     const char *close = text_suggest(given, option->choices);
-    char all[256] = "";
-    size_t len = 0;
+    struct buf all;
 
     if (close) {
         error_hint(err, "did you mean \"%s\"?", close);
         return;
     }
-    for (size_t i = 0; option->choices[i] && len < sizeof(all); i++)
-        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s",
-                                i ? ", " : "", option->choices[i]);
-    error_hint(err, "choices: %s", all);
+    buf_init(&all, sizeof(err->hint));
+    buf_join(&all, option->choices, ", ");
+    if (!buf_failed(&all))
+        error_hint(err, "choices: %s", all.data);
+    buf_finish(&all);
 }
 
 static int read_choice(const struct arg_option *option, struct arg_value *value,

@@ -163,13 +163,6 @@ json_t *output_time(int64_t unix_us)
     return json_string(text);
 }
 
-static void put_two(char *out, int number, char behind)
-{
-    out[0] = (char)('0' + number / 10);
-    out[1] = (char)('0' + number % 10);
-    out[2] = behind;
-}
-
 /* strftime costs as much as all else that a row of a listing needs. */
 static bool format_plain(const struct tm *tm, char out[OUTPUT_TIME_LEN])
 {
@@ -177,13 +170,12 @@ static bool format_plain(const struct tm *tm, char out[OUTPUT_TIME_LEN])
 
     if (year < 1000 || year > 9999)
         return false;
-    put_two(out, year / 100, '0');
-    put_two(out + 2, year % 100, '-');
-    put_two(out + 5, tm->tm_mon + 1, '-');
-    put_two(out + 8, tm->tm_mday, ' ');
-    put_two(out + 11, tm->tm_hour, ':');
-    put_two(out + 14, tm->tm_min, ':');
-    put_two(out + 17, tm->tm_sec, '\0');
+    out = text_put_digits(out, (unsigned)year, 4, '-');
+    out = text_put_digits(out, (unsigned)tm->tm_mon + 1, 2, '-');
+    out = text_put_digits(out, (unsigned)tm->tm_mday, 2, ' ');
+    out = text_put_digits(out, (unsigned)tm->tm_hour, 2, ':');
+    out = text_put_digits(out, (unsigned)tm->tm_min, 2, ':');
+    text_put_digits(out, (unsigned)tm->tm_sec, 2, '\0');
     return true;
 }
 

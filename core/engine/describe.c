@@ -307,13 +307,9 @@ int persist_config_files(struct persist *p, persist_file_fn report, void *ctx,
 static char *join_choices(const char *const *choices)
 {
     struct buf text;
-    size_t i;
 
     buf_init(&text, 4096);
-    for (i = 0; choices[i]; i++) {
-        buf_puts(&text, i ? ", " : "");
-        buf_puts(&text, choices[i]);
-    }
+    buf_join(&text, choices, ", ");
     return buf_steal(&text);
 }
 

@@ -106,15 +106,6 @@ int key_session_prefix(const char *agent, const char *session,
     return rc;
 }
 
-/* n digits and what stands behind them; returns what follows. */
-static char *put_digits(char *to, uint64_t value, int n, char mark)
-{
-    for (int i = n - 1; i >= 0; i--, value /= 10)
-        to[i] = (char)('0' + value % 10);
-    to[n] = mark;
-    return to + n + 1;
-}
-
 /* Without printf: every save and every read spells keys. */
 void key_format(const char *prefix, uint64_t index, enum key_kind kind,
                 char out[KEY_CAP])
@@ -123,8 +114,8 @@ void key_format(const char *prefix, uint64_t index, enum key_kind kind,
     size_t len = strnlen(prefix, KEY_CAP - KEY_PLACE_CAP);
 
     memcpy(out, prefix, len);
-    out = put_digits(out + len, place / GROUP_SIZE, GROUP_DIGITS, '/');
-    out = put_digits(out, place % GROUP_SIZE, PLACE_DIGITS, '-');
+    out = text_put_digits(out + len, place / GROUP_SIZE, GROUP_DIGITS, '/');
+    out = text_put_digits(out, place % GROUP_SIZE, PLACE_DIGITS, '-');
     out += text_from_u64(index, out);
     memcpy(out, suffixes[kind], strlen(suffixes[kind]) + 1);
 }

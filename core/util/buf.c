@@ -73,6 +73,14 @@ void buf_puts(struct buf *b, const char *text)
     buf_append(b, text, strlen(text));
 }
 
+void buf_join(struct buf *b, const char *const *texts, const char *separator)
+{
+    for (size_t i = 0; texts[i]; i++) {
+        buf_puts(b, i ? separator : "");
+        buf_puts(b, texts[i]);
+    }
+}
+
 void buf_putc(struct buf *b, char c)
 {
     if (!reserve(b, 1))

@@ -29,6 +29,8 @@ void buf_clear(struct buf *b);  /* len = 0, failed = false; keeps memory */
 void buf_append(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_putc(struct buf *b, char c);
+/* texts, up to a NULL, with the separator between them. */
+void buf_join(struct buf *b, const char *const *texts, const char *separator);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_FORMAT(2, 3);
 void buf_zero(struct buf *b, size_t len); /* appends len zero bytes */
 

@@ -124,6 +124,22 @@ static void no_memory__fails_and_keeps_what_was_there(void **state)
     buf_finish(&b);
 }
 
+static void join__puts_separators_between(void **state)
+{
+    static const char *const texts[] = {"a", "bc", "", NULL};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 64);
+    buf_join(&b, texts + 3, ", ");
+    assert_int_equal(b.len, 0);
+    buf_join(&b, texts + 2, ", ");
+    assert_int_equal(b.len, 0);
+    buf_join(&b, texts, ", ");
+    assert_string_equal(b.data, "a, bc, ");
+    buf_finish(&b);
+}
+
 static void steal__hands_over_and_empties(void **state)
 {
     (void)state;
@@ -151,6 +167,7 @@ int main(void)
         cmocka_unit_test(failure__is_sticky),
         cmocka_unit_test(huge__lengths_fail_and_do_not_wrap),
         cmocka_unit_test(no_memory__fails_and_keeps_what_was_there),
+        cmocka_unit_test(join__puts_separators_between),
         cmocka_unit_test(steal__hands_over_and_empties),
     };
     return cmocka_run_group_tests_name("util.buf", tests, NULL, NULL);

@@ -156,6 +156,14 @@ bool text_to_bool(const char *text, bool *out)
     return false;
 }
 
+char *text_put_digits(char *to, uint64_t value, int width, char mark)
+{
+    for (int i = width - 1; i >= 0; i--, value /= 10)
+        to[i] = (char)('0' + value % 10);
+    to[width] = mark;
+    return to + width + 1;
+}
+
 size_t text_from_u64(uint64_t value, char out[TEXT_U64_LEN])
 {
     char digits[TEXT_U64_LEN];

@@ -32,6 +32,9 @@ bool text_to_bool(const char *text, bool *out);
 /* Decimal digits and a NUL; returns how many digits. */
 #define TEXT_U64_LEN 21
 size_t text_from_u64(uint64_t value, char out[TEXT_U64_LEN]);
+/* The last `width` digits of value and `mark`, without a NUL; returns what
+ * follows them. */
+char *text_put_digits(char *to, uint64_t value, int width, char mark);
 /* "12.3 MiB" into out; never more than 15 characters and a NUL. */
 void text_from_size(uint64_t bytes, char out[16]);
 

@@ -177,6 +177,17 @@ static void bool__knows_eight_words(void **state)
         assert_false(text_to_bool(bad[i], &v));
 }
 
+static void put_digits__keeps_the_last_ones(void **state)
+{
+    char out[8] = "zzzzzzz";
+
+    (void)state;
+    assert_ptr_equal(text_put_digits(out, 7, 3, '-'), out + 4);
+    assert_memory_equal(out, "007-z", 5);
+    text_put_digits(out, 12345, 2, '\0');
+    assert_string_equal(out, "45");
+}
+
 static void size_text__is_short_and_rounds(void **state)
 {
     (void)state;
@@ -291,6 +302,7 @@ int main(void)
         cmocka_unit_test(rate__is_a_size_per_second),
         cmocka_unit_test(duration__knows_its_units),
         cmocka_unit_test(bool__knows_eight_words),
+        cmocka_unit_test(put_digits__keeps_the_last_ones),
         cmocka_unit_test(size_text__is_short_and_rounds),
         cmocka_unit_test(u64_text__goes_there_and_back),
         cmocka_unit_test(hex__goes_there_and_back),

@@ -38,16 +38,6 @@ static void civil_from_days(int64_t days, int *year, int *month, int *day)
     *year = (int)(y + era * 400 + (*month <= 2));
 }
 
-/* n digits and a mark behind them; returns what follows.  Not printf: every
- * snapshot tells and checks some times. */
-static char *put_number(char *to, unsigned value, int n, char mark)
-{
-    for (int i = n - 1; i >= 0; i--, value /= 10)
-        to[i] = (char)('0' + value % 10);
-    to[n] = mark;
-    return to + n + 1;
-}
-
 void text_from_time(int64_t unix_us, char out[TEXT_TIME_LEN])
 {
     if (unix_us < YEAR_0000_US)
@@ -63,13 +53,14 @@ void text_from_time(int64_t unix_us, char out[TEXT_TIME_LEN])
     int year, month, day;
     civil_from_days(days, &year, &month, &day);
     unsigned seconds = (unsigned)(rest / US_PER_S);
-    out = put_number(out, (unsigned)year, 4, '-');
-    out = put_number(out, (unsigned)month, 2, '-');
-    out = put_number(out, (unsigned)day, 2, 'T');
-    out = put_number(out, seconds / 3600, 2, ':');
-    out = put_number(out, seconds / 60 % 60, 2, ':');
-    out = put_number(out, seconds % 60, 2, '.');
-    out = put_number(out, (unsigned)(rest % US_PER_S), 6, 'Z');
+    /* Not printf: every snapshot tells and checks some times. */
+    out = text_put_digits(out, (unsigned)year, 4, '-');
+    out = text_put_digits(out, (unsigned)month, 2, '-');
+    out = text_put_digits(out, (unsigned)day, 2, 'T');
+    out = text_put_digits(out, seconds / 3600, 2, ':');
+    out = text_put_digits(out, seconds / 60 % 60, 2, ':');
+    out = text_put_digits(out, seconds % 60, 2, '.');
+    out = text_put_digits(out, (unsigned)(rest % US_PER_S), 6, 'Z');
     *out = '\0';
 }
 
