@@ -8,18 +8,13 @@
 #include "format/codec.h"
 #include "util/le.h"
 
-#define BLOCK_HEAD_LEN 3
 #define BLOCK_RLE 1
 #define BLOCK_RESERVED 3
-#define BLOCK_MAX (UINT32_C(128) << 10)
-#define CHECKSUM_LEN 4
 
 /* Frame_Header_Descriptor, RFC 8878 3.1.1.1.1 */
 #define FHD_DICTIONARY 0x03
-#define FHD_CHECKSUM 0x04
 #define FHD_RESERVED 0x08
 #define FHD_SINGLE_SEGMENT 0x20
-#define FHD_SIZE_SHIFT 6
 
 static int refuse(struct persist_error *err, const char *why)
 {
@@ -50,11 +45,11 @@ static int check_descriptor(uint8_t fhd, struct persist_error *err)
 {
     if (fhd & FHD_RESERVED)
         return refuse(err, "has a reserved bit set");
-    if (!(fhd & FHD_CHECKSUM))
+    if (!(fhd & ZSTD_FHD_CHECKSUM))
         return refuse(err, "has no checksum");
     if (fhd & FHD_DICTIONARY)
         return refuse(err, "needs a dictionary");
-    if (!(fhd & FHD_SINGLE_SEGMENT) && fhd >> FHD_SIZE_SHIFT == 0)
+    if (!(fhd & FHD_SINGLE_SEGMENT) && fhd >> ZSTD_FHD_SIZE_SHIFT == 0)
         return refuse(err, "has no content size");
     return PERSIST_OK;
 }
@@ -75,7 +70,7 @@ static int walk_head(struct zstd_walk *w, const uint8_t *data, size_t len,
         return rc;
 
     size_t window_len = fhd & FHD_SINGLE_SEGMENT ? 0 : 1;
-    size_t field_len = size_len[fhd >> FHD_SIZE_SHIFT];
+    size_t field_len = size_len[fhd >> ZSTD_FHD_SIZE_SHIFT];
     *out_len = 5 + window_len + field_len;
     if (len < *out_len)
         return 1;
@@ -94,10 +89,10 @@ static int walk_block(struct zstd_walk *w, const uint8_t *head,
     uint32_t word = le_get16(head) | (uint32_t)head[2] << 16;
     uint32_t type = word >> 1 & 3;
     uint32_t size = word >> 3;
-    if (type == BLOCK_RESERVED || size > BLOCK_MAX)
+    if (type == BLOCK_RESERVED || size > ZSTD_BLOCK_LONGEST)
         return refuse(err, "has an impossible block");
     w->last = word & 1;
-    w->pos += BLOCK_HEAD_LEN + (type == BLOCK_RLE ? 1 : size);
+    w->pos += ZSTD_BLOCK_HEAD_LEN + (type == BLOCK_RLE ? 1 : size);
     return PERSIST_OK;
 }
 
@@ -110,13 +105,13 @@ int zstd_walk(struct zstd_walk *w, const void *data, size_t len,
             return rc;
     }
     while (!w->last) {
-        *out_len = w->pos + BLOCK_HEAD_LEN;
+        *out_len = w->pos + ZSTD_BLOCK_HEAD_LEN;
         if (len < *out_len)
             return 1;
         int rc = walk_block(w, (const uint8_t *)data + w->pos, err);
         if (rc)
             return rc;
     }
-    *out_len = w->pos + CHECKSUM_LEN;
+    *out_len = w->pos + ZSTD_CHECKSUM_LEN;
     return len < *out_len ? 1 : PERSIST_OK;
 }

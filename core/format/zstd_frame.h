@@ -15,6 +15,12 @@
 #include "util/error.h"
 
 #define ZSTD_FRAME_MAGIC UINT32_C(0xFD2FB528)
+#define ZSTD_BLOCK_HEAD_LEN 3
+#define ZSTD_BLOCK_LONGEST (UINT32_C(128) << 10) /* 3.1.1.2.4 */
+#define ZSTD_CHECKSUM_LEN 4
+/* Bits of Frame_Header_Descriptor, 3.1.1.1.1 */
+#define ZSTD_FHD_CHECKSUM 0x04
+#define ZSTD_FHD_SIZE_SHIFT 6
 /* A checksummed frame of one byte: magic, descriptor, size, block, XXH64. */
 #define ZSTD_FRAME_MIN 14
 

@@ -4,22 +4,20 @@
 #include "format/zstd_frame.h"
 #include "util/le.h"
 
-/* RFC 8878: the longest block where the window is no shorter. */
-#define BLOCK_MAX (UINT32_C(128) << 10)
-#define BLOCK_HEAD_LEN 3
 #define HEAD_LEN 10
-#define SUM_LEN 4
 
 /* A content size of four bytes, a checksum, a window of its own. */
-#define DESCRIPTOR 0x84
-/* A window of BLOCK_MAX: nothing refers back, so that readers need no more. */
+#define DESCRIPTOR (2 << ZSTD_FHD_SIZE_SHIFT | ZSTD_FHD_CHECKSUM)
+/* A window of one block: nothing refers back, so that readers need no more. */
 #define WINDOW (7 << 3)
 
 size_t zstd_raw_len(size_t payload_len)
 {
-    size_t blocks = payload_len / BLOCK_MAX + (payload_len % BLOCK_MAX != 0);
+    size_t blocks = payload_len / ZSTD_BLOCK_LONGEST +
+                    (payload_len % ZSTD_BLOCK_LONGEST != 0);
 
-    return HEAD_LEN + blocks * BLOCK_HEAD_LEN + payload_len + SUM_LEN;
+    return HEAD_LEN + blocks * ZSTD_BLOCK_HEAD_LEN + payload_len +
+           ZSTD_CHECKSUM_LEN;
 }
 
 void zstd_raw_begin(struct zstd_raw *r, const void *payload, size_t len)
@@ -32,13 +30,14 @@ void zstd_raw_begin(struct zstd_raw *r, const void *payload, size_t len)
 
 static size_t block_len(const struct zstd_raw *r)
 {
-    return r->len < BLOCK_MAX ? r->len : BLOCK_MAX;
+    return r->len < ZSTD_BLOCK_LONGEST ? r->len : ZSTD_BLOCK_LONGEST;
 }
 
 /* Type 0, raw; bit 0: the last one. */
 static void put_block_head(const struct zstd_raw *r, uint8_t *out)
 {
-    uint32_t head = (uint32_t)block_len(r) << 3 | (r->len <= BLOCK_MAX);
+    uint32_t head =
+        (uint32_t)block_len(r) << 3 | (r->len <= ZSTD_BLOCK_LONGEST);
 
     le_put16(out, (uint16_t)head);
     out[2] = (uint8_t)(head >> 16);
@@ -52,7 +51,7 @@ static size_t head(struct zstd_raw *r)
     le_put32(r->own + 6, (uint32_t)r->len);
     put_block_head(r, r->own + HEAD_LEN);
     r->step = ZSTD_RAW_BLOCK;
-    return HEAD_LEN + BLOCK_HEAD_LEN;
+    return HEAD_LEN + ZSTD_BLOCK_HEAD_LEN;
 }
 
 static size_t block(struct zstd_raw *r, const void **out)
@@ -73,11 +72,11 @@ static size_t behind_block(struct zstd_raw *r)
     if (r->len > 0) {
         put_block_head(r, r->own);
         r->step = ZSTD_RAW_BLOCK;
-        return BLOCK_HEAD_LEN;
+        return ZSTD_BLOCK_HEAD_LEN;
     }
     le_put32(r->own, (uint32_t)xxh64_digest(&r->sum));
     r->step = ZSTD_RAW_END;
-    return SUM_LEN;
+    return ZSTD_CHECKSUM_LEN;
 }
 
 size_t zstd_raw_next(struct zstd_raw *r, const void **out)
