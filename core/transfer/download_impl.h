@@ -74,10 +74,11 @@ struct download {
  * lanes (n_lanes); with one buffer that is read into again and again, none. */
 struct readahead_what plan_reads(struct download *d);
 void plan_lanes(struct download *d, bool one_buffer);
-struct lanes_what plan_of_lanes(struct download *d);
+struct lanes_what plan_of_lanes(const struct download *d);
 /* Bytes held beside the window and the reads, and of all. */
-uint64_t plan_held(struct download *d);
-uint64_t plan_memory(struct download *d, const struct readahead_what *reads);
+uint64_t plan_held(const struct download *d);
+uint64_t plan_memory(const struct download *d,
+                     const struct readahead_what *reads);
 
 /* Sees to it that the n stored bytes from offset are in the window, reading as
  * many more behind them as it holds. */

@@ -8,7 +8,7 @@
  *     lanes    up to a half
  *     opening  the window, up to a quarter; it becomes the first read
  */
-#include "transfer/again.h"
+#include "transfer/download_impl.h"
 
 #define WINDOW_MAX (UINT32_C(8) << 20)
 /* Reads under way at once.  A disk is busy with few, those that wait to be
@@ -134,7 +134,7 @@ struct readahead_what plan_reads(struct download *d)
     return what;
 }
 
-struct lanes_what plan_of_lanes(struct download *d)
+struct lanes_what plan_of_lanes(const struct download *d)
 {
     return (struct lanes_what){
         .decode = true,
@@ -144,12 +144,10 @@ struct lanes_what plan_of_lanes(struct download *d)
         .n = d->n_lanes,
         .cpu = d->cpu,
         .sha256 = d->sha,
-        .again = again_lane,
-        .again_ctx = d,
     };
 }
 
-static uint64_t lanes_held(struct download *d)
+static uint64_t lanes_held(const struct download *d)
 {
     if (d->n_lanes == 0)
         return 0;
@@ -176,14 +174,15 @@ void plan_lanes(struct download *d, bool one_buffer)
         d->payload_cap = 0;
 }
 
-uint64_t plan_held(struct download *d)
+uint64_t plan_held(const struct download *d)
 {
     uint64_t map = d->map.frames ? d->map.n_frames * sizeof(*d->map.frames) : 0;
 
     return d->tail_len + map + d->payload_cap + lanes_held(d);
 }
 
-uint64_t plan_memory(struct download *d, const struct readahead_what *reads)
+uint64_t plan_memory(const struct download *d,
+                     const struct readahead_what *reads)
 {
     uint64_t bytes = plan_held(d) + d->window_cap;
 

@@ -153,7 +153,10 @@ static int start_reading(struct download *d, const struct readahead_what *what,
 static int start_decoding(struct download *d, struct persist_error *err)
 {
     if (d->n_lanes > 0) {
-        const struct lanes_what what = plan_of_lanes(d);
+        struct lanes_what what = plan_of_lanes(d);
+
+        what.again = again_lane;
+        what.again_ctx = d;
         d->lanes = lanes_create(&what);
         return d->lanes ? PERSIST_OK : error_memory(err);
     }
