@@ -162,30 +162,32 @@ static bool is_doctor(const struct cli *cli)
     return cli->args.verb && strcmp(cli->args.verb->name, "doctor") == 0;
 }
 
+/* What the library cannot know to advise; NULL: nothing. */
+static const char *own_hint(const struct cli *cli, int rc)
+{
+    if (rc == PERSIST_E_AUTH && !is_doctor(cli))
+        return "persist doctor shows which credentials were found, "
+               "and why others were not";
+    if (rc == PERSIST_E_MEMORY && cli->args.global[GLOBAL_MEMORY_LIMIT].count)
+        return "--memory-limit may be too low; 8M is enough";
+    return NULL;
+}
+
 int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
 {
-    struct persist_error own;
+    struct persist_error own = *err;
+    const char *hint;
 
     if (rc == PERSIST_E_CANCELLED && signals_timed_out() &&
         !signals_interrupted()) {
         rc = error_set(&own, PERSIST_E_TIMEOUT,
                        "it took longer than --timeout allows");
         error_object(&own, "%s", err->object);
-        err = &own;
     }
-    if (rc == PERSIST_E_AUTH && !err->hint[0] && !is_doctor(cli)) {
-        own = *err;
-        error_hint(&own, "persist doctor shows which credentials were found, "
-                         "and why others were not");
-        err = &own;
-    }
-    if (rc == PERSIST_E_MEMORY && !err->hint[0] &&
-        cli->args.global[GLOBAL_MEMORY_LIMIT].count) {
-        own = *err;
-        error_hint(&own, "--memory-limit may be too low; 8M is enough");
-        err = &own;
-    }
-    return report(cli, rc, persist_status_exit_code(rc), err, false);
+    hint = own_hint(cli, rc);
+    if (hint && !own.hint[0])
+        error_hint(&own, "%s", hint);
+    return report(cli, rc, persist_status_exit_code(rc), &own, false);
 }
 
 int cli_fail_usage(struct cli *cli, const struct persist_error *err)
