@@ -351,6 +351,9 @@ int main(int argc, char **argv)
     each_case(&a, &s, &r);
     s.ops->close(s.store);
     report_close(&a, &r);
+    if (s.n_repeated)
+        printf("# %u transient or throttled requests were repeated\n",
+               s.n_repeated);
     size_t n_failed = r.n_failed, n_rows = r.n_rows;
     int rc = report_finish(&r, s.descriptor->name, a.junit);
     config_finish(&s.config);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *status_name(int32_t rc)
 {
@@ -80,11 +81,32 @@ uint8_t *test_bytes(uint64_t len, uint32_t seed)
     return bytes;
 }
 
+/* ------------------------------------------------- ops with their statement */
+
+#define REPEATS 4
+
+/* Whether to send a request once more, as a host does where a store says that
+ * it is likely to work then; waits first, longer every time. */
+static bool again(struct test *t, int32_t rc, unsigned *n)
+{
+    if ((rc != PERSIST_BACKEND_TRANSIENT && rc != PERSIST_BACKEND_THROTTLED) ||
+        *n == REPEATS)
+        return false;
+    long ms = 25L << (*n)++;
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+    atomic_fetch_add(&t->suite->n_repeated, 1);
+    return true;
+}
+
 void must_put(struct test *t, const char *key, const void *data, uint64_t len,
               uint32_t flags)
 {
-    expect_rc(t, "put", op_put(t, key, data, len, flags, NULL),
-              PERSIST_BACKEND_OK);
+    unsigned n = 0;
+    int32_t rc;
+    do
+        rc = op_put(t, key, data, len, flags, NULL);
+    while (again(t, rc, &n));
+    expect_rc(t, "put", rc, PERSIST_BACKEND_OK);
 }
 
 void must_hold(struct test *t, const char *key, const void *data, uint64_t len)
@@ -99,7 +121,11 @@ void must_hold(struct test *t, const char *key, const void *data, uint64_t len)
         .len = len + 1,
     };
     struct persist_backend_read_result result;
-    int32_t rc = op_read(t, &args, &result);
+    unsigned n = 0;
+    int32_t rc;
+    do
+        rc = op_read(t, &args, &result);
+    while (again(t, rc, &n));
     if (expect_rc(t, "read", rc, PERSIST_BACKEND_OK) &&
         expect(t, result.len == len && result.total == len,
                "the object is %" PRIu64 " bytes of %" PRIu64 ", not %" PRIu64,
@@ -111,12 +137,22 @@ void must_hold(struct test *t, const char *key, const void *data, uint64_t len)
 
 void must_be_absent(struct test *t, const char *key)
 {
-    expect_rc(t, "head", op_head(t, key, NULL), PERSIST_BACKEND_NOT_FOUND);
+    unsigned n = 0;
+    int32_t rc;
+    do
+        rc = op_head(t, key, NULL);
+    while (again(t, rc, &n));
+    expect_rc(t, "head", rc, PERSIST_BACKEND_NOT_FOUND);
 }
 
 void must_delete(struct test *t, const char *key)
 {
-    expect_rc(t, "delete", op_delete(t, key, NULL), PERSIST_BACKEND_OK);
+    unsigned n = 0;
+    int32_t rc;
+    do
+        rc = op_delete(t, key, NULL);
+    while (again(t, rc, &n));
+    expect_rc(t, "delete", rc, PERSIST_BACKEND_OK);
 }
 
 /* ---------------------------------------------------------------- uploads */

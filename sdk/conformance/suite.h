@@ -17,6 +17,7 @@
 
 #include <persist/backend.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,7 @@ struct suite {
     struct persist_backend_limits limits;
     char run_prefix[64]; /* "conformance-<random>/" */
     struct observed observed;
+    atomic_uint n_repeated; /* requests, by the must_ functions */
 };
 
 struct test {
@@ -143,6 +145,7 @@ int32_t op_list_uploads(struct test *t, const char *prefix,
 void listing_finish(struct listing *l);
 
 /* ------------------------------------------------- ops with their statement */
+/* These repeat what was throttled or transient, a few times, as a host does. */
 
 void must_put(struct test *t, const char *key, const void *data, uint64_t len,
               uint32_t flags);

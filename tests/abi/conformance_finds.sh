@@ -100,6 +100,23 @@ done
 "$program" --backend "$backend" --group semantics --set fail_op=put \
     --set fail_times=0 --set fail_status=io >"$work/out" 2>&1 &&
     fail "a store that takes no put passes"
+# What is only passing is repeated, and told; what stays is found.
+transient() {
+    run "$work/out" semantics.put.one-byte --set "fail_op=$1" \
+        --set "fail_times=$2" --set "fail_status=$3"
+}
+for op in put read delete; do
+    transient $op 4 transient
+    [ "$status" -eq 0 ] || fail "a store whose $op fails four times does not pass"
+    grep -q '^# 4 transient or throttled requests were repeated$' "$work/out" ||
+        fail "four repeated requests of $op are not told"
+done
+transient put 1 throttled
+[ "$status" -eq 0 ] || fail "a store that throttles once does not pass"
+transient put 5 transient
+[ "$status" -eq 1 ] || fail "a store whose put fails five times passes"
+transient put 1 timeout
+[ "$status" -eq 1 ] || fail "a store whose put is late without reason passes"
 "$program" --backend "$backend" --timeout 1 --set latency=1h \
     --case semantics.put.one-byte >"$work/out" 2>&1 &&
     fail "a store that hangs passes"
