@@ -188,6 +188,32 @@ static void write__goes_on_after_a_short_one(void **state)
     finish(&f);
 }
 
+/* Every byte is there, on a page where the kernel may ask for one, whatever
+ * kind of page stands behind it. */
+static void alloc__gives_all_of_it(void **state)
+{
+    static const size_t sizes[] = {0,
+                                   1,
+                                   (64U << 10) + 1,
+                                   (4U << 20) - 1,
+                                   4U << 20,
+                                   (6U << 20) + 4097,
+                                   59U << 20};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        uint8_t *memory = direct_alloc(sizes[i]);
+
+        assert_true(memory || !sizes[i]);
+        if (sizes[i] > (64U << 10))
+            assert_int_equal((uintptr_t)memory % 4096, 0);
+        if (sizes[i])
+            memset(memory, 0x5a, sizes[i]);
+        free(memory);
+    }
+    assert_null(direct_alloc(SIZE_MAX - 4096));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +223,7 @@ int main(void)
         cmocka_unit_test(open__is_content_without),
         cmocka_unit_test(write__tells_errors_and_stops_where_it_is_refused),
         cmocka_unit_test(write__goes_on_after_a_short_one),
+        cmocka_unit_test(alloc__gives_all_of_it),
     };
     return cmocka_run_group_tests_name("posix.direct", tests, NULL, NULL);
 }
