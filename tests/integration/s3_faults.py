@@ -248,7 +248,7 @@ def cases_of(found, is_long):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--long", action="store_true", default="PERSIST_LONG" in os.environ)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     base = tempfile.mkdtemp(prefix="persist-s3-faults-")
