@@ -61,6 +61,13 @@ function(persist_room name)
   target_link_libraries(persist_${name} PRIVATE ${arg_LIBS})
 endfunction()
 
+# persist_test_timeout(TEST SECONDS)
+# As many, times PERSIST_TEST_PATIENCE.
+function(persist_test_timeout test seconds)
+  math(EXPR seconds "${seconds} * ${PERSIST_TEST_PATIENCE}")
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${seconds})
+endfunction()
+
 # persist_unit_test(AREA MODULE SOURCES ... [LIBS ...] [LABELS ...] [TIMEOUT s])
 # ctest name AREA.MODULE.  PERSIST_TEST_STRIDE: a test that goes through every
 # byte looks at each; under a sanitizer, an emulator or measured, ten times as
@@ -91,9 +98,8 @@ function(persist_unit_test area module)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * ${PERSIST_TEST_PATIENCE}")
-  set_tests_properties(${area}.${module} PROPERTIES
-    LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  set_tests_properties(${area}.${module} PROPERTIES LABELS "${arg_LABELS}")
+  persist_test_timeout(${area}.${module} ${arg_TIMEOUT})
 endfunction()
 
 # persist_wrap(AREA MODULE FUNCTION...)
