@@ -515,6 +515,21 @@ static void source__changed_is_sent_anew_under_the_same_index(void **state)
     expect_saved(r, 0, LEN, 2);
 }
 
+/* The same bytes under another time are another file's, which nobody has
+ * promised to be the one that was sent: nothing of it is left out. */
+static void source__touched_is_sent_anew(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err;
+
+    stop_at_part(r, 4);
+    write_noise(LEN, 1, 2000);
+    uint64_t before = n_parts(r);
+    assert_ok(save(r, &err), &err);
+    assert_int_equal(n_parts(r) - before, N_PARTS);
+    expect_saved(r, 0, LEN, 1);
+}
+
 /* Time and size say nothing; the CRC-32C of each part does. */
 static void source__changed_behind_its_time_is_noticed(void **state)
 {
@@ -935,6 +950,7 @@ int main(void)
         T(cleanup__leaves_files_of_other_stores_and_scopes),
         T(cleanup__keeps_the_file_where_the_abort_fails),
         T(source__changed_is_sent_anew_under_the_same_index),
+        T(source__touched_is_sent_anew),
         T(source__changed_behind_its_time_is_noticed),
         T(source__that_shrank_starts_anew),
         T(options__changed_start_anew),
