@@ -4,9 +4,11 @@
  * what was attempted put in front, secrets scrubbed.  Does not decide what the
  * status is; store_call.c does.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/store_call.h"
 #include "util/text.h"
@@ -98,6 +100,18 @@ static void put_message(const struct store_failure *f, const char *reason,
                   reason);
 }
 
+/* What permission bits decide; services refuse without an errno value. */
+static void hint_at_access(struct persist_error *err)
+{
+    if (err->status != PERSIST_E_DENIED || err->hint[0])
+        return;
+    if (err->os_errno == EACCES)
+        error_hint(err, "give user %u access there, with chown or chmod",
+                   (unsigned)geteuid());
+    else if (err->os_errno == EROFS)
+        error_hint(err, "mount it for writing");
+}
+
 int store_error_fill(const struct backend_store *s,
                      const struct store_failure *failure,
                      struct persist_error *err)
@@ -127,6 +141,7 @@ int store_error_fill(const struct backend_store *s,
                  e->provider_code);
         snprintf(err->request_id, sizeof(err->request_id), "%s", e->request_id);
     }
+    hint_at_access(err);
     if (s->env.log)
         log_redact(s->env.log, err->message);
     return failure->status;

@@ -7,9 +7,12 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backend/fake_test.h"
 #include "backend/retry.h"
@@ -340,6 +343,45 @@ static void put__carries_details_and_ends_endless_texts(void **state)
     assert_int_equal(strlen(f.err.request_id), 127);
     assert_memory_equal(f.err.message, "put: mmm", 8);
     assert_int_equal(f.err.attempts, 1);
+}
+
+static int32_t denied_errno;
+
+static int32_t put_denied(void *store, const struct persist_backend_call *call,
+                          const struct persist_backend_put_args *args,
+                          struct persist_backend_put_result *result,
+                          struct persist_backend_error *error)
+{
+    (void)store, (void)call, (void)args, (void)result;
+    if (denied_errno)
+        error->present = PERSIST_BACKEND_ERROR_ERRNO;
+    error->os_errno = denied_errno;
+    return PERSIST_BACKEND_DENIED;
+}
+
+static void denied__by_a_file_system_says_who_needs_access(void **state)
+{
+    char access_hint[64];
+    const struct {
+        int32_t os_errno;
+        const char *hint;
+    } table[] = {{EACCES, access_hint},
+                 {EROFS, "mount it for writing"},
+                 {EPERM, ""},
+                 {0, ""}};
+
+    (void)state;
+    snprintf(access_hint, sizeof(access_hint),
+             "give user %u access there, with chown or chmod",
+             (unsigned)geteuid());
+    f.plugin.ops.put = put_denied;
+    fake_open(&f);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        denied_errno = table[i].os_errno;
+        memset(&f.err, 0, sizeof(f.err));
+        assert_int_equal(put_new(NULL), PERSIST_E_DENIED);
+        assert_string_equal(f.err.hint, table[i].hint);
+    }
 }
 
 static void put__redacts_registered_secrets(void **state)
@@ -1015,6 +1057,7 @@ int main(void)
         TEST(put__says_what_failed_how_often_and_how_long),
         TEST(put__honours_retry_after),
         TEST(put__carries_details_and_ends_endless_texts),
+        TEST(denied__by_a_file_system_says_who_needs_access),
         TEST(put__redacts_registered_secrets),
         TEST(put__answers_each_code),
         TEST(put__exists_after_a_lost_answer_may_be_ours),

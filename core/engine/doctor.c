@@ -49,18 +49,25 @@ static void note(struct doctor *d, int rc, bool is_guess,
     d->first_err = *err;
 }
 
-int doctor_pass_over(struct doctor *d, const char *name)
+int doctor_pass_over(struct doctor *d, const char *name, const char *like)
 {
-    return doctor_tell(d, PERSIST_FINDING_INFO, name,
-                       "not tried: it would fail like \"list\"", NULL);
+    char value[96];
+
+    snprintf(value, sizeof value, "not tried: it would fail like \"%s\"", like);
+    return doctor_tell(d, PERSIST_FINDING_INFO, name, value, NULL);
 }
 
 /* err's message, or where it has been told already. */
-static const char *value_of(const struct doctor *d,
+static const char *value_of(const struct doctor *d, const char *name,
                             const struct persist_error *err, char out[128])
 {
+    size_t len = strlen(name);
+
     if (!d->found[0] || !strstr(err->message, d->found))
-        return err->message;
+        return strncmp(err->message, name, len) == 0 &&
+                       strncmp(err->message + len, ": ", 2) == 0
+                   ? err->message + len + 2 /* the op of that name */
+                   : err->message;
     snprintf(out, 128, "as \"%s\" above", d->found_name);
     return out;
 }
@@ -73,7 +80,7 @@ int doctor_fail(struct doctor *d, const char *name, int rc,
         .verdict = PERSIST_FINDING_FAIL,
         .status = rc,
         .name = name,
-        .value = value_of(d, err, value),
+        .value = value_of(d, name, err, value),
         .hint = err->hint[0] ? err->hint : NULL,
         .error = err,
     };
@@ -108,8 +115,10 @@ static int each_setting(void *ctx, const struct persist_setting *s)
     struct settings *settings = ctx;
     const struct persist_finding f = {
         .name = s->key, .value = s->value, .origin = s->origin};
+    /* Which store is looked at has been told. */
     bool ours = s->store ? strcmp(s->store, settings->store) == 0
-                         : strcmp(s->origin, "default") != 0;
+                         : strcmp(s->origin, "default") != 0 &&
+                               strcmp(s->key, "store") != 0;
 
     return ours && s->value ? tell(settings->d, &f) : 0;
 }

@@ -35,8 +35,8 @@ int doctor_tell(struct doctor *d, uint32_t verdict, const char *name,
 int doctor_fail(struct doctor *d, const char *name, int rc,
                 const struct persist_error *err);
 
-/* A request that is not made because of `blocked`. */
-int doctor_pass_over(struct doctor *d, const char *name);
+/* A request that is not made, because it would fail like the one named. */
+int doctor_pass_over(struct doctor *d, const char *name, const char *like);
 
 /* The groups "access" and "uploads". */
 int doctor_access(struct doctor *d);

@@ -41,6 +41,7 @@ struct access {
     char key[DOCTOR_KEY_CAP];
     uint64_t began_ns;
     bool written; /* something may be there */
+    bool refused; /* by a file system, which would refuse uploads too */
 };
 
 /* What to look at where a request is refused, by the op's name in the plugin's
@@ -65,7 +66,8 @@ static const struct {
 
 static void advise(const char *name, int rc, struct persist_error *err)
 {
-    if (err->hint[0])
+    /* A file system knows no such permissions. */
+    if (err->hint[0] || err->os_errno)
         return;
     if (rc == PERSIST_E_AUTH)
         error_hint(err, "check the store's credentials: which are in use is "
@@ -137,7 +139,7 @@ static int pass_over_rest(struct doctor *d)
     int rc = 0;
 
     for (size_t i = 0; i < sizeof rest / sizeof rest[0] && !rc; i++)
-        rc = doctor_pass_over(d, rest[i]);
+        rc = doctor_pass_over(d, rest[i], "list");
     return rc;
 }
 
@@ -175,6 +177,12 @@ static int put(struct access *a, struct persist_error *err)
     return rc;
 }
 
+/* Services permit requests one by one; a file system refuses both alike. */
+static bool is_file_systems(const struct persist_error *err)
+{
+    return err->status == PERSIST_E_DENIED && err->os_errno;
+}
+
 static int try_create(struct access *a)
 {
     struct persist_error err = {0};
@@ -182,6 +190,7 @@ static int try_create(struct access *a)
 
     start(a);
     rc = put(a, &err);
+    a->refused = rc && is_file_systems(&err);
     end = told(a, "write", rc, "an object was created", &err);
     if (end || rc)
         return end;
@@ -362,7 +371,8 @@ static int try_all(struct access *a)
     if (!rc && a->written)
         rc = try_list(a);
     if (!rc)
-        rc = try_upload(a);
+        rc = a->refused ? doctor_pass_over(a->d, "upload", "write")
+                        : try_upload(a);
     if (a->written) { /* also where nothing else is to be done */
         int end = try_delete(a);
         rc = rc ? rc : end;
@@ -442,7 +452,7 @@ int doctor_uploads(struct doctor *d)
     struct persist_error err = {0};
 
     if (d->blocked)
-        return doctor_pass_over(d, "unfinished");
+        return doctor_pass_over(d, "unfinished", "list");
     int rc = backend_list_leftovers(d->store->backend, d->op, "", count_upload,
                                     &u, &err);
     if (rc == PERSIST_E_UNSUPPORTED)

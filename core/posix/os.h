@@ -124,6 +124,7 @@ struct os_file_system {
     char name[32];  /* "ext4"; "type 0x1234" where the system has no name */
     bool remote;    /* as durable as somebody else says */
     bool volatile_; /* gone after a restart */
+    bool synthetic; /* shows what the system knows; files cannot be made */
     uint64_t free_bytes; /* for the unprivileged */
 };
 

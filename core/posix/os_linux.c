@@ -226,29 +226,46 @@ struct timespec os_modified(const struct stat *st)
 }
 
 /* linux/magic.h, and those it lacks. */
+/* What a kind of file system is like. */
+enum { REMOTE = 1, VOLATILE = 2, SYNTHETIC = 4 };
+
 static const struct {
     uint64_t magic;
     const char *name;
-    bool remote;
-    bool volatile_;
+    unsigned is;
 } file_systems[] = {
-    {0xef53, "ext4", false, false},
-    {0x58465342, "xfs", false, false},
-    {0x9123683e, "btrfs", false, false},
-    {0x2fc12fc1, "zfs", false, false},
-    {0xf2f52010, "f2fs", false, false},
-    {0x01021994, "tmpfs", false, true},
-    {0x858458f6, "ramfs", false, true},
-    {0x794c7630, "overlayfs", false, false},
-    {0x4d44, "vfat", false, false},
-    {0x2011bab0, "exfat", false, false},
-    {0x5346544e, "ntfs", false, false},
-    {0x6969, "nfs", true, false},
-    {0xff534d42, "cifs", true, false},
-    {0xfe534d42, "smb", true, false},
-    {0x65735546, "fuse", true, false},
-    {0x01021997, "9p", true, false},
-    {0x00c36400, "ceph", true, false},
+    {0xef53, "ext4", 0},
+    {0x58465342, "xfs", 0},
+    {0x9123683e, "btrfs", 0},
+    {0x2fc12fc1, "zfs", 0},
+    {0xf2f52010, "f2fs", 0},
+    {0x01021994, "tmpfs", VOLATILE},
+    {0x858458f6, "ramfs", VOLATILE},
+    {0x794c7630, "overlayfs", 0},
+    {0x4d44, "vfat", 0},
+    {0x2011bab0, "exfat", 0},
+    {0x5346544e, "ntfs", 0},
+    {0x6969, "nfs", REMOTE},
+    {0xff534d42, "cifs", REMOTE},
+    {0xfe534d42, "smb", REMOTE},
+    {0x65735546, "fuse", REMOTE},
+    {0x01021997, "9p", REMOTE},
+    {0x00c36400, "ceph", REMOTE},
+    {0x9fa0, "proc", SYNTHETIC},
+    {0x62656572, "sysfs", SYNTHETIC},
+    {0x27e0eb, "cgroup", SYNTHETIC},
+    {0x63677270, "cgroup2", SYNTHETIC},
+    {0x1cd1, "devpts", SYNTHETIC},
+    {0x64626720, "debugfs", SYNTHETIC},
+    {0x74726163, "tracefs", SYNTHETIC},
+    {0x73636673, "securityfs", SYNTHETIC},
+    {0x62656570, "configfs", SYNTHETIC},
+    {0xcafe4a11, "bpf", SYNTHETIC},
+    {0x6165676c, "pstore", SYNTHETIC},
+    {0xde5e81e4, "efivarfs", SYNTHETIC},
+    {0x42494e4d, "binfmt_misc", SYNTHETIC},
+    {0x19800202, "mqueue", SYNTHETIC},
+    {0xf97cff8c, "selinuxfs", SYNTHETIC},
 };
 
 int os_file_system(int fd, struct os_file_system *out)
@@ -267,8 +284,9 @@ int os_file_system(int fd, struct os_file_system *out)
             continue;
         (void)snprintf(out->name, sizeof(out->name), "%s",
                        file_systems[i].name);
-        out->remote = file_systems[i].remote;
-        out->volatile_ = file_systems[i].volatile_;
+        out->remote = file_systems[i].is & REMOTE;
+        out->volatile_ = file_systems[i].is & VOLATILE;
+        out->synthetic = file_systems[i].is & SYNTHETIC;
     }
     return 0;
 }

@@ -176,6 +176,11 @@ int32_t status_set(struct persist_backend_error *err, int32_t status,
 /* The code for an errno value (positive), with "cannot WHAT KEY: text". */
 int32_t status_errno(struct persist_backend_error *err, int error,
                      const char *what, const char *key);
+/* The same with the whole path of the key, for people: what a system refuses
+ * depends on the folders above the store too. key may be "". */
+int32_t status_key(const struct local_store *s,
+                   struct persist_backend_error *err, int error,
+                   const char *what, const char *key);
 #if defined(__clang_analyzer__) && !defined(LOCAL_STATUS_C)
 /* The analyzer does not see into status.c and would believe in OK. */
 static inline void analyzed_note(void *err, const char *format, ...)
@@ -192,6 +197,8 @@ static inline int32_t analyzed_status(int32_t status)
 #define status_errno(err, error, what, key)                                    \
     (analyzed_note(err, what, key),                                            \
      analyzed_status((error) ? PERSIST_BACKEND_IO : PERSIST_BACKEND_INTERNAL))
+#define status_key(s, err, error, what, key)                                   \
+    ((void)(s), status_errno(err, error, what, key))
 #endif
 
 int32_t status_of_errno(int error);
@@ -199,7 +206,7 @@ int32_t status_of_errno(int error);
  * What became of a walk along `path` that answered -error: absent where there
  * is no such object (or a file where the key wants a folder), CORRUPT where a
  * link or special file stands in the way, CONFIG where the root itself has been
- * removed, else as status_errno.
+ * removed, else as status_key.
  */
 int32_t status_walk(struct local_store *s, struct persist_backend_error *err,
                     int error, const char *what, const char *path,

@@ -128,6 +128,21 @@ root__missing_is_an_error_that_names_the_unmounted_disk(void **state)
     assert_int_equal(kit_put(k, "a/b", "x", IF_ABSENT), OK);
 }
 
+/* Whatever it is asked, it would fail in ways of its own. */
+static void root__must_be_able_to_hold_files(void **state)
+{
+    static const char *const options[] = {"root=/proc", NULL};
+    struct kit *k = *state;
+
+    if (access("/proc/self", F_OK) != 0)
+        skip(); /* not Linux */
+    kit_reopen(k, options);
+    check_all(k, PERSIST_BACKEND_CONFIG);
+    assert_string_equal(k->error.message,
+                        "the root /proc is on a file system that cannot hold "
+                        "files (proc): choose another directory");
+}
+
 static void root__may_be_no_file_and_no_fifo(void **state)
 {
     struct kit *k = *state;
@@ -420,6 +435,7 @@ int main(void)
         T(open__checks_what_the_host_cannot_know),
         T(open__touches_nothing),
         T(root__missing_is_an_error_that_names_the_unmounted_disk),
+        T(root__must_be_able_to_hold_files),
         T(root__may_be_no_file_and_no_fifo),
         T(root__may_be_a_link_itself),
         T(root__removed_while_open_is_an_error),

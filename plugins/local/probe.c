@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "posix/confine.h"
 #include "posix/io.h"
@@ -79,6 +80,7 @@ static void tell_writing(struct report *r, const struct local_store *s,
     struct persist_backend_error why = {.struct_size = sizeof(why)};
     struct durable_write w;
     int rc = durable_begin(&w, root_fd, s->file_mode, false);
+    char hint[64];
     bool unnamed = w.unnamed;
 
     if (rc == 0)
@@ -96,8 +98,11 @@ static void tell_writing(struct report *r, const struct local_store *s,
         return;
     }
     (void)status_errno(&why, -rc, "write to", s->root_path);
+    (void)snprintf(hint, sizeof(hint),
+                   "give user %u access there, with chown or chmod",
+                   (unsigned)geteuid());
     tell(r, PERSIST_BACKEND_FINDING_FAIL, "writing", why.message,
-         "the store can be read at the most");
+         rc == -EACCES ? hint : NULL);
 }
 
 int32_t local_probe(void *store, const struct persist_backend_call *call,

@@ -113,7 +113,7 @@ static int32_t link_object(struct local_store *s,
                  ? sync_in_group(s, w, object->size)
                  : durable_sync(w);
     if (rc != 0)
-        return status_errno(err, -rc, "write", key);
+        return status_key(s, err, -rc, "write", key);
     /* A replacement takes the place of an object, of nothing else. */
     if (!if_absent)
         status = object_check(w->dir_fd, name, key, err);
@@ -125,7 +125,7 @@ static int32_t link_object(struct local_store *s,
     *out_rc = rc;
     if (rc == -EEXIST)
         return name_taken(w, name, key, err);
-    return rc >= 0 ? PERSIST_BACKEND_OK : status_errno(err, -rc, "write", key);
+    return rc >= 0 ? PERSIST_BACKEND_OK : status_key(s, err, -rc, "write", key);
 }
 
 int32_t object_commit(struct local_store *s,
@@ -200,7 +200,7 @@ static int32_t put_once(struct local_store *s,
     if (rc == 0)
         status = object_commit(s, call, &w, &object, out_vanished, err);
     else
-        status = status_errno(err, -rc, "write", args->key);
+        status = status_key(s, err, -rc, "write", args->key);
     if (rc == -ENOENT)
         *out_vanished = true;
     if (status == PERSIST_BACKEND_OK && etag != NULL)

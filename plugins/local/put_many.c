@@ -135,7 +135,7 @@ static int32_t write_item(struct batch *b, size_t i)
         rc = durable_settle(&item->w, a->len);
     item->again = rc == -ENOENT;
     return rc == 0 ? PERSIST_BACKEND_OK
-                   : status_errno(b->err, -rc, "write", a->key);
+                   : status_key(b->s, b->err, -rc, "write", a->key);
 }
 
 static bool is_live(const struct item *item)
@@ -166,7 +166,8 @@ static void sync_device(struct batch *b, size_t first)
         if (rc == 0)
             durable_mark_synced(&item->w);
         else /* and nothing is synced again: these pages may be lost */
-            *item->status = status_errno(b->err, rc, "write", item->args->key);
+            *item->status =
+                status_key(b->s, b->err, rc, "write", item->args->key);
     }
 }
 
@@ -177,7 +178,8 @@ static void sync_each(struct batch *b)
         int rc = is_live(item) ? durable_sync(&item->w) : 0;
 
         if (rc != 0)
-            *item->status = status_errno(b->err, -rc, "write", item->args->key);
+            *item->status =
+                status_key(b->s, b->err, -rc, "write", item->args->key);
     }
 }
 
@@ -225,7 +227,7 @@ static void link_item(struct batch *b, struct item *item)
                 : found;
     } else if (rc < 0 && *item->status == PERSIST_BACKEND_OK) {
         item->again = rc == -ENOENT;
-        *item->status = status_errno(b->err, -rc, "write", key);
+        *item->status = status_key(b->s, b->err, -rc, "write", key);
     }
 }
 

@@ -54,7 +54,7 @@ static int32_t open_object(struct local_store *s,
         return status_walk(s, err, -rc, "read", key, PERSIST_BACKEND_NOT_FOUND);
     if (posix_io->fstat(*out_fd, st) == 0)
         return PERSIST_BACKEND_OK;
-    status = status_errno(err, errno, "read", key);
+    status = status_key(s, err, errno, "read", key);
     posix_io->close(*out_fd);
     return status;
 }
@@ -77,7 +77,7 @@ static int32_t read_bytes(struct local_store *s,
         int32_t status;
 
         if (rc != 0)
-            return status_errno(err, -rc, "read", args->key);
+            return status_key(s, err, -rc, "read", args->key);
         if (got < want)
             return status_set(err, PERSIST_BACKEND_CORRUPT,
                               "cannot read %.300s: the file was cut short "

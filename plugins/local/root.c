@@ -180,6 +180,34 @@ static int32_t root_trouble(const struct local_store *s, int error,
     return status_errno(err, error, "open the root directory", s->root_path);
 }
 
+/* /proc and its like: what is written there goes nowhere, or into the kernel.
+ */
+static int32_t check_holds_files(const struct local_store *s, int fd,
+                                 struct persist_backend_error *err)
+{
+    struct os_file_system fs;
+
+    if (os_file_system(fd, &fs) != 0 || !fs.synthetic)
+        return PERSIST_BACKEND_OK;
+    return status_set(err, PERSIST_BACKEND_CONFIG,
+                      "the root %.300s is on a file system that cannot hold "
+                      "files (%s): choose another directory",
+                      s->root_path, fs.name);
+}
+
+/* Takes fd over, the first that is open on the root. */
+static int32_t settle_root(struct local_store *s, int fd,
+                           struct persist_backend_error *err)
+{
+    int32_t rc = check_holds_files(s, fd, err);
+
+    if (rc == PERSIST_BACKEND_OK)
+        s->root_fd = fd;
+    else
+        posix_io->close(fd);
+    return rc;
+}
+
 int32_t root_get(struct local_store *s, bool for_write, int *out_fd,
                  struct persist_backend_error *err)
 {
@@ -193,11 +221,11 @@ int32_t root_get(struct local_store *s, bool for_write, int *out_fd,
         if (fd >= 0 && s->root_fd >= 0)
             posix_io->close(fd); /* others hold the first one */
         else if (fd >= 0)
-            s->root_fd = fd;
+            rc = settle_root(s, fd, err);
     } else if (s->root_fd < 0) {
         fd = open_at(AT_FDCWD, s->root_path, DIR_FLAGS);
         if (fd >= 0)
-            s->root_fd = fd;
+            rc = settle_root(s, fd, err);
     }
     if (fd < 0)
         rc = root_trouble(s, -fd, for_write, err);

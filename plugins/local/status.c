@@ -7,6 +7,7 @@
 #include "local.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,8 +90,9 @@ static const char *tail_of(const char *key)
     return len > 300 ? key + len - 300 : key;
 }
 
-int32_t status_errno(struct persist_backend_error *err, int error,
-                     const char *what, const char *key)
+/* "cannot WHAT ROOT/KEY: text" */
+static int32_t say_errno(struct persist_backend_error *err, int error,
+                         const char *what, const char *root, const char *key)
 {
     const struct meaning *m = meaning_of(error);
     const char *tail = tail_of(key);
@@ -101,9 +103,27 @@ int32_t status_errno(struct persist_backend_error *err, int error,
         err->os_errno = error;
         err->present |= PERSIST_BACKEND_ERROR_ERRNO;
     }
-    return status_set(err, m->status, "cannot %s %s%s: %s", what,
+    return status_set(err, m->status, "cannot %s %.160s%s%s: %s", what, root,
                       tail != key ? "..." : "", tail,
                       m->text != NULL ? m->text : number);
+}
+
+int32_t status_errno(struct persist_backend_error *err, int error,
+                     const char *what, const char *key)
+{
+    return say_errno(err, error, what, "", key);
+}
+
+int32_t status_key(const struct local_store *s,
+                   struct persist_backend_error *err, int error,
+                   const char *what, const char *key)
+{
+    size_t len = strlen(s->root_path);
+    char root[PATH_MAX];
+
+    (void)snprintf(root, sizeof(root), "%s%s", s->root_path,
+                   key[0] == '\0' || s->root_path[len - 1] == '/' ? "" : "/");
+    return say_errno(err, error, what, root, key);
 }
 
 static int32_t status_obstacle(struct persist_backend_error *err, mode_t mode,
@@ -142,7 +162,7 @@ int32_t status_walk(struct local_store *s, struct persist_backend_error *err,
         return error == ENOENT || error == EISDIR
                    ? status_set(err, absent, "cannot %s %.300s: not found",
                                 what, tail_of(path))
-                   : status_errno(err, error, what, path);
+                   : status_key(s, err, error, what, path);
     if (root_get(s, false, &root_fd, err) == PERSIST_BACKEND_OK)
         mode = confine_obstacle(root_fd, path);
     if (mode == 0) /* it has been there, and is gone */

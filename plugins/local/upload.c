@@ -51,7 +51,7 @@ static int32_t begin_file(struct local_store *s, struct local_upload *u,
     durable_discard(&u->w);
     dirs_release(s, u->dir);
     u->dir = NULL;
-    return status_errno(err, -rc, "write", args->key);
+    return status_key(s, err, -rc, "write", args->key);
 }
 
 int32_t local_upload_begin(void *store, const struct persist_backend_call *call,
@@ -123,7 +123,7 @@ static int32_t write_part(struct local_store *s,
                              (const char *)args->data + done, len,
                              args->offset + done);
         if (rc != 0)
-            return status_errno(err, -rc, "write", args->key);
+            return status_key(s, err, -rc, "write", args->key);
         done += len;
     }
     return PERSIST_BACKEND_OK;

@@ -108,8 +108,7 @@ static int32_t trouble(struct walk *w, int error)
 {
     if (error == ECANCELED)
         return status_check(w->s, w->call, w->err);
-    return status_errno(w->err, error, "list",
-                        w->path[0] != '\0' ? w->path : "the store");
+    return status_key(w->s, w->err, error, "list", w->path);
 }
 
 /* Takes over fd. The folder's path stands in w->path. */

@@ -684,6 +684,12 @@ if [ "$(id -u)" -eq 0 ]; then
     mkdir -m 755 theirs
     user --set root="$work/theirs" save w state.json
     exits 7 "a store one may not write"
+    check "the whole path is named" says "cannot make the folder $work/theirs/w/"
+    check "and who needs access" says '^hint: give user [0-9]* access there'
+    user --set root="$work/theirs" doctor
+    check "doctor says so too" prints '^  FAIL writing .*denied$'
+    check "and tries the same once" prints '  upload  *not tried: .*"write"$'
+    check "a folder has no ops to permit" sh -c '! grep permit out | grep op'
 else
     skip "a full disk" "mounting needs root"
     mkdir -m 555 theirs
@@ -694,6 +700,7 @@ fi
 # --- doctor ----------------------------------------------------------------
 p doctor
 exits 0 "doctor of a store that works"
+check "it names the store once" test "$(grep -c '^       store ' out)" = 1
 check "it shows where a value comes from" \
     prints "root  *$work/store  *# from $work/persist.conf:6"
 check "it creates, refuses to create twice and deletes" test \
@@ -712,6 +719,13 @@ p doctor main --store other
 exits 2 "two different stores"
 p doctor nosuch
 exits 4 "doctor of a store nobody configured"
+if [ -e /proc/self ]; then
+    p doctor --set root=/proc
+    exits 9 "doctor of a place that holds no files"
+    p --set root=/proc save w state.json
+    exits 9 "a save there"
+    check "is refused at once" says 'cannot hold files (proc): choose another'
+fi
 p doctor --set root=/nonexistent/x
 exits 9 "doctor of a store whose root is missing"
 check "it says so" prints 'FAIL probe .*does not exist'
