@@ -318,12 +318,10 @@ static void create__of_a_name_too_long_is_refused(void **state)
 
 /* ---------------------------------------------------------- without rights */
 
-static void as_nobody(void *ctx)
+static void without_the_folder(struct kit *k)
 {
-    struct kit *k = ctx;
     struct kit_list l = {0};
 
-    CHILD_CHECK(geteuid() != 0);
     CHILD_CHECK(kit_put(k, "a/own", "x", IF_ABSENT) == OK);
     CHILD_CHECK(chmod(scratch_join(k->root, "a"), 0500) == 0);
     CHILD_CHECK(kit_put(k, "a/new", "x", IF_ABSENT) == PERSIST_BACKEND_DENIED);
@@ -336,11 +334,19 @@ static void as_nobody(void *ctx)
     CHILD_CHECK(kit_list(k, "a/", "", "", 9, &l) == PERSIST_BACKEND_DENIED);
     CHILD_CHECK(chmod(scratch_join(k->root, "a"), 0700) == 0);
     CHILD_CHECK(kit_put(k, "a/own", "y", 0) == OK);
+}
+
+static void as_nobody(void *ctx)
+{
+    struct kit *k = ctx;
+    struct kit_list l = {0};
+
+    CHILD_CHECK(geteuid() != 0);
+    without_the_folder(k);
     /* All of O_TMPFILE, AT_EMPTY_PATH and /proc that there is without root. */
     CHILD_CHECK(kit_put(k, "a/more", "y", IF_ABSENT) == OK);
     CHILD_CHECK(kit_put(k, "a/more", "y", IF_ABSENT) == PERSIST_BACKEND_EXISTS);
     CHILD_CHECK(scratch_count_temps(k->root) == 0);
-
     CHILD_CHECK(chmod(k->root, 0) == 0);
     kit_reopen(k, NULL);
     CHILD_CHECK(kit_put(k, "a/b", "x", IF_ABSENT) == PERSIST_BACKEND_DENIED);
