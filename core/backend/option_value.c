@@ -98,7 +98,8 @@ parse_duration(const struct persist_backend_option *o, const char *text,
 
     (void)home;
     if (!text_to_duration_ms(text, &ms) || ms > INT64_MAX)
-        return bad(why, "is not a duration (write 500ms, 30s, 5m, 12h or 7d)");
+        return bad(
+            why, "is no number with a unit (write 500ms, 30s, 5m, 12h or 7d)");
     out->number = (int64_t)ms;
     return check_range(o, out->number, "ms", why);
 }

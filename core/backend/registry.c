@@ -27,6 +27,7 @@
 #include "backend/object_file.h"
 #include "backend/store_call.h"
 #include "backend/trust.h"
+#include "util/buf.h"
 #include "util/text.h"
 
 /* One object that is in the process.  Never freed. */
@@ -195,6 +196,43 @@ int plugin_load_file(const char *path, const struct plugin **out,
 
 /* ------------------------------------------------------------- by name */
 
+static int add_name(void *ctx, const char *name, const char *path)
+{
+    struct buf *names = ctx;
+
+    (void)path;
+    buf_printf(names, "%s%s", names->len ? ", " : "", name);
+    return 0;
+}
+
+/* A package is advised only where there is one; any other name is a slip, or
+ * somebody's own. */
+static void hint_at_backends(const struct plugin_dirs *dirs, const char *name,
+                             struct persist_error *err)
+{
+    static const struct {
+        const char *backend, *package;
+    } packages[] = {{"local", "persist"},
+                    {"s3", "persist-backend-s3"},
+                    {"gcs", "persist-backend-gcs"}};
+    struct persist_error unread = {0};
+    struct buf names;
+
+    for (size_t i = 0; i < sizeof(packages) / sizeof(packages[0]); i++)
+        if (strcmp(packages[i].backend, name) == 0) {
+            error_hint(err,
+                       "install the package %s, or name the directory of "
+                       "%s.so with backend_dir",
+                       packages[i].package, name);
+            return;
+        }
+    buf_init(&names, sizeof(err->hint));
+    (void)plugin_each_file(dirs, add_name, &names, &unread);
+    error_hint(err, "backends found: %s; backend_dir names further directories",
+               names.len && !buf_failed(&names) ? names.data : "none");
+    buf_finish(&names);
+}
+
 static int not_found(const struct plugin_dirs *dirs, const char *name,
                      struct persist_error *err)
 {
@@ -202,12 +240,7 @@ static int not_found(const struct plugin_dirs *dirs, const char *name,
               dirs && dirs->n_dirs ? "the backend directories or " : "",
               plugin_builtin_dir());
     error_object(err, "%s", name);
-    /* The one for local directories comes with the command. */
-    bool with_command = strcmp(name, "local") == 0;
-    error_hint(err,
-               "install the package persist%s%s, or name the directory of "
-               "%s.so with backend_dir",
-               with_command ? "" : "-backend-", with_command ? "" : name, name);
+    hint_at_backends(dirs, name, err);
     return PERSIST_E_NOT_FOUND;
 }
 

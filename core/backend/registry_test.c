@@ -135,6 +135,10 @@ static void load__names_the_package_of_a_missing_backend(void **state)
     ASSERT_HAS(err.hint, "package persist-backend-s3,");
     assert_int_equal(load("local"), PERSIST_E_NOT_FOUND);
     ASSERT_HAS(err.hint, "package persist,");
+    /* A slip, or somebody's own: what there is. */
+    assert_int_equal(load("lokal"), PERSIST_E_NOT_FOUND);
+    ASSERT_HAS(err.hint, "backends found: ");
+    assert_null(strstr(err.hint, "package"));
 }
 
 static void load__takes_the_first_directory_that_has_it(void **state)

@@ -17,8 +17,8 @@ static const char *const progress_choices[] = {"auto", "always", "never", NULL};
 
 const struct arg_option args_global[N_GLOBAL + 1] = {
     [GLOBAL_CONFIG] = {ARG_TEXT, 'c', false, "config", "FILE",
-                       "read one more configuration file, after the others",
-                       NULL, 0},
+                       "read FILE after the usual configuration files", NULL,
+                       0},
     [GLOBAL_STORE] = {ARG_TEXT, 's', false, "store", "NAME",
                       "the store to use, as STORE: before an address", NULL, 0},
     [GLOBAL_SET] = {ARG_PAIR, 0, true, "set", "KEY=VALUE",
@@ -37,10 +37,12 @@ const struct arg_option args_global[N_GLOBAL + 1] = {
                          "or never",
                          progress_choices, 0},
     [GLOBAL_TIMEOUT] = {ARG_DURATION, 0, false, "timeout", "DURATION",
-                        "give up on each operation after that long (30s, 5m)",
+                        "give up on each operation after that long (30s, 5m; "
+                        "a unit is needed)",
                         NULL, 0},
     [GLOBAL_MEMORY_LIMIT] = {ARG_SIZE, 0, false, "memory-limit", "SIZE",
-                             "memory for data on its way (256M)", NULL, 0},
+                             "memory for data on its way (256M; at least 8M)",
+                             NULL, 0},
     [GLOBAL_HELP] = {ARG_FLAG, 'h', true, "help", NULL,
                      "show what a verb does and its options", NULL, 0},
     [GLOBAL_VERSION] = {ARG_FLAG, 0, true, "version", NULL, "show the version",
@@ -114,7 +116,8 @@ static int read_duration(const struct arg_option *option,
 {
     if (!text_to_duration_ms(value->text, &value->number))
         return bad_value(err, option, value->text,
-                         "a duration (like 500ms, 30s, 5m or 7d)");
+                         "a number with a unit (like 500ms, 30s, 5m, 12h or "
+                         "7d)");
     if (value->number == 0)
         return error_set(err, PERSIST_E_INVALID, "--%s: must be more than 0",
                          option->name);
@@ -397,40 +400,6 @@ static int parse_short(struct parser *p, char *word)
 
 /* ------------------------------------------------------------------- words */
 
-const struct verb *args_find_verb(const char *name,
-                                  const struct verb *const *verbs,
-                                  const char *const *reserved,
-                                  struct persist_error *err)
-{
-    const char *names[64];
-    size_t n = 0;
-
-    for (size_t i = 0; verbs[i]; i++) {
-        if (strcmp(verbs[i]->name, name) == 0)
-            return verbs[i];
-        if (n + 1 < sizeof(names) / sizeof(names[0]))
-            names[n++] = verbs[i]->name;
-    }
-    names[n] = NULL;
-    for (size_t i = 0; reserved && reserved[i]; i++) {
-        if (strcmp(reserved[i], name) != 0)
-            continue;
-        error_set(err, PERSIST_E_INVALID,
-                  "persist %s arrives with a later "
-                  "release",
-                  name);
-        error_hint(err, "persist help lists what this release does");
-        return NULL;
-    }
-    error_set(err, PERSIST_E_INVALID, "no such verb: \"%s\"", name);
-    const char *close = text_suggest(name, names);
-    if (close)
-        error_hint(err, "did you mean \"%s\"?", close);
-    else
-        error_hint(err, "persist help lists the verbs");
-    return NULL;
-}
-
 static int parse_operand(struct parser *p, char *word)
 {
     struct args *args = p->args;
@@ -491,8 +460,17 @@ static int check_operands(const struct args *args, struct persist_error *err)
     return PERSIST_OK;
 }
 
+/* As in the configuration. */
+#define MEMORY_LIMIT_MIN (UINT64_C(8) << 20)
+
 static int check_global(const struct args *args, struct persist_error *err)
 {
+    const struct arg_value *memory = &args->global[GLOBAL_MEMORY_LIMIT];
+
+    if (memory->count && memory->number < MEMORY_LIMIT_MIN)
+        return error_set(err, PERSIST_E_INVALID,
+                         "--memory-limit: \"%s\" is less than the lowest, 8M",
+                         memory->text);
     if (args->global[GLOBAL_QUIET].count && args->global[GLOBAL_VERBOSE].count)
         return error_set(err, PERSIST_E_INVALID,
                          "--quiet and --verbose exclude each other");

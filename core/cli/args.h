@@ -84,6 +84,7 @@ struct cli;
 struct verb {
     const char *name;
     const char *operands;             /* "ADDRESS [FILE|-]", or "" */
+    const char *elsewhere;            /* what other tools call it, or NULL */
     const char *summary;              /* one line, lower case */
     const char *about;                /* paragraphs for --help */
     const struct arg_option *options; /* at most ARGS_VERB_OPTIONS_MAX */

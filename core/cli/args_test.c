@@ -47,6 +47,7 @@ static const struct arg_option table[] = {
 };
 
 static const struct verb verb_paint = {.name = "paint",
+                                       .elsewhere = "colour coat",
                                        .operands = "WALL... [ROOM]",
                                        .summary = "s",
                                        .about = "a",
@@ -190,7 +191,10 @@ static void parse__refuses_bad_values(void **state)
     REFUSED("not a number", "paint", "w", "--limit=");
     REFUSED("more than the highest, 99", "paint", "w", "--limit=100");
     REFUSED("not a size", "paint", "w", "--size=lots");
-    REFUSED("not a duration", "paint", "w", "--wait=soon");
+    REFUSED("not a number with a unit", "paint", "w", "--wait=soon");
+    REFUSED("not a number with a unit", "paint", "w", "--wait=5");
+    REFUSED("\"7M\" is less", "paint", "w", "--memory-limit=7M");
+    REFUSED("less than the lowest, 8M", "paint", "w", "--memory-limit=0");
     REFUSED("more than 0", "paint", "w", "--wait=0");
     REFUSED("OFFSET+LENGTH", "paint", "w", "--range=5");
     REFUSED("OFFSET+LENGTH", "paint", "w", "--range=+5");
@@ -202,7 +206,7 @@ static void parse__refuses_bad_values(void **state)
     REFUSED("no such choice", "paint", "w", "--colour=blue");
     REFUSED("is empty", "paint", "w", "--output=");
     REFUSED("is empty", "paint", "w", "-o", "");
-    REFUSED("not a duration", "--timeout=5x", "paint", "w");
+    REFUSED("not a number with a unit", "--timeout=5x", "paint", "w");
 }
 
 static void parse__does_not_repeat_a_pair_in_its_error(void **state)
@@ -248,6 +252,8 @@ static void parse__suggests_what_was_meant(void **state)
         const char *hint;
     } slips[] = {
         {{"pant", "w", NULL}, "did you mean \"paint\"?"},
+        {{"coat", "w", NULL}, "did you mean \"paint\"?"},
+        {{"coa", "w", NULL}, "persist help lists the verbs"},
         {{"paint", "w", "--ouput=x", NULL}, "did you mean --output?"},
         {{"paint", "w", "--jsn", NULL}, "did you mean --json?"},
         {{"--jsn", "paint", NULL}, "did you mean --json?"},

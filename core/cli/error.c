@@ -169,8 +169,21 @@ static const char *own_hint(const struct cli *cli, int rc)
         return "persist doctor shows which credentials were found, "
                "and why others were not";
     if (rc == PERSIST_E_MEMORY && cli->args.global[GLOBAL_MEMORY_LIMIT].count)
-        return "--memory-limit may be too low; 8M is enough";
+        return "raise --memory-limit";
     return NULL;
+}
+
+/* The library knows the limit by its name in the configuration. */
+static void name_memory_limit(const struct cli *cli, struct persist_error *err)
+{
+    static const char known[] = "raise memory_limit";
+    char rest[sizeof(err->hint)];
+
+    if (!cli->args.global[GLOBAL_MEMORY_LIMIT].count ||
+        strncmp(err->hint, known, sizeof(known) - 1) != 0)
+        return;
+    snprintf(rest, sizeof(rest), "%s", err->hint + sizeof(known) - 1);
+    error_hint(err, "raise --memory-limit%s", rest);
 }
 
 int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
@@ -187,6 +200,7 @@ int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
     hint = own_hint(cli, rc);
     if (hint && !own.hint[0])
         error_hint(&own, "%s", hint);
+    name_memory_limit(cli, &own);
     return report(cli, rc, persist_status_exit_code(rc), &own, false);
 }
 

@@ -180,6 +180,7 @@ static const char *const examples[] = {"persist cleanup --dry-run",
 const struct verb verb_cleanup = {
     .name = "cleanup",
     .operands = "[STORE:|AGENT|AGENT/SESSION]",
+    .elsewhere = "gc clean",
     .summary = "remove what interrupted work left behind",
     .about =
         "Removes temporary files and uploads of writers that died, and claims, "

@@ -197,6 +197,7 @@ static const char *const examples[] = {
 const struct verb verb_config = {
     .name = "config",
     .operands = "check|show|files",
+    .elsewhere = "conf configuration",
     .summary = "check or show the configuration",
     .about = "check reads the configuration files and compares every store "
              "with its backend's options, without opening any. show prints "

@@ -98,6 +98,7 @@ static const char *const examples[] = {
 const struct verb verb_delete = {
     .name = "delete",
     .operands = "ADDRESS...",
+    .elsewhere = "rm remove del forget unlink",
     .summary = "delete snapshots",
     .about = "Deletes each snapshot, durably; its index is never given out "
              "again. An address needs @INDEX, or @latest written out. Where "

@@ -139,6 +139,7 @@ static const char *const examples[] = {
 const struct verb verb_doctor = {
     .name = "doctor",
     .operands = "[STORE]",
+    .elsewhere = "diagnose test",
     .summary = "find out what is wrong with a store",
     .about = "Shows how a store is configured and which plugin reaches it, "
              "asks the plugin for credentials, region and clock, and tries "

@@ -307,6 +307,7 @@ static const char *const examples[] = {
 const struct verb verb_list = {
     .name = "list",
     .operands = "[STORE:|AGENT|AGENT/SESSION]",
+    .elsewhere = "ls dir snapshots",
     .summary = "list agents, sessions or snapshots",
     .about = "Without an operand, or with STORE:, lists the agents of the "
              "store; with AGENT its sessions and the latest index of each; "

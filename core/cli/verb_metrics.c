@@ -67,6 +67,7 @@ static const char *const examples[] = {"persist metrics",
 const struct verb verb_metrics = {
     .name = "metrics",
     .operands = "",
+    .elsewhere = "stats",
     .summary = "show what has been counted",
     .about = "Prints the metrics file: the numbers of all runs since it was "
              "begun, in the Prometheus text format. The configuration names "

@@ -57,6 +57,15 @@ static int discard(void *ctx, const void *data, size_t len,
 
 #define OVERWRITE_HINT "--overwrite replaces it"
 
+/* A file is whole or not there; a device or pipe cannot promise that. */
+static void hint_at_redirection(const char *path, struct persist_error *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+        error_hint(err, "-o - > %s", path);
+}
+
 /* What a restore into the file would meet. */
 static int check_target(const char *path, bool overwrite,
                         struct persist_error *err)
@@ -151,6 +160,8 @@ static int restore(struct cli *cli, const struct address *address,
     progress_end(&progress);
     if (rc == PERSIST_E_EXISTS && path)
         error_hint(err, OVERWRITE_HINT);
+    if (rc == PERSIST_E_INVALID && path)
+        hint_at_redirection(path, err);
     if (rc == PERSIST_OK)
         rc = report(cli, store, path, metadata, err);
     else if (!path && !is_dry && reader_is_gone(err))
@@ -218,6 +229,7 @@ static const char *const examples[] = {
 const struct verb verb_restore = {
     .name = "restore",
     .operands = "ADDRESS",
+    .elsewhere = "cat get read load download pull",
     .summary = "give back a snapshot's payload, verified",
     .about =
         "Writes the payload to standard output, or with -o into a file that "

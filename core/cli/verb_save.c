@@ -234,6 +234,7 @@ static const char *const examples[] = {
 const struct verb verb_save = {
     .name = "save",
     .operands = "ADDRESS [FILE|-]",
+    .elsewhere = "put write store backup create upload push",
     .summary = "save a payload as the next snapshot of a session",
     .about = "Saves FILE, or standard input, as the next snapshot of "
              "AGENT[/SESSION] and prints its address. When it exits with 0 the "

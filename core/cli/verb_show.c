@@ -58,6 +58,7 @@ static const char *const examples[] = {
 const struct verb verb_show = {
     .name = "show",
     .operands = "ADDRESS",
+    .elsewhere = "info stat inspect",
     .summary = "show a snapshot's metadata",
     .about = "Reads only the snapshot's beginning and end, whatever its size; "
              "it does not verify the payload (persist verify does).",

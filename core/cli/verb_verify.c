@@ -92,6 +92,7 @@ static const char *const examples[] = {
 const struct verb verb_verify = {
     .name = "verify",
     .operands = "ADDRESS...",
+    .elsewhere = "check fsck scrub",
     .summary = "check snapshots, every byte of them",
     .about = "Reads everything that is stored and checks all there is to "
              "check: structure, checksums, sizes and the SHA-256 of the "

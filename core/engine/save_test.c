@@ -916,6 +916,7 @@ static void save__needs_memory_and_says_how_much(void **state)
                   &err);
     assert_contains(err.message, "memory_limit is 4.0 MiB");
     assert_contains(err.hint, "raise memory_limit to ");
+    assert_contains(err.hint, "M or more");
     assert_int_equal(script.given, 0);
     /* A small payload of known size does not need that much. */
     rig_save(&r, "x", 0);

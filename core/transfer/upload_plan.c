@@ -309,10 +309,8 @@ static int too_little(const struct upload *u, uint64_t need,
     error_set(err, PERSIST_E_MEMORY,
               "this save needs %s of memory, and memory_limit is %s", need_text,
               limit_text);
-    error_hint(err,
-               "raise memory_limit to %" PRIu64
-               " or more, or choose a smaller frame_size",
-               need);
+    error_hint(err, "raise memory_limit to %" PRIu64 "M or more",
+               (need + ((1 << 20) - 1)) >> 20);
     return PERSIST_E_MEMORY;
 }
 

@@ -129,10 +129,15 @@ bool text_to_duration_ms(const char *text, uint64_t *out_ms)
     static const struct {
         const char *name;
         uint64_t ms;
-    } units[] = {{"", 1000},     {"ms", 1},       {"s", 1000},     {"m", 60000},
+    } units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
                  {"h", 3600000}, {"d", 86400000}, {"w", 604800000}};
     uint64_t value = 0;
     const char *suffix = read_digits(text, &value);
+
+    if (suffix && !suffix[0] && value == 0) {
+        *out_ms = 0;
+        return true;
+    }
 
     for (size_t i = 0; suffix && i < sizeof(units) / sizeof(units[0]); i++)
         if (strcmp(suffix, units[i].name) == 0)

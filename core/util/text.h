@@ -24,7 +24,7 @@ bool text_to_i64(const char *text, int64_t *out);
 bool text_to_size(const char *text, uint64_t *out_bytes);
 /* Bytes per second: a size, "/s" behind it or not; 0 is allowed. */
 bool text_to_rate(const char *text, uint64_t *out_bytes_per_s);
-/* "500ms" "30s" "5m" "12h" "7d" "2w"; a bare number is seconds. */
+/* "500ms" "30s" "5m" "12h" "7d" "2w"; a number needs its unit, but for 0. */
 bool text_to_duration_ms(const char *text, uint64_t *out_ms);
 /* true yes on 1 / false no off 0. */
 bool text_to_bool(const char *text, bool *out);

@@ -141,17 +141,25 @@ static void duration__knows_its_units(void **state)
     static const struct {
         const char *text;
         uint64_t ms;
-    } good[] = {{"500ms", 500},     {"30s", 30000},    {"30", 30000},
-                {"5m", 300000},     {"12h", 43200000}, {"7d", 604800000},
-                {"2w", 1209600000}, {"0", 0}};
+    } good[] = {{"500ms", 500},    {"30s", 30000},    {"5m", 300000},
+                {"12h", 43200000}, {"7d", 604800000}, {"2w", 1209600000},
+                {"0", 0}};
     for (size_t i = 0; i < COUNT(good); i++) {
         uint64_t v = UNTOUCHED;
         assert_true(text_to_duration_ms(good[i].text, &v));
         assert_true(v == good[i].ms);
     }
-    static const char *const bad[] = {
-        "",    "s",  "1M",  "1 s",  "1.5s",
-        "-1s", "1y", "01s", "1mss", "18446744073709551615"};
+    static const char *const bad[] = {"",
+                                      "s",
+                                      "30",
+                                      "1M",
+                                      "1 s",
+                                      "1.5s",
+                                      "-1s",
+                                      "1y",
+                                      "01s",
+                                      "1mss",
+                                      "18446744073709551615"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         uint64_t v = UNTOUCHED;
         assert_false(text_to_duration_ms(bad[i], &v));

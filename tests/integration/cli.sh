@@ -128,6 +128,13 @@ for word in prune copy; do
     exits 2 "$word is reserved"
     check "$word says so" says "persist $word arrives with a later release"
 done
+for word in rm:delete ls:list cat:restore get:restore put:save; do
+    p "${word%:*}" writer
+    check "${word%:*} is called ${word#*:} here" says "did you mean \"${word#*:}\"?"
+done
+p list --timeout 5
+exits 2 "a time without a unit"
+check "it says how to write one" says '"5" is not a number with a unit (like'
 p list --limit-upload fast
 exits 2 "a bad rate"
 p list --jsno
@@ -309,6 +316,11 @@ check "and wrote nothing" test ! -e elsewhere
 mkfifo fifo
 p restore writer@0 -o fifo --overwrite
 exits 2 "restore onto a FIFO"
+p restore writer@0 -o /dev/null
+exits 2 "restore onto a device"
+check "says how to" says '^hint: -o - > /dev/null'
+p restore writer@0 -n -o /dev/null
+check "in a dry run too" says '^hint: -o - > /dev/null'
 p restore writer@0 -o nodir/file
 check "restore into a missing directory" test "$code" -eq 4
 
@@ -474,6 +486,7 @@ p backends local --probe x
 exits 2 "backends with a name and --probe"
 p backends nosuch
 exits 4 "backends of what is not"
+check "it lists what is there" says '^hint: backends found: .*local'
 p backends --probe "$BACKENDS/local.so"
 exits 0 "backends --probe"
 check "it describes the plugin" prints '^name  *local'
@@ -569,11 +582,14 @@ p --set log_level=loud list
 exits 9 "a bad setting"
 p --backend-dir nodir list
 exits 9 "a backend directory that is not there"
-p --memory-limit 1K save writer state.json
-check "a memory limit that is too small" test "$code" -ne 0
-p --memory-limit 1 list
-exits 1 "a memory limit nothing fits in"
-check "it is named" says '^hint: --memory-limit '
+p --memory-limit 7M save writer state.json
+exits 2 "a memory limit that is too small"
+check "as in the configuration" says '"7M" is less than the lowest, 8M'
+p --memory-limit 8M save writer random.bin --level 19
+exits 1 "a memory limit that this save does not fit in"
+check "how much it needs is told" says '^hint: raise --memory-limit to [0-9]*M or more$'
+p --set memory_limit=8M save writer random.bin --level 19
+check "in the words of where it was set" says '^hint: raise memory_limit to [0-9]*M or more$'
 : >store/stray
 p list
 check "warnings of the library are logged" says 'level=warn.*stray'
