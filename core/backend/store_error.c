@@ -90,7 +90,9 @@ static void put_message(const struct store_failure *f, const char *reason,
                             : "";
     uint64_t ms = f->elapsed_ns / 1000000;
 
-    if (f->attempts < 2)
+    if (f->status == PERSIST_E_CANCELLED) /* the request does not matter */
+        error_set(err, f->status, "%s", reason);
+    else if (f->attempts < 2)
         error_set(err, f->status, "%s: %s%s", f->what, doubt, reason);
     else
         error_set(err, f->status,

@@ -197,7 +197,8 @@ int backend_store_check_writable(struct backend_store *s, struct persist_op *op,
     }
     if (err)
         *err = own;
-    error_prefix(err, "cannot tell whether store %s may be written to",
-                 s->name);
+    if (rc == PERSIST_E_DENIED && err && !err->hint[0])
+        error_hint(err, "permit creating " PROBE_KEY ": the first save to a "
+                        "store tries with it that nothing is replaced");
     return rc;
 }

@@ -553,6 +553,19 @@ static void name_saved(const struct saving *s, struct engine_call *call)
     engine_call_object(call, key);
 }
 
+/* What was stopped is the save, whichever object it had come to. */
+static void name_address(const struct saving *s, int rc,
+                         struct persist_error *err)
+{
+    bool stopped = rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
+    char text[TARGET_TEXT_CAP];
+
+    if (!rc || !err || (err->object[0] && !stopped))
+        return;
+    target_text(&s->target, NULL, text);
+    error_object(err, "%s", text);
+}
+
 int save_one(struct persist_store *store, struct persist_op *op,
              struct engine_call *call, const char *address,
              struct save_source *source, const struct persist_save_options *o,
@@ -573,12 +586,7 @@ int save_one(struct persist_store *store, struct persist_op *op,
     rc = save_describe(s, address, err);
     if (!rc)
         rc = save_all(s, out, err);
-    if (rc && err && !err->object[0]) {
-        char text[TARGET_TEXT_CAP];
-
-        target_text(&s->target, NULL, text);
-        error_object(err, "%s", text);
-    }
+    name_address(s, rc, err);
     save_resume_close(s, rc ? err : NULL);
     if (!rc && call && !s->unchanged)
         name_saved(s, call);

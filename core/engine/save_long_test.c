@@ -351,6 +351,8 @@ static void cancel__takes_the_claim_back(void **state)
     s.ctx = o.op;
     assert_status(save_stream(r, &s, &o, NULL, &err), PERSIST_E_CANCELLED,
                   &err);
+    assert_string_equal(err.message, "cancelled");
+    assert_string_equal(err.object, "a/default");
     expect_given_up(r, 0);
     persist_op_destroy(o.op);
     free(data);
