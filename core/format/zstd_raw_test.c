@@ -194,6 +194,56 @@ static void encode__compresses_base64(void **state)
     free(data);
 }
 
+/* 4 MiB of the same `step` bytes of noise, up to `end`; what follows is
+ * noise. */
+static uint8_t *repeated(size_t step, size_t end)
+{
+    uint8_t *data = malloc(4 * MIB);
+
+    assert_non_null(data);
+    for (size_t at = 0; at < end; at += step)
+        memcpy(data + at, noise, step < end - at ? step : end - at);
+    memcpy(data + end, noise + 8 * MIB, 4 * MIB - end);
+    return data;
+}
+
+/* Noise that comes twice compresses, though no sample of it does. */
+static void encode__compresses_noise_that_comes_again(void **state)
+{
+    static const struct {
+        int level;
+        size_t step;
+    } far[] = {
+        {1, 9 * KIB},   {1, 12345},   {1, 64 * KIB}, {1, 256 * KIB},
+        {2, 512 * KIB}, {3, 1 * MIB}, {4, 1 * MIB},
+    };
+    size_t len = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        uint8_t *data = repeated(far[i].step, 4 * MIB);
+
+        assert_false(is_raw(far[i].level, data, 4 * MIB, &len));
+        assert_true(len < far[i].step + MIB / 4);
+        free(data);
+    }
+}
+
+static void encode__compresses_noise_that_comes_again_in_part(void **state)
+{
+    uint8_t *data = repeated(100 * KIB, MIB);
+    size_t len = 0;
+
+    (void)state;
+    for (size_t at = 0; at <= 2 * MIB; at += MIB) {
+        assert_false(is_raw(1, data, 4 * MIB, &len));
+        assert_true(len < 4 * MIB - MIB / 2);
+        memmove(data + at + MIB, data + at, MIB);
+        memcpy(data + at, noise + 4 * MIB, MIB);
+    }
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +253,8 @@ int main(void)
         cmocka_unit_test(encode__at_high_levels_leaves_it_to_zstd),
         cmocka_unit_test(encode__compresses_what_is_noise_in_part),
         cmocka_unit_test(encode__compresses_base64),
+        cmocka_unit_test(encode__compresses_noise_that_comes_again),
+        cmocka_unit_test(encode__compresses_noise_that_comes_again_in_part),
     };
 
     return cmocka_run_group_tests(tests, make_payloads, free_payloads);
