@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/address.h"
@@ -188,6 +189,23 @@ static int save(struct cli *cli, const struct address *address,
     return rc;
 }
 
+/* Slips that many other tools would have taken. */
+static void hint_at_operands(const struct cli *cli, const char *path, int rc,
+                             struct persist_error *err)
+{
+    const char *first = cli->args.operands[0];
+    struct stat st;
+
+    if (!path || strcmp(err->object, path) != 0)
+        return;
+    if (rc == PERSIST_E_NOT_FOUND && stat(first, &st) == 0)
+        error_hint(err, "the address comes first: persist save %s %s", path,
+                   first);
+    else if (rc == PERSIST_E_INVALID && stat(path, &st) == 0 &&
+             S_ISDIR(st.st_mode))
+        error_hint(err, "tar -c %s | persist save %s -", path, first);
+}
+
 static int run(struct cli *cli)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
@@ -218,6 +236,7 @@ static int run(struct cli *cli)
         labels ? address_open(cli, &address, &store, &err) : error_memory(&err);
     if (rc == PERSIST_OK)
         rc = save(cli, &address, store, path, &o, &err);
+    hint_at_operands(cli, path, rc, &err);
     free(labels);
     return rc == PERSIST_OK ? EXIT_OK : cli_fail(cli, rc, &err);
 }

@@ -94,7 +94,11 @@ int restore_next(struct restore *r, const void **out, size_t *out_len,
 
     if (rc == PERSIST_OK)
         return rc;
-    return open_explain(r->store, r->op, &r->target, &r->place, rc, err);
+    rc = open_explain(r->store, r->op, &r->target, &r->place, rc, err);
+    /* What was stopped is the restore, whichever object it had come to. */
+    if (rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT)
+        error_object(err, "%s", r->place.text);
+    return rc;
 }
 
 int restore_run(struct restore *r, const struct persist_sink *sink,

@@ -165,7 +165,7 @@ static void consistent(struct test *t)
            "part_align is above part_max");
     expect(t, l->key_max == 0 || l->key_max >= 128,
            "key_max %u is too small for keys", l->key_max);
-    expect(t, (l->flags & ~(uint32_t)31) == 0, "unknown bits in flags: %x",
+    expect(t, (l->flags & ~(uint32_t)63) == 0, "unknown bits in flags: %x",
            l->flags);
     expect(t, l->reserved == 0, "limits.reserved is not 0");
     expect(t, !l->object_max || !l->put_max || l->put_max <= l->object_max,
@@ -209,7 +209,7 @@ static void key_too_long(struct test *t)
     }
     size_t at = strlen(test_key(t, "", key));
     for (; at < max + 1; at++)
-        key[at] = at % 200 == 199 && at < max ? '/' : 'k';
+        key[at] = at % 200 == 199 && at + 1 < max ? '/' : 'k';
     key[max + 1] = '\0';
     memcpy(shorter, key, sizeof(key));
     shorter[max] = '\0';

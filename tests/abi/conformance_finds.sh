@@ -100,6 +100,11 @@ done
 "$program" --backend "$backend" --group semantics --set fail_op=put \
     --set fail_times=0 --set fail_status=io >"$work/out" 2>&1 &&
     fail "a store that takes no put passes"
+# Wherever the components of a long key end, it is no other key.
+for max in 200 1000 1024; do
+    run "$work/out" limits.key.longer-is-not-another --set key_max=$max
+    [ "$status" -eq 0 ] || fail "keys of up to $max bytes do not pass"
+done
 # What is only passing is repeated, and told; what stays is found.
 transient() {
     run "$work/out" semantics.put.one-byte --set "fail_op=$1" \

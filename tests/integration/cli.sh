@@ -250,8 +250,12 @@ exits 0 "save --after the latest"
 p save writer missing.json
 exits 4 "save of a missing file"
 check "it names the file" says 'missing.json'
+p save state.json writer
+exits 4 "save with its operands exchanged"
+check "says so" says '^hint: the address comes first: persist save writer state.json$'
 p save writer .
-check "save of a directory fails" test "$code" -ne 0
+exits 2 "save of a directory"
+check "says how" says '^hint: tar -c . | persist save writer -$'
 code=0
 if [ -n "$emulated" ]; then
     skip "save with closed stdin fails" "qemu opens the program there"
