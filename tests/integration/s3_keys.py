@@ -86,7 +86,7 @@ class Store(World):
         for words in (("save", "agent/session", "-"), ("restore", "agent/session"),
                       ("list",), ("doctor", "s")):
             for level in LEVELS if words[0] == "save" else ("debug",):
-                code, out, err = self.persist("--timeout", "1", *words, data=b"x", level=level)
+                code, out, err = self.persist("--timeout", "1s", *words, data=b"x", level=level)
                 assert code != 0, f"{words} was not refused"
                 for message in messages:
                     assert message in err + out.decode(), \
