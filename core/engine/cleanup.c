@@ -44,7 +44,7 @@ struct cleaning {
     size_t open_cap;
     bool open_unknown; /* they could not be listed: every claim stays */
     uint64_t n_left;   /* old uploads that are still there */
-    char **known; /* ids of uploads that are somebody's, or reported already */
+    char **known; /* keys of uploads that are somebody's, or reported already */
     size_t n_known;
     size_t known_cap;
     int first; /* the first failure */
@@ -105,10 +105,11 @@ static int keep_open(struct cleaning *c, const char *key)
 /* ---------------------------------------------------------- resumable ones
  */
 
-static bool is_known(const struct cleaning *c, const char *upload_id)
+/* By its key: a listing may know it under another id, as of S3. */
+static bool is_known(const struct cleaning *c, const char *key)
 {
     for (size_t i = 0; i < c->n_known; i++)
-        if (strcmp(c->known[i], upload_id) == 0)
+        if (strcmp(c->known[i], key) == 0)
             return true;
     return false;
 }
@@ -119,7 +120,7 @@ static int each_resumable(void *ctx, const struct resume_file *f)
     struct cleaning *c = ctx;
     int64_t limit = c->has_limit ? c->limit_us : UPLOAD_AGE_US;
     struct persist_error err = {0};
-    int rc = keep_text(&c->known, &c->n_known, &c->known_cap, f->upload_id);
+    int rc = keep_text(&c->known, &c->n_known, &c->known_cap, f->key);
 
     if (rc)
         return rc;
@@ -193,7 +194,7 @@ static int each_leftover(void *ctx, const struct backend_leftover *l)
     bool remove;
     int rc;
 
-    if (is_upload && (!is_our_upload(l->key) || is_known(c, l->upload_id)))
+    if (is_upload && (!is_our_upload(l->key) || is_known(c, l->key)))
         return PERSIST_OK;
     if (c->has_limit)
         limit = c->limit_us;

@@ -217,6 +217,9 @@ def resume(base):
         code, _, text = store.run("restore", "resumed/s")
         check(code != 0 and "corrupt" not in text, f"an unfinished upload can be seen: {text}")
         sent.append(parts_since(start))
+    time.sleep(2)
+    shown = store.must("cleanup", "--dry-run", "--older-than", "1s", "--json").count(b'"kind":"upload"')
+    check(shown == 1, f"cleanup shows the upload {shown} times")
     check(len(set(sent[0])) >= 4 and len(set(sent[1])) > len(set(sent[0])), f"killed too early: {sent}")
     check(store.must("save", "--resume", "resumed/s", path).strip() == b"resumed/s@0",
           "the resumed save has its index")
