@@ -137,8 +137,8 @@ static void flush_metrics(const struct cli *cli)
     int rc = cli->p ? persist_metrics_flush(cli->p, &err) : PERSIST_OK;
 
     if (rc != PERSIST_OK && rc != PERSIST_E_UNSUPPORTED)
-        cli_note(cli, "warning: this run is missing in the metrics: %s",
-                 err.message);
+        cli_note(cli, "warning: this run is missing in the metrics: %s%s%s",
+                 err.object, err.object[0] ? ": " : "", err.message);
 }
 
 void cli_close(struct cli *cli)

@@ -57,6 +57,9 @@ COMMAND="runuser -u nobody -- id"' >/etc/persist/jobs/other.conf
 for job in broken other no-such-job; do
     ! systemctl start "persist-save@$job.service" 2>/dev/null || fail "$job did not fail"
 done
+journalctl -q --no-pager -u persist-save@no-such-job.service |
+    grep -q 'there is no /etc/persist/jobs/no-such-job.conf' ||
+    fail "it is not said that there is no such job"
 ! persist show broken >/dev/null 2>&1 || fail "half a dump was saved"
 journalctl -q --no-pager -u persist-save@other.service | grep -q 'not permitted' ||
     fail "it is not said why a command may not become another user"
