@@ -58,23 +58,28 @@ static const size_t sizes[] = {
 #define N_SIZES (sizeof sizes / sizeof sizes[0])
 
 /* zstd checks the XXH64. */
+static void check_against_zstd(size_t size)
+{
+    uint8_t *frame = collect(noise, size);
+    uint8_t *found = malloc(size);
+    size_t len = zstd_raw_len(size);
+
+    assert_non_null(found);
+    assert_int_equal(ZSTD_decompress(found, size, frame, len), size);
+    assert_memory_equal(found, noise, size);
+    frame[len - 1] ^= 1; /* it would not look where there is none */
+    assert_true(ZSTD_isError(ZSTD_decompress(found, size, frame, len)));
+    free(found);
+    free(frame);
+}
+
 static void raw__is_a_frame_to_zstd(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < N_SIZES; i++) {
-        uint8_t *frame = collect(noise, sizes[i]);
-        uint8_t *found = malloc(sizes[i]);
-        size_t len = zstd_raw_len(sizes[i]);
-
-        assert_non_null(found);
-        assert_int_equal(ZSTD_decompress(found, sizes[i], frame, len),
-                         sizes[i]);
-        assert_memory_equal(found, noise, sizes[i]);
-        frame[len - 1] ^= 1; /* it would not look where there is none */
-        assert_true(ZSTD_isError(ZSTD_decompress(found, sizes[i], frame, len)));
-        free(found);
-        free(frame);
-    }
+    for (size_t i = 0; i < N_SIZES; i++)
+        check_against_zstd(sizes[i]);
+    for (size_t size = 1; size <= 100; size++) /* every end of a checksum */
+        check_against_zstd(size);
 }
 
 static void raw__is_a_frame_to_us(void **state)
@@ -147,6 +152,17 @@ static void encode__keeps_noise_as_it_is(void **state)
         assert_int_equal(len, zstd_raw_len(4 * MIB));
     }
     assert_true(is_raw(1, noise, 4 * MIB - 1, &len));
+}
+
+/* Samples of it would be most of it. */
+static void encode__leaves_short_noise_to_zstd(void **state)
+{
+    size_t len = 0;
+
+    (void)state;
+    assert_false(is_raw(1, noise, 1, &len));
+    assert_false(is_raw(1, noise, 512 * KIB - 1, &len));
+    assert_true(is_raw(1, noise, 512 * KIB, &len));
 }
 
 /* Who asks for a high level wants every match found. */
@@ -250,6 +266,7 @@ int main(void)
         cmocka_unit_test(raw__is_a_frame_to_zstd),
         cmocka_unit_test(raw__is_a_frame_to_us),
         cmocka_unit_test(encode__keeps_noise_as_it_is),
+        cmocka_unit_test(encode__leaves_short_noise_to_zstd),
         cmocka_unit_test(encode__at_high_levels_leaves_it_to_zstd),
         cmocka_unit_test(encode__compresses_what_is_noise_in_part),
         cmocka_unit_test(encode__compresses_base64),
