@@ -135,6 +135,31 @@ static int report(struct cli *cli, struct persist_store *store,
     return PERSIST_OK;
 }
 
+/* Bytes that are no text are commands to a terminal; -o - insists. */
+static int check_terminal(const struct cli *cli, struct persist_store *store,
+                          const struct address *address,
+                          const struct persist_restore_options *o,
+                          struct persist_error *err)
+{
+    struct persist_reader *reader = NULL;
+    char head[4096];
+    size_t len = 0;
+
+    if (cli->args.own[RESTORE_OUTPUT].count || isatty(STDOUT_FILENO) != 1)
+        return PERSIST_OK;
+    int rc = persist_reader_open(store, address->text, o, &reader, err);
+    if (rc == PERSIST_OK)
+        rc = persist_reader_read(reader, head, sizeof(head), &len, err);
+    persist_reader_close(reader);
+    if (rc != PERSIST_OK || !memchr(head, '\0', len))
+        return rc;
+    error_set(err, PERSIST_E_INVALID,
+              "%s: the payload is binary, and standard output is a terminal",
+              address->text);
+    error_hint(err, "-o FILE writes it into a file, -o - to the terminal");
+    return PERSIST_E_INVALID;
+}
+
 static int restore(struct cli *cli, const struct address *address,
                    const char *path, struct persist_restore_options *o,
                    struct persist_error *err)
@@ -145,6 +170,8 @@ static int restore(struct cli *cli, const struct address *address,
     struct progress progress;
 
     int rc = address_open(cli, address, &store, err);
+    if (rc == PERSIST_OK && !is_dry)
+        rc = check_terminal(cli, store, address, o, err);
     if (rc != PERSIST_OK)
         return rc;
     progress_begin(&progress, cli, address->text, !path && !is_dry);
@@ -236,7 +263,9 @@ const struct verb verb_restore = {
         "appears whole and verified or not at all. Without an index it is the "
         "latest snapshot. Standard output gets bytes as they are verified, "
         "frame by frame: what arrived is good only if the exit code is 0.\n"
-        "Where the reader of standard output closes it early, restore stops "
+        "A payload with a NUL at its beginning is not shown on a terminal, "
+        "unless -o - asks for it. Where the reader of standard output closes "
+        "it early, restore stops "
         "without a message and exits with 1.",
     .options = options,
     .examples = examples,

@@ -42,7 +42,8 @@ static int check_codec(struct saving *s, struct persist_error *err)
     level = s->o.flags & PERSIST_SAVE_LEVEL ? s->o.level
                                             : codec_level_default(s->codec);
     if (!codec_level_ok(s->codec, level))
-        return error_set(err, PERSIST_E_INVALID, "%s has no level %d",
+        return error_set(err, PERSIST_E_INVALID,
+                         "%s has no level %d: zstd takes 1 to 19, gzip 0 to 3",
                          codec_name(s->codec), level);
     if (!s->o.frame_size)
         s->o.frame_size = FRAME_SIZE_DEFAULT;

@@ -270,6 +270,7 @@ p save writer state.json --label a=1 --label a=2
 exits 2 "a label twice"
 p save writer state.json --level 99
 exits 2 "a level that is none"
+check "those there are are told" says 'no level 99: zstd takes 1 to 19'
 p list writer/default --json
 check "failed saves left nothing" json 'len(all_) == 6'
 

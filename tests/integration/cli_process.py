@@ -152,6 +152,35 @@ def test_progress():
           process.stderr)
 
 
+def restore_on_terminal(*words):
+    """Exit code, standard error, what the terminal got."""
+    terminal, stdout = pty.openpty()
+    process = subprocess.Popen(command("restore", *words), stdout=stdout,
+                               stderr=subprocess.PIPE)
+    os.close(stdout)
+    seen = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            seen += piece
+    except OSError:  # nobody holds the other end
+        pass
+    err = process.stderr.read()
+    os.close(terminal)
+    return process.wait(), err, seen
+
+
+def test_binary():
+    for payload, name in ((b"\x1b\0\x07" * 9, "binary"), (b"text", "text")):
+        subprocess.run(command("save", "-q", name, "-"), input=payload, check=True)
+    code, err, seen = restore_on_terminal("binary")
+    check("a binary payload is not shown on a terminal",
+          code == 2 and not seen and b"hint: -o FILE" in err, (code, err, seen))
+    code, err, seen = restore_on_terminal("binary", "-o", "-")
+    check("but where -o - asks for it", code == 0 and b"\0" in seen, err)
+    code, err, seen = restore_on_terminal("text")
+    check("a text is", code == 0 and seen == b"text", (err, seen))
+
+
 def test_dump():
     """The kernel gives /proc/PID of a process that may not be dumped to root,
     which shows only where somebody else owns the process."""
@@ -218,6 +247,7 @@ def main():
     test_signal(signal.SIGTERM, "SIGTERM")
     test_ignored_signal()
     test_progress()
+    test_binary()
     test_dump()
     test_settings()
     test_start()
