@@ -111,7 +111,8 @@ static void hint_at_access(struct persist_error *err)
         error_hint(err, "give user %u access there, with chown or chmod",
                    (unsigned)geteuid());
     else if (err->os_errno == EROFS)
-        error_hint(err, "mount it for writing");
+        error_hint(err, "mount it for writing; a systemd unit names it in "
+                        "ReadWritePaths=");
 }
 
 int store_error_fill(const struct backend_store *s,

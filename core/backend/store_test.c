@@ -366,7 +366,8 @@ static void denied__by_a_file_system_says_who_needs_access(void **state)
         int32_t os_errno;
         const char *hint;
     } table[] = {{EACCES, access_hint},
-                 {EROFS, "mount it for writing"},
+                 {EROFS, "mount it for writing; a systemd unit names it in "
+                         "ReadWritePaths="},
                  {EPERM, ""},
                  {0, ""}};
 

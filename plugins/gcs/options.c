@@ -192,9 +192,11 @@ static int32_t apply_bucket(struct gcs_options *o, const char *text,
                             struct persist_backend_error *err)
 {
     if (text == NULL || !names_bucket_ok(text))
-        return fail(err, PERSIST_BACKEND_CONFIG,
-                    "bucket = %.80s: not a name that a bucket can have",
-                    text == NULL ? "" : text);
+        return fail(
+            err, PERSIST_BACKEND_CONFIG,
+            "bucket = %.80s: not a name that a bucket can have (without "
+            "gs:// before it)",
+            text == NULL ? "" : text);
     return copy(&o->bucket, text, err);
 }
 

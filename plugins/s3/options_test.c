@@ -23,6 +23,7 @@ static void open__names_each_contradiction(void **state)
     } cases[] = {
         {"bucket=", "prefix=x", "needs a bucket"},
         {"bucket=a/b", "prefix=x", "no bucket's name"},
+        {"bucket=s3://b", "prefix=x", "without s3://"},
         {"bucket=ab", "prefix=x", "no bucket's name"},
         {"bucket=a..b", "prefix=x", "no bucket's name"},
         {"bucket=arn:aws:s3:eu-west-1:1:accesspoint/x", "prefix=x",

@@ -65,8 +65,11 @@ static int32_t check_bucket(const char *bucket,
     if (len < 3 || len > S3_BUCKET_MAX ||
         !all_of(bucket, LOWER UPPER DIGITS ".-_") || bucket[0] == '.' ||
         strstr(bucket, "..") != NULL)
-        return fail(err, PERSIST_BACKEND_CONFIG,
-                    "bucket = %.200s: that is no bucket's name", bucket);
+        return fail(
+            err, PERSIST_BACKEND_CONFIG,
+            "bucket = %.200s: that is no bucket's name (3 letters, digits "
+            "or .-_ at least, without s3:// before it)",
+            bucket);
     return PERSIST_BACKEND_OK;
 }
 
