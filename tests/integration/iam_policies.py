@@ -143,7 +143,7 @@ def admin(store):
 
 
 def refused(role, store, *words):
-    done = store.run("--timeout", "5s", *words)
+    done = store.run("--timeout", "60s", *words)
     check(f"{role}: no {words[0]}", done.returncode != 0 and b"denied" in done.stderr.lower()
           or b"not permitted" in done.stderr.lower() or b"AccessDenied" in done.stderr,
           done.stderr.decode(errors="replace")[-600:])

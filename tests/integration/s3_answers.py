@@ -125,7 +125,7 @@ def damaged(base):
             for nth in range(1, gets + 1):
                 target = os.path.join(base, "restored")
                 server.fault("get", what, nth=nth, times=1, **more)
-                code, _, text = store.run("--timeout", "20s", "restore", "agent@0", "-o", target)
+                code, _, text = store.run("--timeout", "120s", "restore", "agent@0", "-o", target)
                 server.clear()
                 name = f"{size} bytes, {what} {more} in read {nth} of {gets}"
                 if code == 0:
@@ -181,7 +181,7 @@ def other_etags(base):
     # Of a part it is what the commit has to name: the service refuses it, and nothing stays.
     server, store = with_server(base, {})
     server.fault("part", "wrong_etag", nth=1)
-    store.must_fail("InvalidPart", "--timeout", "10s", "save", "agent", path)
+    store.must_fail("InvalidPart", "--timeout", "60s", "save", "agent", path)
     check(not server.state()["uploads"], "a part with another ETag: uploads stay")
 
 
