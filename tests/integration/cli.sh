@@ -789,7 +789,8 @@ exits 8 "a limit that is too low for the time"
 
 # --- signals, terminals, the process --------------------------------------
 code=0
-/usr/bin/env python3 "$here/cli_process.py" "$work/persist.conf" \
+PERSIST_TEST_EMULATED=$emulated \
+    /usr/bin/env python3 "$here/cli_process.py" "$work/persist.conf" \
     >process 2>&1 || code=$?
 grep -E '^(ok|not ok) ' process >results || :
 while read -r line; do
