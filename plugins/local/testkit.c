@@ -199,10 +199,20 @@ int kit_setup_fallback(void **state)
     return rc;
 }
 
+/* Who has been announced has come or withdrawn: others would wait for him. */
+static void expect_nobody_near(const struct syncgroup *g)
+{
+    assert_int_equal(g->n_coming, 0);
+    assert_int_equal(g->n_out, 0);
+    assert_int_equal(g->n_waiting, 0);
+    assert_false(g->watched);
+}
+
 int kit_teardown(void **state)
 {
     struct kit *k = *state;
 
+    expect_nobody_near(kit_group(k));
     k->ops->close(k->store);
     assert_int_equal(atomic_load(&kit_blocks), 0);
     assert_int_equal(io_fault_resynced(), 0);

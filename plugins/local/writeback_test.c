@@ -254,6 +254,46 @@ static void flush__comes_early_and_its_failure_is_final(void **state)
     }
     free(data);
 }
+
+/* A flush that is under way, and a commit that might not wait for it. */
+struct held_flush {
+    unsigned before; /* syncs when it began */
+    atomic_bool begun;
+    atomic_bool overtaken;
+};
+
+static void hold_flush(void *ctx)
+{
+    struct held_flush *h = ctx;
+
+    h->before = io_fault_calls(IO_FSYNC);
+    atomic_store(&h->begun, true);
+    for (int i = 0; i < 200 && io_fault_calls(IO_FSYNC) == h->before; i++)
+        (void)usleep(1000);
+    atomic_store(&h->overtaken, io_fault_calls(IO_FSYNC) != h->before);
+}
+
+/* The kernel tells one of two what was lost: a flush beside the sync of the
+ * commit could take its answer away. */
+static void commit__waits_for_the_flush_under_way(void **state)
+{
+    struct kit *k = *state;
+    struct held_flush held = {0};
+    struct kit_upload u;
+    uint8_t *data = direct_alloc(FLUSH_STEP);
+
+    assert_non_null(data);
+    memset(data, 'x', FLUSH_STEP);
+    assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, 0), OK);
+    io_fault_before(IO_FDATASYNC, hold_flush, &held);
+    assert_int_equal(kit_part(k, &u, data, FLUSH_STEP), OK);
+    while (!atomic_load(&held.begun))
+        (void)usleep(1000);
+    assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+    io_fault_before(IO_FDATASYNC, NULL, NULL);
+    assert_false(atomic_load(&held.overtaken));
+    free(data);
+}
 #endif
 
 static void part__stops_between_slices(void **state)
@@ -329,6 +369,7 @@ int main(void)
         T(writeback__never_admits_more_than_the_window),
 #ifdef PERSIST_ASYNC
         T(flush__comes_early_and_its_failure_is_final),
+        T(commit__waits_for_the_flush_under_way),
 #endif
         T(part__stops_between_slices),
         T(part__may_be_small_and_many),
