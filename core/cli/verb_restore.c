@@ -142,7 +142,7 @@ static int check_terminal(const struct cli *cli, struct persist_store *store,
                           struct persist_error *err)
 {
     struct persist_reader *reader = NULL;
-    char head[4096];
+    char head[4096] = {0};
     size_t len = 0;
 
     if (cli->args.own[RESTORE_OUTPUT].count || isatty(STDOUT_FILENO) != 1)
