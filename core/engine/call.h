@@ -47,6 +47,12 @@ void engine_call_object(struct engine_call *call, const char *key);
  * or of keys beside it; those are at DEBUG. */
 void engine_warn(const struct persist_store *store, const char *message,
                  const char *key, const struct persist_error *why);
+/* Whether rc says that the call was stopped: its caller wants no more of it, or
+ * its time is over. */
+static inline bool engine_stopped(int rc)
+{
+    return rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
+}
 /* status: how the call ended. */
 void engine_end(struct engine_call *call, int status);
 

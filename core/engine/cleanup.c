@@ -397,9 +397,7 @@ static int walk_session(struct cleaning *c, const char *prefix,
 static int goes_on(struct cleaning *c, int rc, const struct persist_error *err)
 {
     note(c, c->stopped ? PERSIST_OK : rc, err);
-    return c->stopped || rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT
-               ? rc
-               : PERSIST_OK;
+    return c->stopped || engine_stopped(rc) ? rc : PERSIST_OK;
 }
 
 static int clean_session(struct cleaning *c, const char *prefix)

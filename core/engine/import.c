@@ -76,12 +76,6 @@ static int report_failure(struct import *im, const char *path, int status,
     return report(im, &item, err);
 }
 
-/* True where nothing after this can succeed either. */
-static bool is_final(int rc)
-{
-    return rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
-}
-
 /* ------------------------------------------------------------------ planning
  */
 
@@ -298,7 +292,7 @@ static int import_one(struct import *im, const struct plan *p,
     persist_metadata_free(metadata);
     if (rc != PERSIST_OK)
         return error_set(err, rc, "stopped by the report");
-    return is_final(item.status) ? item.status : PERSIST_OK;
+    return engine_stopped(item.status) ? item.status : PERSIST_OK;
 }
 
 static int import_all(struct import *im, struct persist_error *err)

@@ -96,7 +96,7 @@ int restore_next(struct restore *r, const void **out, size_t *out_len,
         return rc;
     rc = open_explain(r->store, r->op, &r->target, &r->place, rc, err);
     /* What was stopped is the restore, whichever object it had come to. */
-    if (rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT)
+    if (engine_stopped(rc))
         error_object(err, "%s", r->place.text);
     return rc;
 }

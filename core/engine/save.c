@@ -558,10 +558,9 @@ static void name_saved(const struct saving *s, struct engine_call *call)
 static void name_address(const struct saving *s, int rc,
                          struct persist_error *err)
 {
-    bool stopped = rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
     char text[TARGET_TEXT_CAP];
 
-    if (!rc || !err || (err->object[0] && !stopped))
+    if (!rc || !err || (err->object[0] && !engine_stopped(rc)))
         return;
     target_text(&s->target, NULL, text);
     error_object(err, "%s", text);

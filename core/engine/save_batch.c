@@ -189,9 +189,8 @@ static void put_alone(void *ctx, size_t i)
         return;
     /* What the attempt among the others may have done counts on. */
     slot->answer.maybe = true;
-    slot->answer.doubt |= slot->answer.reply == OWNER_FAILED &&
-                          (slot->s.failure == PERSIST_E_CANCELLED ||
-                           slot->s.failure == PERSIST_E_TIMEOUT);
+    slot->answer.doubt |=
+        slot->answer.reply == OWNER_FAILED && engine_stopped(slot->s.failure);
 }
 
 /* The age of the oldest knowledge among them bounds the request. */

@@ -35,8 +35,6 @@ void save_failed(struct saving *s, int rc, const struct persist_error *err)
 void save_answer(struct saving *s, int rc, bool maybe,
                  const struct persist_error *err, struct owner_answer *a)
 {
-    bool stopped = rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
-
     a->maybe = maybe;
     switch (rc) {
     case PERSIST_OK:
@@ -54,7 +52,7 @@ void save_answer(struct saving *s, int rc, bool maybe,
     default:
         a->reply = OWNER_FAILED;
         /* A request that was cut short may still be under way. */
-        a->doubt = maybe && stopped;
+        a->doubt = maybe && engine_stopped(rc);
         break;
     }
     save_failed(s, rc, err);
@@ -223,8 +221,7 @@ static void remember(struct saving *s, uint64_t index, uint64_t sent_ns, int rc)
     bool refused = rc && rc != PERSIST_E_EXISTS && rc != PERSIST_E_UNCERTAIN &&
                    rc != PERSIST_E_NOT_DURABLE;
 
-    s->index_used =
-        !refused || rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
+    s->index_used = !refused || engine_stopped(rc);
     if (!rc)
         session_memory_note(s->store->memory, s->target.prefix, index + 1,
                             sent_ns, s->machine.known_ns);
