@@ -29,6 +29,17 @@ const uint32_t save_known_flags =
 /* ------------------------------------------------------------ what is asked
  */
 
+static int no_such_level(enum codec codec, int level, struct persist_error *err)
+{
+    const struct codec_levels zstd = codec_levels(CODEC_ZSTD);
+    const struct codec_levels gzip = codec_levels(CODEC_GZIP);
+
+    return error_set(err, PERSIST_E_INVALID,
+                     "%s has no level %d: zstd takes %d to %d, gzip %d to %d",
+                     codec_name(codec), level, zstd.min, zstd.max, gzip.min,
+                     gzip.max);
+}
+
 static int check_codec(struct saving *s, struct persist_error *err)
 {
     int level;
@@ -42,9 +53,7 @@ static int check_codec(struct saving *s, struct persist_error *err)
     level = s->o.flags & PERSIST_SAVE_LEVEL ? s->o.level
                                             : codec_level_default(s->codec);
     if (!codec_level_ok(s->codec, level))
-        return error_set(err, PERSIST_E_INVALID,
-                         "%s has no level %d: zstd takes 1 to 19, gzip 0 to 3",
-                         codec_name(s->codec), level);
+        return no_such_level(s->codec, level, err);
     if (!s->o.frame_size)
         s->o.frame_size = FRAME_SIZE_DEFAULT;
     if (!codec_frame_size_ok(s->o.frame_size))

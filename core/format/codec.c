@@ -56,6 +56,12 @@ int codec_level_default(enum codec codec)
     return codecs[codec]->level_default;
 }
 
+struct codec_levels codec_levels(enum codec codec)
+{
+    return (struct codec_levels){codecs[codec]->level_min,
+                                 codecs[codec]->level_max};
+}
+
 bool codec_level_ok(enum codec codec, int level)
 {
     const struct codec_ops *ops = codec_ops(codec);

@@ -26,8 +26,12 @@ enum codec { CODEC_ZSTD = 1, CODEC_GZIP = 2 };
 const char *codec_name(enum codec codec); /* "zstd", "gzip" */
 bool codec_from_name(const char *name, enum codec *out);
 int codec_level_default(enum codec codec);
-bool codec_level_ok(enum codec codec, int level); /* zstd 1-19, gzip 0-3 */
-bool codec_frame_size_ok(uint64_t frame_size);    /* a power of two in range */
+struct codec_levels {
+    int min, max; /* zstd 1-19, gzip 0-3 */
+};
+struct codec_levels codec_levels(enum codec codec);
+bool codec_level_ok(enum codec codec, int level);
+bool codec_frame_size_ok(uint64_t frame_size); /* a power of two in range */
 
 struct frame_encoder;
 struct frame_decoder;

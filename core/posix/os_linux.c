@@ -225,10 +225,10 @@ struct timespec os_modified(const struct stat *st)
     return st->st_mtim;
 }
 
-/* linux/magic.h, and those it lacks. */
 /* What a kind of file system is like. */
 enum { REMOTE = 1, VOLATILE = 2, SYNTHETIC = 4 };
 
+/* linux/magic.h, and those it lacks. */
 static const struct {
     uint64_t magic;
     const char *name;

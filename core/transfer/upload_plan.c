@@ -310,7 +310,7 @@ static int too_little(const struct upload *u, uint64_t need,
               "this save needs %s of memory, and memory_limit is %s", need_text,
               limit_text);
     error_hint(err, "raise memory_limit to %" PRIu64 "M or more",
-               (need + ((1 << 20) - 1)) >> 20);
+               round_up(need, MIB) / MIB);
     return PERSIST_E_MEMORY;
 }
 

@@ -138,7 +138,6 @@ bool text_to_duration_ms(const char *text, uint64_t *out_ms)
         *out_ms = 0;
         return true;
     }
-
     for (size_t i = 0; suffix && i < sizeof(units) / sizeof(units[0]); i++)
         if (strcmp(suffix, units[i].name) == 0)
             return multiply(value, units[i].ms, out_ms);
