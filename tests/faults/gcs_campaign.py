@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import gcs_server
+from asked import identity
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PERSIST = os.environ["PERSIST"]
@@ -75,10 +76,6 @@ def requests_of(run, words, setup):
     for entry in run.server.log:
         counts[entry["kind"]] = counts.get(entry["kind"], 0) + 1
     return sorted(counts.items())
-
-
-def identity(entry):
-    return entry["method"], entry["path"], str(entry["query"]), entry["headers"].get("range")
 
 
 def one(run, name, payload, words, setup, fault, is_save):

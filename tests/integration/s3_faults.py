@@ -30,6 +30,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "faults"))
 import s3_server  # noqa: E402
+from asked import identity  # noqa: E402
 
 FOREVER = 1000000
 LIMIT_S = 3
@@ -144,10 +145,6 @@ def check_denied(world, request):
     first = identity(entries[denied[0]])
     again = [e for e in entries[denied[0] + 1:] if identity(e) == first]
     return f"sent again after 403: {first}" if again else None
-
-
-def identity(entry):
-    return (entry["method"], entry["path"], str(entry["query"]), entry["headers"].get("range"))
 
 
 def plan(world, request, name, for_good):
