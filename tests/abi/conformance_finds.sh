@@ -20,8 +20,8 @@ run() {
     shift 2
     status=0
     # shellcheck disable=SC2086 # settings are words
-    "$program" --backend "$backend" --denied denied=true --case "$id" \
-        --set resumable=true "$@" >"$out" 2>&1 || status=$?
+    "$program" --backend "$backend" --timeout "$CONFORMANCE_TIMEOUT" --denied denied=true \
+        --case "$id" --set resumable=true "$@" >"$out" 2>&1 || status=$?
     return 0
 }
 
@@ -97,8 +97,8 @@ for lie in $lies; do
 done
 
 # Failures that are no lies: an op that fails for good, and a hang.
-"$program" --backend "$backend" --group semantics --set fail_op=put \
-    --set fail_times=0 --set fail_status=io >"$work/out" 2>&1 &&
+"$program" --backend "$backend" --timeout "$CONFORMANCE_TIMEOUT" --group semantics \
+    --set fail_op=put --set fail_times=0 --set fail_status=io >"$work/out" 2>&1 &&
     fail "a store that takes no put passes"
 # Wherever the components of a long key end, it is no other key.
 for max in 200 1000 1024; do

@@ -6,7 +6,7 @@
 set -eu
 program=$BUILD_DIR/bin/persist-backend-conformance
 server=$1
-set -- --backend "$BACKENDS/gcs.so" --set prefix=team/conformance
+set -- --backend "$BACKENDS/gcs.so" --timeout "$CONFORMANCE_TIMEOUT" --set prefix=team/conformance
 
 # shellcheck disable=SC2016 # the variables are the servers'
 case $server in

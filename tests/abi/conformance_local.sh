@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'chmod -R u+rwx "$work"; rm -rf "$work"' EXIT
 mkdir "$work/root"
 
-set -- --backend "$BACKENDS/local.so" --set "root=$work/root"
+set -- --backend "$BACKENDS/local.so" --timeout "$CONFORMANCE_TIMEOUT" --set "root=$work/root"
 # Where permissions mean something, a root that may not be entered is denied.
 if [ "$(id -u)" -ne 0 ]; then
     mkdir -m 000 "$work/denied"

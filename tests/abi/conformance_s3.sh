@@ -13,7 +13,8 @@ if [ "${1:-}" != --inside ]; then
 fi
 server=$2
 style=$3
-set -- --backend "$BACKENDS/s3.so" --set "bucket=$S3_BUCKET" --set prefix=conformance/deep
+set -- --backend "$BACKENDS/s3.so" --timeout "$CONFORMANCE_TIMEOUT" \
+    --set "bucket=$S3_BUCKET" --set prefix=conformance/deep
 if [ "$style" = virtual ]; then
     port=${S3_ENDPOINT##*:}
     set -- "$@" --set "endpoint=http://s3.test:$port" --set addressing=virtual \
@@ -23,7 +24,8 @@ else
 fi
 # What the environment says where the service is declares another limit.
 if [ "$style" = path ] && ! AWS_ENDPOINT_URL_S3=$S3_ENDPOINT "$program" \
-    --backend "$BACKENDS/s3.so" --set "bucket=$S3_BUCKET" --group limits; then
+    --backend "$BACKENDS/s3.so" --timeout "$CONFORMANCE_TIMEOUT" \
+    --set "bucket=$S3_BUCKET" --group limits; then
     echo "conformance_s3: $server: rules fail with an endpoint of the environment" >&2
     exit 1
 fi

@@ -22,7 +22,7 @@ for header in "$baseline"/backend-1.*.h; do
         -o "$work/backends/example.so" -Wl,-z,defs ||
         fail "the backend does not compile against $name"
     "$BUILD_DIR/bin/persist-backend-conformance" \
-        --backend "$work/backends/example.so" --set "root=$work/root" \
+        --backend "$work/backends/example.so" --timeout "$CONFORMANCE_TIMEOUT" --set "root=$work/root" \
         >"$work/tap" || {
         grep -A2 '^not ok' "$work/tap" >&2
         fail "a backend built against $name does not pass conformance"

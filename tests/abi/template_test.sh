@@ -49,6 +49,17 @@ template=$(pkg-config --variable=template persist-backend)
 cp -R "$template" "$work/copy"
 cd "$work/copy"
 
+# The tests' patience reaches the program, and nothing does that was not asked.
+given=$(CONFORMANCE_TIMEOUT=7 ./run-conformance echo ./example.so)
+case $given in
+*' --timeout 7') ;;
+*) fail "run-conformance does not hand the time limit on: $given" ;;
+esac
+given=$(CONFORMANCE_TIMEOUT='' ./run-conformance echo ./example.so)
+case $given in
+*--timeout*) fail "run-conformance sets a time limit of its own: $given" ;;
+esac
+
 # The baseline frozen plugin and the template use nothing but the header: what is
 # built here sees no other file of Persist.
 quietly "configuring by CMake" cmake -S . -B build \
