@@ -127,10 +127,18 @@ int32_t status_refused(const struct http_client *client,
 {
     const char *name =
         asked->key[0] != '\0' ? names_tail(asked->key) : "the bucket";
+    char place[HTTP_PLACE_MAX];
     struct gcs_problem problem;
     int32_t code;
 
     reply_problem(r->body.data, r->body.len, &problem);
+    if (http_redirects_to(r, place)) {
+        note(client, asked, r, &problem, err);
+        return fail(err, PERSIST_BACKEND_CONFIG,
+                    "cannot %s %.100s: the endpoint redirects to %s, which is "
+                    "not followed (check the endpoint)",
+                    asked->verb, name, place);
+    }
     code = adjust(code_of(r->status, problem.reason, asked->writes), asked, r,
                   &problem);
     note(client, asked, r, &problem, err);

@@ -120,6 +120,29 @@ static void codes(void **state)
     }
 }
 
+static void redirects__are_the_endpoints_fault(void **state)
+{
+    static const int32_t statuses[] = {301, 302, 303, 307, 308};
+    static const char location[] =
+        "location\0https://other.example/upload?upload_id=secret";
+    const struct gcs_asked asked = {"write", "k", GCS_OBJECT, true, true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        struct persist_backend_error err = {.struct_size = sizeof(err)};
+        struct http_response r;
+
+        answer(&r, statuses[i], "<html>Moved</html>");
+        text_add_bytes(&r.headers, location, sizeof(location));
+        assert_int_equal(status_refused(client, &asked, &r, &err),
+                         PERSIST_BACKEND_CONFIG);
+        assert_non_null(strstr(err.message, "to https://other.example,"));
+        assert_null(strstr(err.message, "secret"));
+        assert_int_equal(err.http_status, statuses[i]);
+        http_response_finish(&r);
+    }
+}
+
 static void sessions__tell_neither_id_nor_words(void **state)
 {
     const struct gcs_asked asked = {"send a part of", "k", GCS_SESSION, true,
@@ -160,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes),
+        cmocka_unit_test(redirects__are_the_endpoints_fault),
         cmocka_unit_test(sessions__tell_neither_id_nor_words),
         cmocka_unit_test(others__tell_both),
     };

@@ -250,15 +250,30 @@ static int32_t report(const struct s3_store *s, const struct answer *a,
                 hint == NULL ? "" : ")");
 }
 
+/* Of something in front of the service: S3 itself says which request it was,
+ * and repeating one answers its own redirects. */
+static bool is_redirect(const struct http_response *response,
+                        const struct answer *a, char place[HTTP_PLACE_MAX])
+{
+    return !a->is_s3 && http_header(response, "x-amz-request-id") == NULL &&
+           http_redirects_to(response, place);
+}
+
 int32_t answer_fail(struct s3_store *s, const struct http_response *response,
                     const char *what, const char *key, const char *action,
                     struct persist_backend_error *err)
 {
+    char place[HTTP_PLACE_MAX];
     struct answer a;
     int32_t code;
 
     answer_read(response, &a);
     note(s, response, &a, err);
+    if (is_redirect(response, &a, place))
+        return fail(err, PERSIST_BACKEND_CONFIG,
+                    "cannot %s %.120s: the endpoint redirects to %s, which is "
+                    "not followed (check the endpoint)",
+                    what, named(key), place);
     code = answer_code(response->status, a.code, response->body.len > 0);
     if (code == PERSIST_BACKEND_IO && !a.is_s3 && response->status == 404)
         return fail(err, code,

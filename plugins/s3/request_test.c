@@ -5,6 +5,7 @@
  */
 #include "stage_test_kit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,25 +131,41 @@ static void region__must_be_a_name(void **state)
 
 static void redirects__are_never_followed(void **state)
 {
-    static const char *const statuses[] = {"301", "302", "303", "307", "308"};
-    static const int32_t codes[] = {
-        PERSIST_BACKEND_CONFIG, PERSIST_BACKEND_CONFIG, PERSIST_BACKEND_CONFIG,
-        PERSIST_BACKEND_TRANSIENT, PERSIST_BACKEND_CONFIG};
+    static const struct {
+        const char *status;
+        bool from_s3; /* it says which request it was */
+        int32_t code;
+    } rows[] = {
+        {"301", true, PERSIST_BACKEND_CONFIG},
+        {"307", true, PERSIST_BACKEND_TRANSIENT}, /* a bucket just made */
+        {"301", false, PERSIST_BACKEND_CONFIG},
+        {"302", false, PERSIST_BACKEND_CONFIG},
+        {"303", false, PERSIST_BACKEND_CONFIG},
+        {"307", false, PERSIST_BACKEND_CONFIG},
+        {"308", false, PERSIST_BACKEND_CONFIG},
+    };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(statuses); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         struct script replies[2];
         struct stage g, other;
-        char location[128] = "Location: ";
+        char text[512];
 
         stage_open(&other, NULL, 0, NULL);
-        strcat(location, server_url(other.server, "/stolen"));
-        strcat(location, "\r\n");
-        replies[0] = replies[1] = reply_with(statuses[i], location, "");
+        (void)snprintf(text, sizeof(text),
+                       "HTTP/1.1 %s x\r\nLocation: %s\r\n%s"
+                       "Content-Length: 0\r\n\r\n",
+                       rows[i].status, server_url(other.server, "/stolen"),
+                       rows[i].from_s3 ? "x-amz-request-id: 1\r\n" : "");
+        replies[0] = replies[1] = (struct script){.bytes = text};
         stage_open(&g, replies, 2, NULL);
         assert_int_equal(
             stage_read(&g, "a", PERSIST_BACKEND_READ_RANGE, 0, 9, NULL),
-            codes[i]);
+            rows[i].code);
+        assert_int_equal(strstr(g.err.message, server_url(other.server, ",")) !=
+                             NULL,
+                         !rows[i].from_s3);
+        assert_null(strstr(g.err.message, "stolen"));
         assert_int_equal(server_connections(other.server), 0);
         stage_close(&g);
         stage_close(&other);

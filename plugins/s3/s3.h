@@ -246,7 +246,8 @@ int32_t answer_code(int32_t status, const char *word, bool had_body);
 /*
  * Fills err for a reply that is no success and returns its code.  `what` is the
  * op in words ("write"), `action` the IAM action it needs.  A 404 is NOT_FOUND
- * only where it is known to be the object's.
+ * only where it is known to be the object's; a redirect that is not S3's own is
+ * CONFIG.
  */
 int32_t answer_fail(struct s3_store *s, const struct http_response *response,
                     const char *what, const char *key, const char *action,

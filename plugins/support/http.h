@@ -194,6 +194,13 @@ bool http_content_range(const struct http_response *r, uint64_t *out_first,
 bool http_clock_offset(const struct http_response *r, int64_t now_us,
                        int64_t *out_offset_us);
 
+/* "https://host" or "http://host:port" of the Location a redirect (301, 302,
+ * 303, 307, 308) names, for a message; false, and "", where the answer is none
+ * or names no other place that way. */
+#define HTTP_PLACE_MAX 300
+bool http_redirects_to(const struct http_response *r,
+                       char out_place[HTTP_PLACE_MAX]);
+
 /*
  * What err should tell of an answer whatever its meaning: HTTP status, request
  * id, retry-after (ms header, Retry-After in seconds or as a date).  Sets

@@ -6,10 +6,12 @@
  * reply proper, then trailers.  A status line starts a new block; what comes
  * behind the reply's head is ignored.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "support/dates.h"
 #include "support/http_private.h"
+#include "support/url.h"
 
 #define OK_STATUS(status) ((status) >= 200 && (status) < 300)
 
@@ -260,6 +262,33 @@ bool http_clock_offset(const struct http_response *r, int64_t now_us,
     if (date == NULL || !date_parse_http(date, &server_us))
         return false;
     *out_offset_us = server_us - now_us;
+    return true;
+}
+
+bool http_redirects_to(const struct http_response *r,
+                       char out_place[HTTP_PLACE_MAX])
+{
+    static const int32_t redirects[] = {301, 302, 303, 307, 308};
+    const char *location = http_header(r, "location"), *host;
+    char origin[HTTP_PLACE_MAX];
+    struct url url;
+    bool known = false;
+
+    out_place[0] = '\0';
+    for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++)
+        known = known || r->status == redirects[i];
+    host = known && location != NULL ? strstr(location, "://") : NULL;
+    if (host == NULL)
+        return false;
+    host += strcspn(host + 3, "/?#") + 3;
+    if ((size_t)(host - location) >= sizeof(origin))
+        return false;
+    (void)snprintf(origin, sizeof(origin), "%.*s", (int)(host - location),
+                   location);
+    if (url_parse(origin, NULL, &url, NULL) != PERSIST_BACKEND_OK)
+        return false;
+    (void)snprintf(out_place, HTTP_PLACE_MAX, "%s://%s",
+                   url.tls ? "https" : "http", url.authority);
     return true;
 }
 

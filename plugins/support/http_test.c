@@ -425,6 +425,64 @@ static void note__tells_status_id_and_wait(void **state)
     assert_int_equal(offset, INT64_C(1200) * 1000000);
 }
 
+static void redirect__names_the_place_alone(void **state)
+{
+    static const struct {
+        int32_t status;
+        const char *location; /* or NULL */
+        const char *place;    /* or NULL: not told */
+    } rows[] = {
+        {301, "https://other.example/b/k?X-Amz-Signature=1", /* a secret */
+         "https://other.example"},
+        {302, "http://10.0.0.1:8080", "http://10.0.0.1:8080"},
+        {303, "https://[::1]:9000/x", "https://[::1]:9000"},
+        {307, "https://other.example?a=//b", "https://other.example"},
+        {308, "HTTPS://Other.Example:443#x", "https://other.example"},
+        {308, "/elsewhere", NULL},
+        {308, "//other.example/x", NULL},
+        {308, "ftp://other.example/", NULL},
+        {308, "https://user:secret@other.example/", NULL},
+        {308, "https://other\nexample/", NULL},
+        {308, "https:///x", NULL},
+        {308, "", NULL},
+        {308, NULL, NULL},
+        {200, "https://other.example/", NULL},
+        {304, "https://other.example/", NULL},
+        {404, "https://other.example/", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_response r = {.status = rows[i].status};
+        char place[HTTP_PLACE_MAX] = "old";
+
+        if (rows[i].location != NULL) {
+            text_add_bytes(&r.headers, "location", sizeof("location"));
+            text_add_bytes(&r.headers, rows[i].location,
+                           strlen(rows[i].location) + 1);
+        }
+        assert_int_equal(http_redirects_to(&r, place), rows[i].place != NULL);
+        assert_string_equal(place, rows[i].place != NULL ? rows[i].place : "");
+        http_response_finish(&r);
+    }
+}
+
+static void redirect__to_a_name_without_end_is_none(void **state)
+{
+    struct http_response r = {.status = 301};
+    char place[HTTP_PLACE_MAX];
+
+    (void)state;
+    text_add_bytes(&r.headers, "location", sizeof("location"));
+    text_add(&r.headers, "https://");
+    for (int i = 0; i < HTTP_PLACE_MAX; i++)
+        text_add_char(&r.headers, 'a');
+    text_add_char(&r.headers, '\0');
+    assert_false(http_redirects_to(&r, place));
+    assert_string_equal(place, "");
+    http_response_finish(&r);
+}
+
 /* ------------------------------------------------------------- connections */
 
 static void connections__are_kept(void **state)
@@ -877,6 +935,8 @@ int main(void)
         HTTP_TEST(reply__of_head_has_a_length_and_no_body),
         HTTP_TEST(reply__content_range_is_read),
         HTTP_TEST(note__tells_status_id_and_wait),
+        cmocka_unit_test(redirect__names_the_place_alone),
+        cmocka_unit_test(redirect__to_a_name_without_end_is_none),
         HTTP_TEST(connections__are_kept),
         HTTP_TEST(connections__that_were_closed_are_replaced),
         HTTP_TEST(connections__that_die_are_replaced_for_reads_alone),

@@ -153,7 +153,7 @@ class Put(Case):
                  (502, "badGateway", "uncertain"), (503, "backendError", "transient"),
                  (504, "gatewayTimeout", "uncertain"), (404, "notFound", "config"),
                  (409, "conflict", "transient"), (413, "uploadTooLarge", "invalid"),
-                 (307, "redirect", "io"), (301, "redirect", "io"), (501, "x", "unsupported"))
+                 (307, "redirect", "config"), (301, "redirect", "config"), (501, "x", "unsupported"))
         with self.store() as b:
             for status, reason, want in table:
                 self.server.clear()

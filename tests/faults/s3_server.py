@@ -37,6 +37,7 @@ What happens (carried out or not: `applied` overrides the word in brackets):
     status         `status`, `code`, `message`, `headers`, or `body` as it is [not]; early=true:
                    before the body is read
     redirect       307 to `location` [not]
+    proxy          `status` and `headers` of something that is not S3 [not]
     error_in_200   200, whose body is an Error with `code` [not]
     raw            the text `bytes`, then the connection is closed [not]
     reset_head     the answer breaks off in its headers [carried out]
@@ -439,8 +440,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         self.send_header("Date", http_date(self.server.now()))
         self.send_header("Server", "persist-faults")
-        self.send_header("x-amz-request-id", self.request_id)
-        self.send_header("x-amz-id-2", "host-" + self.request_id)
+        if self.request_id:
+            self.send_header("x-amz-request-id", self.request_id)
+            self.send_header("x-amz-id-2", "host-" + self.request_id)
         for name, value in headers.items():
             self.send_header(name, value)
         if length is not None:
@@ -937,6 +939,10 @@ class Handler(BaseHTTPRequestHandler):
         entry["status"] = 307
         self.send(problem(307, "TemporaryRedirect", "Please re-send this request",
                           headers={"Location": fault.get("location", "http://127.0.0.1:1/")}))
+
+    def fault_proxy(self, fault, answer, entry):
+        entry["status"], self.request_id = fault.get("status", 302), ""
+        self.send(Answer(entry["status"], b"<html>Moved</html>", {"Content-Type": "text/html", **fault.get("headers", {})}))
 
     def fault_error_in_200(self, fault, answer, entry):
         entry["status"] = 200

@@ -17,7 +17,7 @@ import time
 
 from s3 import FAILED, MIB, check, content, payload, with_server
 
-EXIT = {"auth": 7, "corrupt": 6}  # docs/exit-codes.md
+EXIT = {"auth": 7, "config": 9, "corrupt": 6}  # docs/exit-codes.md
 
 
 def kinds(server):
@@ -84,7 +84,8 @@ class Elsewhere(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
         self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/persist-test"
+        self.host = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.url = f"{self.host}/persist-test"
         self.came = 0
         self.start()
 
@@ -96,18 +97,23 @@ class Elsewhere(threading.Thread):
 
 
 def redirected(base):
-    """Another host is never asked, with keys or without, whatever kind of redirect names it."""
+    """Another host is never asked, with keys or without, whatever kind of redirect names it. S3's own passes, and is
+    repeated; of any other it is told where it leads."""
     path = payload(base, "redirected", 12 * MIB, 3)
     elsewhere = Elsewhere()
     for status in (301, 302, 303, 307, 308):
         server, store = with_server(base, {})
         store.must("save", "there", path)
         for verb in (["save", "agent", path], ["restore", "there"], ["list"], ["delete", "there@0"]):
-            server.fault("any", "status", status=status, code="TemporaryRedirect", times=100000,
-                         headers={"Location": elsewhere.url})
-            code, _, text = store.run("--timeout", "2s", *verb)
+            server.fault("any", "proxy", status=status, headers={"Location": elsewhere.url}, times=100000)
+            code, _, text = store.run("--timeout", "60s", *verb)
             server.clear()
-            check(code != 0, f"{status} to {verb[0]}: {text}")
+            check(code == EXIT["config"], f"{status} to {verb[0]}: {code} {text}")
+            check(f"redirects to {elsewhere.host}," in text, f"{status} to {verb[0]}: {text}")
+    server, store = with_server(base, {})
+    server.fault("any", "redirect", location=elsewhere.url, times=100000)
+    store.must_fail("re-send", "--timeout", "2s", "list")
+    check(len(kinds(server)) > 1, "S3's own redirect was not repeated")
     check(elsewhere.came == 0, f"{elsewhere.came} connections followed a redirect")
 
 
