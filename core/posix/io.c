@@ -47,17 +47,13 @@ const struct posix_io posix_io_libc = {
 
 const struct posix_io *posix_io = &posix_io_libc;
 
-static atomic_int syncfs_reports = -1;
+static atomic_int syncfs_reports = -1; /* -1: ask */
 
-int posix_io_syncfs_reports(void)
+bool posix_io_syncfs_reports(int fd)
 {
-    int known = atomic_load_explicit(&syncfs_reports, memory_order_relaxed);
+    int forced = atomic_load_explicit(&syncfs_reports, memory_order_relaxed);
 
-    if (known < 0) {
-        known = io_syncfs_reports();
-        atomic_store_explicit(&syncfs_reports, known, memory_order_relaxed);
-    }
-    return known;
+    return forced < 0 ? io_syncfs_reports(fd) : forced != 0;
 }
 
 void posix_io_force_syncfs_reports(int answer)

@@ -15,6 +15,7 @@
 #define PERSIST_POSIX_IO_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -79,9 +80,10 @@ struct posix_io {
 extern const struct posix_io posix_io_libc;
 extern const struct posix_io *posix_io;
 
-/* Whether this kernel's syncfs reports write-back errors (Linux 5.8). */
-int posix_io_syncfs_reports(void);
-/* Tests: -1 as the kernel says, 0 no, 1 yes. */
+/* Whether syncfs(fd) stands for an fsync of every file of that file system: the
+ * bytes are on the medium, and an error of their write-back is reported. */
+bool posix_io_syncfs_reports(int fd);
+/* Tests: -1 as kernel and file system say, 0 no, 1 yes. */
 void posix_io_force_syncfs_reports(int answer);
 
 #endif

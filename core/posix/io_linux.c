@@ -10,6 +10,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "posix/os.h"
+
 /* linux/openat2.h, which distributions' kernel headers may be too old for. */
 struct open_how_v0 {
     uint64_t flags;
@@ -103,16 +105,16 @@ int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset)
     return -1;
 }
 
-/* Since Linux 5.8.  "6.1.0-18-amd64" is at least that; an unreadable release
- * counts as old. */
-int io_syncfs_reports(void)
+/* Errors of write-back, since Linux 5.8.  "6.1.0-18-amd64" is at least that; an
+ * unreadable release counts as old. */
+static bool kernel_reports(void)
 {
     struct utsname name;
     unsigned long part[2] = {0, 0};
     const char *p;
 
     if (uname(&name) != 0)
-        return 0;
+        return false;
     p = name.release;
     for (int i = 0; i < 2; i++) {
         for (; *p >= '0' && *p <= '9' && part[i] < 100000; p++)
@@ -121,4 +123,13 @@ int io_syncfs_reports(void)
             p++;
     }
     return part[0] > 5 || (part[0] == 5 && part[1] >= 8);
+}
+
+/* overlayfs answers 0 whatever its upper layer has lost, and FUSE does not pass
+ * the call on: only what is known to be better counts. */
+bool io_syncfs_reports(int fd)
+{
+    struct os_file_system fs;
+
+    return kernel_reports() && os_file_system(fd, &fs) == 0 && fs.syncs_whole;
 }

@@ -51,7 +51,8 @@ int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset)
     return -1;
 }
 
-int io_syncfs_reports(void)
+bool io_syncfs_reports(int fd)
 {
-    return 0;
+    (void)fd;
+    return false;
 }

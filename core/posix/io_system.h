@@ -6,6 +6,7 @@
 #ifndef PERSIST_POSIX_IO_SYSTEM_H
 #define PERSIST_POSIX_IO_SYSTEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,7 +22,7 @@ int io_fallocate(int fd, int mode, off_t offset, off_t len);
 ssize_t io_getrandom(void *out, size_t len, unsigned flags);
 int io_direct_align(int fd, uint32_t *out_memory, uint32_t *out_offset);
 
-/* Whether io_syncfs reports what could not be written back. */
-int io_syncfs_reports(void);
+/* See posix_io_syncfs_reports. */
+bool io_syncfs_reports(int fd);
 
 #endif

@@ -121,10 +121,11 @@ ssize_t os_write_now(int fd, const void *data, size_t len);
 int os_socket_queued(int fd);
 
 struct os_file_system {
-    char name[32];  /* "ext4"; "type 0x1234" where the system has no name */
-    bool remote;    /* as durable as somebody else says */
-    bool volatile_; /* gone after a restart */
-    bool synthetic; /* shows what the system knows; files cannot be made */
+    char name[32];    /* "ext4"; "type 0x1234" where the system has no name */
+    bool remote;      /* as durable as somebody else says */
+    bool volatile_;   /* gone after a restart */
+    bool synthetic;   /* shows what the system knows; files cannot be made */
+    bool syncs_whole; /* syncfs is an fsync of every file of it */
     uint64_t free_bytes; /* for the unprivileged */
 };
 

@@ -226,7 +226,7 @@ struct timespec os_modified(const struct stat *st)
 }
 
 /* What a kind of file system is like. */
-enum { REMOTE = 1, VOLATILE = 2, SYNTHETIC = 4 };
+enum { REMOTE = 1, VOLATILE = 2, SYNTHETIC = 4, SYNCS_WHOLE = 8 };
 
 /* linux/magic.h, and those it lacks. */
 static const struct {
@@ -234,11 +234,11 @@ static const struct {
     const char *name;
     unsigned is;
 } file_systems[] = {
-    {0xef53, "ext4", 0},
-    {0x58465342, "xfs", 0},
-    {0x9123683e, "btrfs", 0},
+    {0xef53, "ext4", SYNCS_WHOLE},
+    {0x58465342, "xfs", SYNCS_WHOLE},
+    {0x9123683e, "btrfs", SYNCS_WHOLE},
     {0x2fc12fc1, "zfs", 0},
-    {0xf2f52010, "f2fs", 0},
+    {0xf2f52010, "f2fs", SYNCS_WHOLE},
     {0x01021994, "tmpfs", VOLATILE},
     {0x858458f6, "ramfs", VOLATILE},
     {0x794c7630, "overlayfs", 0},
@@ -287,6 +287,7 @@ int os_file_system(int fd, struct os_file_system *out)
         out->remote = file_systems[i].is & REMOTE;
         out->volatile_ = file_systems[i].is & VOLATILE;
         out->synthetic = file_systems[i].is & SYNTHETIC;
+        out->syncs_whole = file_systems[i].is & SYNCS_WHOLE;
     }
     return 0;
 }

@@ -5,7 +5,7 @@
  *     write all temporaries -> one syncfs -> link all -> fsync each folder once
  *
  * An object is linked only after its bytes are on the medium, as ever.  Where
- * syncfs does not report write-back errors (before Linux 5.8), and for a single
+ * syncfs does not stand for that (posix_io_syncfs_reports), and for a single
  * object, each file is synced by itself.
  */
 #include "local.h"
@@ -153,15 +153,21 @@ static int device_fd(const struct batch *b, dev_t dev)
     return b->items[i].sync_fd;
 }
 
-static void sync_device(struct batch *b, size_t first)
+/* Both: of the live items of this device, from the first on. */
+static bool is_due(const struct item *item, dev_t dev)
+{
+    return is_live(item) && item->dir->dev == dev && !item->w.synced;
+}
+
+static void sync_device(struct batch *b, size_t first, int fd)
 {
     dev_t dev = b->items[first].dir->dev;
-    int rc = posix_io->syncfs(device_fd(b, dev)) == 0 ? 0 : errno;
+    int rc = posix_io->syncfs(fd) == 0 ? 0 : errno;
 
     for (size_t i = first; i < b->n; i++) {
         struct item *item = &b->items[i];
 
-        if (!is_live(item) || item->dir->dev != dev || item->w.synced)
+        if (!is_due(item, dev))
             continue;
         if (rc == 0)
             durable_mark_synced(&item->w);
@@ -171,11 +177,13 @@ static void sync_device(struct batch *b, size_t first)
     }
 }
 
-static void sync_each(struct batch *b)
+static void sync_each(struct batch *b, size_t first)
 {
-    for (size_t i = 0; i < b->n; i++) {
+    dev_t dev = b->items[first].dir->dev;
+
+    for (size_t i = first; i < b->n; i++) {
         struct item *item = &b->items[i];
-        int rc = is_live(item) ? durable_sync(&item->w) : 0;
+        int rc = is_due(item, dev) ? durable_sync(&item->w) : 0;
 
         if (rc != 0)
             *item->status =
@@ -189,13 +197,17 @@ static void sync_items(struct batch *b)
 
     for (size_t i = 0; i < b->n; i++)
         n_live += is_live(&b->items[i]);
-    if (n_live < 2 || !posix_io_syncfs_reports()) {
-        sync_each(b);
-        return;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct item *item = &b->items[i];
+
+        if (!is_live(item) || item->w.synced)
+            continue;
+        int fd = device_fd(b, item->dir->dev);
+        if (n_live > 1 && posix_io_syncfs_reports(fd))
+            sync_device(b, i, fd);
+        else
+            sync_each(b, i);
     }
-    for (size_t i = 0; i < b->n; i++)
-        if (is_live(&b->items[i]) && !b->items[i].w.synced)
-            sync_device(b, i);
 }
 
 /* Answers while the batch shares one struct; each item has its own code. */

@@ -456,6 +456,20 @@ static void put_many__syncs_each_where_syncfs_is_silent(void **state)
         assert_int_equal(m.statuses[i], i == 4 ? PERSIST_BACKEND_IO : OK);
 }
 
+/* As unforced: where syncfs would leave something unsaid, a sync for each. */
+static void put_many__asks_the_file_system_for_its_sync(void **state)
+{
+    static struct many m;
+    struct kit *k = *state;
+    int root = scratch_open_dir(k->root);
+    bool whole = posix_io_syncfs_reports(root);
+
+    close(root);
+    assert_int_equal(put_many(k, &m, 20, 1, IF_ABSENT), OK);
+    assert_int_equal(io_fault_calls(IO_SYNCFS), whole ? 1 : 0);
+    assert_int_equal(io_fault_calls(IO_FSYNC), 1 + (whole ? 0 : 20) + 1);
+}
+
 static void put_many__publishes_nothing_that_syncfs_may_have_lost(void **state)
 {
     static struct many m;
@@ -592,6 +606,7 @@ int main(void)
         T(put__has_one_winner_and_new_folders_for_all),
         T(put_many__stores_all_for_one_sync),
         T(put_many__syncs_each_where_syncfs_is_silent),
+        T(put_many__asks_the_file_system_for_its_sync),
         T(put_many__publishes_nothing_that_syncfs_may_have_lost),
         T(put_many__has_a_status_for_each),
         T(put_many__tells_not_durable_folder_by_folder),
