@@ -68,6 +68,17 @@ function(persist_test_timeout test seconds)
   set_tests_properties(${test} PROPERTIES TIMEOUT ${seconds})
 endfunction()
 
+# persist_test_place(TEST WAITS)
+# ctest is given two places for each processor: a test takes both, one that
+# mostly waits takes one.
+function(persist_test_place test waits)
+  set(places 2)
+  if(waits)
+    set(places 1)
+  endif()
+  set_tests_properties(${test} PROPERTIES PROCESSORS ${places})
+endfunction()
+
 # persist_unit_test(AREA MODULE SOURCES ... [LIBS ...] [LABELS ...] [TIMEOUT s])
 # ctest name AREA.MODULE.  PERSIST_TEST_STRIDE: a test that goes through every
 # byte looks at each; under a sanitizer, an emulator or measured, ten times as
@@ -100,6 +111,7 @@ function(persist_unit_test area module)
   endif()
   set_tests_properties(${area}.${module} PROPERTIES LABELS "${arg_LABELS}")
   persist_test_timeout(${area}.${module} ${arg_TIMEOUT})
+  persist_test_place(${area}.${module} NO)
 endfunction()
 
 # persist_wrap(AREA MODULE FUNCTION...)
