@@ -147,8 +147,8 @@ void describe_lines(struct output *out, struct persist_store *store,
         line(out, "sha-256", m->content_hash);
         line(out, "crc-32c", m->stored_crc32c);
     }
-    for (size_t i = 0; i < m->n_requires; i++)
-        line(out, i == 0 ? "requires" : "", m->requires[i]);
+    for (size_t i = 0; i < m->n_required_features; i++)
+        line(out, i == 0 ? "requires" : "", m->required_features[i]);
     snprintf(text, sizeof(text), "%u", (unsigned)m->format_version);
     line(out, "format", text);
 }

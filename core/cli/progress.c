@@ -23,7 +23,7 @@ static uint64_t now_ms(void)
 
 static void draw(struct progress *p)
 {
-    struct persist_progress seen = {.struct_size = sizeof(seen)};
+    struct persist_progress seen = PERSIST_PROGRESS_INIT;
     struct progress_state state = {.label = p->label};
     char line[PROGRESS_LINE_MAX];
     uint64_t now = now_ms();

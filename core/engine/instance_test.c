@@ -300,7 +300,7 @@ static void close__waits_for_running_operations(void **state)
 static void op__serves_one_call_after_another(void **state)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
-    struct persist_progress progress = {.struct_size = sizeof progress};
+    struct persist_progress progress = PERSIST_PROGRESS_INIT;
     struct rig *r = *state;
     struct persist_error err = {0};
 

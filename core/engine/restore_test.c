@@ -179,7 +179,7 @@ static void restore__reads_only_the_frames_of_a_range(void **state)
     uint8_t *payload = fixture_payload(len, 2);
     struct snapshot_spec spec = {.payload = payload, .len = len};
     struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
-    struct persist_progress progress = {.struct_size = sizeof(progress)};
+    struct persist_progress progress = PERSIST_PROGRESS_INIT;
     struct persist_error err;
     void *got = NULL;
     size_t got_len = 0;
@@ -211,7 +211,7 @@ static void restore__tells_its_progress(void **state)
     uint8_t *payload = fixture_payload(len, 2);
     struct snapshot_spec spec = {.payload = payload, .len = len};
     struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
-    struct persist_progress progress = {.struct_size = sizeof(progress)};
+    struct persist_progress progress = PERSIST_PROGRESS_INIT;
     struct persist_error err;
     void *got = NULL;
     size_t got_len = 0;

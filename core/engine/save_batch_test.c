@@ -501,7 +501,7 @@ static void batch__that_is_cancelled_saves_no_more(void **state)
 static void batch__shows_its_progress(void **state)
 {
     struct persist_batch_options o = PERSIST_BATCH_OPTIONS_INIT;
-    struct persist_progress progress = {.struct_size = sizeof progress};
+    struct persist_progress progress = PERSIST_PROGRESS_INIT;
     struct rig *r = *state;
     struct batch *b = batch_of(20);
     uint64_t bytes = 0, stored = 0;

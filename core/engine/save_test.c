@@ -482,7 +482,7 @@ static void save__stops_at_its_deadline(void **state)
 static void save__reports_progress(void **state)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
-    struct persist_progress progress = {.struct_size = sizeof progress};
+    struct persist_progress progress = PERSIST_PROGRESS_INIT;
     struct rig *r = *state;
     struct persist_error err = {0};
     uint8_t *data = rig_noise(100000, 1);

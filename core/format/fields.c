@@ -193,11 +193,11 @@ static int check_field(const struct field_table *table,
     case FIELD_PRODUCER:
         return check_producer(m, status, err);
     case FIELD_REQUIRES: /* none is known yet */
-        return m->n_requires == 0
+        return m->n_required_features == 0
                    ? PERSIST_OK
                    : error_set(err, PERSIST_E_UNSUPPORTED,
                                "no snapshot can require \"%s\" yet",
-                               m->requires[0]);
+                               m->required_features[0]);
     case FIELD_VERSION:
     case FIELD_I32:
         break;

@@ -65,7 +65,7 @@ static size_t put_texts(struct metadata_box *box, char *end)
         box->labels[i].key = put(box->labels[i].key, &end, &len);
         box->labels[i].value = put(box->labels[i].value, &end, &len);
     }
-    for (size_t i = 0; i < m->n_requires; i++)
+    for (size_t i = 0; i < m->n_required_features; i++)
         box->required[i] = put(box->required[i], &end, &len);
     return len;
 }
@@ -74,16 +74,16 @@ static bool copy_arrays(struct metadata_box *box)
 {
     struct persist_metadata *m = &box->metadata;
     box->labels = calloc(m->n_labels + 1, sizeof(*box->labels));
-    box->required = calloc(m->n_requires + 1, sizeof(*box->required));
+    box->required = calloc(m->n_required_features + 1, sizeof(*box->required));
     if (!box->labels || !box->required)
         return false;
     if (m->n_labels > 0)
         memcpy(box->labels, m->labels, m->n_labels * sizeof(*box->labels));
-    if (m->n_requires > 0)
-        memcpy(box->required, m->requires,
-               m->n_requires * sizeof(*box->required));
+    if (m->n_required_features > 0)
+        memcpy(box->required, m->required_features,
+               m->n_required_features * sizeof(*box->required));
     m->labels = box->labels;
-    m->requires = box->required;
+    m->required_features = box->required;
     return true;
 }
 

@@ -242,14 +242,14 @@ static void writer__refuses_numbers_and_lists_out_of_range(void **state)
     for (size_t i = 0; i < 8; i++)
         assert_int_equal(metadata_encode_header(&cases[i], &out, NULL),
                          PERSIST_E_INVALID);
-    cases[8].requires = names;
-    cases[8].n_requires = 1;
+    cases[8].required_features = names;
+    cases[8].n_required_features = 1;
     assert_int_equal(metadata_encode_header(&cases[8], &out, NULL),
                      PERSIST_E_UNSUPPORTED);
 
     buf_finish(&out);
     buf_init(&out, 100);
-    cases[8].n_requires = 0;
+    cases[8].n_required_features = 0;
     assert_int_equal(metadata_encode_header(&cases[8], &out, NULL),
                      PERSIST_E_INVALID);
     buf_finish(&out);
@@ -280,7 +280,7 @@ static void header__comes_back_as_it_was(void **state)
     assert_int_equal(m->n_labels, 2);
     assert_string_equal(m->labels[1].key, "b");
     assert_string_equal(m->labels[1].value, "\"\n");
-    assert_int_equal(m->n_requires, 0);
+    assert_int_equal(m->n_required_features, 0);
     assert_int_equal(metadata_encode_header(m, &out, NULL), 0);
     assert_string_equal(out.data, header_json);
     buf_finish(&out);
@@ -596,8 +596,8 @@ static void copy__is_its_own(void **state)
     m.snapshot_id = id;
     m.labels = labels;
     m.n_labels = 1;
-    m.requires = requires;
-    m.n_requires = 2;
+    m.required_features = requires;
+    m.n_required_features = 2;
     m.content_hash = HASH;
     m.stored_crc32c = "00c0ffee";
     m.uncompressed_size = 5;
@@ -611,7 +611,7 @@ static void copy__is_its_own(void **state)
     assert_string_equal(copy->snapshot_id, TEST_ID);
     assert_string_equal(copy->labels[0].key, "key");
     assert_string_equal(copy->labels[0].value, "value");
-    assert_string_equal(copy->requires[1], "two");
+    assert_string_equal(copy->required_features[1], "two");
     assert_string_equal(copy->content_hash, HASH);
     assert_null(copy->schema);
     assert_int_equal(copy->present, m.present);

@@ -64,7 +64,7 @@ struct stopper {
 static void *stop_at(void *ctx)
 {
     struct stopper *s = ctx;
-    struct persist_progress progress = {.struct_size = sizeof(progress)};
+    struct persist_progress progress = PERSIST_PROGRESS_INIT;
     const struct timespec pause = {0, 1000000};
 
     while (progress.payload_bytes < s->at && !atomic_load(&s->over)) {

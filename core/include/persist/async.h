@@ -95,10 +95,7 @@ struct persist_completion {
     const struct persist_error *error; /* where status is not OK */
     void *reserved;                    /* the library's */
 };
-#define PERSIST_COMPLETION_INIT                                                \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_completion)                       \
-    }
+#define PERSIST_COMPLETION_INIT PERSIST_INIT_(struct persist_completion)
 
 /* 1: *out is the next completion; 0: none came within timeout_ms (-1: for
  * ever, 0: do not wait), or none is outstanding; negative: an error. */

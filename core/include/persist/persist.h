@@ -79,6 +79,27 @@ PERSIST_API const char *persist_version(void);
  * fine. */
 PERSIST_API void persist_free(void *memory);
 
+/* What an INIT macro stands for: the size, and all else zero.  Not to be used
+ * by itself; in C++ it is an expression, because designated initializers came
+ * with C++20. */
+
+#ifdef __cplusplus
+extern "C++" {
+template <class T> inline T persist_init_()
+{
+    T sized = T();
+    sized.struct_size = static_cast<uint32_t>(sizeof(T));
+    return sized;
+}
+}
+#define PERSIST_INIT_(type) persist_init_<type>()
+#else
+#define PERSIST_INIT_(type)                                                    \
+    {                                                                          \
+        .struct_size = sizeof(type)                                            \
+    }
+#endif
+
 /* ---------------------------------------------------------------- instance */
 
 /* What a log line is about, and from which level on lines are kept. */
@@ -141,10 +162,7 @@ struct persist_options {
     persist_trace_fn trace;
     void *trace_ctx;
 };
-#define PERSIST_OPTIONS_INIT                                                   \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_options)                          \
-    }
+#define PERSIST_OPTIONS_INIT PERSIST_INIT_(struct persist_options)
 
 /*
  * Creates an instance: reads and checks the configuration.  Loads no backend,
@@ -239,10 +257,7 @@ struct persist_address {
     char
         session[PERSIST_NAME_MAX + 1]; /* name of the session, NUL-terminated */
 };
-#define PERSIST_ADDRESS_INIT                                                   \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_address)                          \
-    }
+#define PERSIST_ADDRESS_INIT PERSIST_INIT_(struct persist_address)
 
 /* Takes `[STORE:][AGENT[/SESSION][@INDEX|@latest]]` apart.  INVALID with what
  * is wrong where. */
@@ -287,6 +302,7 @@ struct persist_progress {
     uint64_t payload_total; /* 0: not known (yet) */
     uint64_t stored_bytes;  /* sent to or read from the store so far */
 };
+#define PERSIST_PROGRESS_INIT PERSIST_INIT_(struct persist_progress)
 /* How far the call with this op is, or how far the last one came.  Thread-safe,
  * never blocks. */
 PERSIST_API void persist_op_progress(struct persist_op *op,
@@ -333,11 +349,12 @@ struct persist_metadata {
     const char *description;           /* or NULL */
     const char *producer_name;         /* what wrote the snapshot */
     const char *producer_version;      /* and which version of it */
-    const char *content_hash;    /* TRAILER: SHA-256 of the payload, hex */
-    const char *stored_crc32c;   /* TRAILER: 8 hex digits */
-    const char *const *requires; /* n_requires names this reader knows */
+    const char *content_hash;  /* TRAILER: SHA-256 of the payload, hex */
+    const char *stored_crc32c; /* TRAILER: 8 hex digits */
+    /* What a reader must know, `requires` of the file; this one does. */
+    const char *const *required_features;
     const struct persist_label *labels; /* sorted by key bytes */
-    size_t n_requires;                  /* names in requires */
+    size_t n_required_features;         /* names in required_features */
     size_t n_labels;                    /* labels */
 };
 
@@ -365,10 +382,7 @@ struct persist_source {
     void *ctx;
 };
 #define PERSIST_SOURCE_SIZE UINT32_C(1) /* size of the source is set */
-#define PERSIST_SOURCE_INIT                                                    \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_source)                           \
-    }
+#define PERSIST_SOURCE_INIT PERSIST_INIT_(struct persist_source)
 
 /* What a snapshot is compressed with. */
 enum persist_compression {
@@ -419,10 +433,7 @@ struct persist_save_options {
     size_t n_labels;                    /* labels */
     struct persist_op *op;              /* or NULL */
 };
-#define PERSIST_SAVE_OPTIONS_INIT                                              \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_save_options)                     \
-    }
+#define PERSIST_SAVE_OPTIONS_INIT PERSIST_INIT_(struct persist_save_options)
 
 /*
  * Saves a payload as the next snapshot of a session.  The address names agent
@@ -481,10 +492,7 @@ struct persist_batch_item {
      * it; freed by the caller with persist_free. */
     struct persist_error *error;
 };
-#define PERSIST_BATCH_ITEM_INIT                                                \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_batch_item)                       \
-    }
+#define PERSIST_BATCH_ITEM_INIT PERSIST_INIT_(struct persist_batch_item)
 
 /* What all saves of a batch have in common. */
 struct persist_batch_options {
@@ -493,10 +501,7 @@ struct persist_batch_options {
     uint64_t timeout_ms;   /* 0: none; for the whole call */
     struct persist_op *op; /* or NULL; its progress counts all payloads */
 };
-#define PERSIST_BATCH_OPTIONS_INIT                                             \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_batch_options)                    \
-    }
+#define PERSIST_BATCH_OPTIONS_INIT PERSIST_INIT_(struct persist_batch_options)
 
 /*
  * Saves many snapshots with one acknowledgement for all: when it returns, every
@@ -540,10 +545,7 @@ struct persist_sink {
                  struct persist_error *err);
     void *ctx;
 };
-#define PERSIST_SINK_INIT                                                      \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_sink)                             \
-    }
+#define PERSIST_SINK_INIT PERSIST_INIT_(struct persist_sink)
 
 /* Flag of struct persist_restore_options: only the bytes of offset and length.
  */
@@ -562,9 +564,7 @@ struct persist_restore_options {
     struct persist_op *op;
 };
 #define PERSIST_RESTORE_OPTIONS_INIT                                           \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_restore_options)                  \
-    }
+    PERSIST_INIT_(struct persist_restore_options)
 
 /*
  * Gives back a snapshot's payload, verified.  An address without an index means
@@ -642,10 +642,7 @@ struct persist_verify_options {
     uint64_t timeout_ms;
     struct persist_op *op;
 };
-#define PERSIST_VERIFY_OPTIONS_INIT                                            \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_verify_options)                   \
-    }
+#define PERSIST_VERIFY_OPTIONS_INIT PERSIST_INIT_(struct persist_verify_options)
 /* Reads every stored byte and checks everything there is to check.  On success
  * *out_metadata (where out_metadata is not NULL) is the caller's.  Codes:
  * CORRUPT with what is wrong where, and those of persist_show. */
@@ -672,10 +669,7 @@ struct persist_delete_options {
     uint64_t timeout_ms;
     struct persist_op *op;
 };
-#define PERSIST_DELETE_OPTIONS_INIT                                            \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_delete_options)                   \
-    }
+#define PERSIST_DELETE_OPTIONS_INIT PERSIST_INIT_(struct persist_delete_options)
 /* Deletes one snapshot, durably; its index is never given out again.  The
  * address needs an index or "@latest" written out.  *out_index (may be NULL)
  * becomes the index that was deleted.  NOT_FOUND where there is none. */
@@ -721,10 +715,7 @@ struct persist_list_options {
     uint64_t timeout_ms;
     struct persist_op *op;
 };
-#define PERSIST_LIST_OPTIONS_INIT                                              \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_list_options)                     \
-    }
+#define PERSIST_LIST_OPTIONS_INIT PERSIST_INIT_(struct persist_list_options)
 /*
  * Lists agents (address NULL or ""), an agent's sessions ("AGENT"), or a
  * session's snapshots ("AGENT/SESSION", newest first).  Streams: memory does
@@ -787,9 +778,7 @@ struct persist_cleanup_options {
     struct persist_op *op;
 };
 #define PERSIST_CLEANUP_OPTIONS_INIT                                           \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_cleanup_options)                  \
-    }
+    PERSIST_INIT_(struct persist_cleanup_options)
 /* Removes what no reader can ever need.  address: NULL for the whole store, or
  * an agent or session.  A removal that fails does not stop the rest; the first
  * failure's code is returned at the end. */
@@ -825,10 +814,7 @@ struct persist_import_options {
     void *report_ctx;
     struct persist_op *op;
 };
-#define PERSIST_IMPORT_OPTIONS_INIT                                            \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_import_options)                   \
-    }
+#define PERSIST_IMPORT_OPTIONS_INIT PERSIST_INIT_(struct persist_import_options)
 /* Appends snapshot files of Persist 0.1, per agent and session in the order of
  * their timestamps, payloads byte for byte.  What was imported before is
  * skipped.  A file that fails does not stop the rest; the first failure's code
@@ -992,10 +978,7 @@ struct persist_doctor_options {
     uint64_t timeout_ms; /* of everything together; 0: none */
     struct persist_op *op;
 };
-#define PERSIST_DOCTOR_OPTIONS_INIT                                            \
-    {                                                                          \
-        .struct_size = sizeof(struct persist_doctor_options)                   \
-    }
+#define PERSIST_DOCTOR_OPTIONS_INIT PERSIST_INIT_(struct persist_doctor_options)
 /*
  * Looks for what is wrong with a store (name as in persist_open): how it is
  * configured, which plugin reaches it, what that says, and which requests work.
