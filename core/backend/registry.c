@@ -67,15 +67,16 @@ static int as_config(int rc, struct persist_error *err)
 /* ------------------------------------------------------------ one file */
 
 /* The compiled-in directory is trusted as libpersist itself is: whoever can
- * write there can replace the library. */
-static bool is_builtin(const char *real_path)
+ * write there can replace the library.  Of one that was only found beside the
+ * library that is not known: in /tmp anybody could have made it. */
+static bool is_trusted(const char *real_path)
 {
-    char *builtin = realpath(plugin_builtin_dir(), NULL);
-    size_t len = builtin ? strlen(builtin) : 0;
-    bool is = builtin && strncmp(real_path, builtin, len) == 0 &&
+    char *trusted = realpath(plugin_trusted_dir(), NULL);
+    size_t len = trusted ? strlen(trusted) : 0;
+    bool is = trusted && strncmp(real_path, trusted, len) == 0 &&
               real_path[len] == '/' && !strchr(real_path + len + 1, '/');
 
-    free(builtin);
+    free(trusted);
     return is;
 }
 
@@ -118,7 +119,7 @@ static int load_new(struct loaded *l, struct persist_error *err)
     persist_backend_entry_fn entry = NULL;
     bool stays = false;
     int fd = -1;
-    int rc = trust_open(path, !is_builtin(path), geteuid(), &fd, err);
+    int rc = trust_open(path, !is_trusted(path), geteuid(), &fd, err);
 
     if (rc != PERSIST_OK)
         return as_config(rc, err);
@@ -244,7 +245,7 @@ static int not_found(const struct plugin_dirs *dirs, const char *name,
     return PERSIST_E_NOT_FOUND;
 }
 
-/* dirs, then the compiled-in one at n_dirs. */
+/* dirs, then the built-in one at n_dirs. */
 static const char *directory(const struct plugin_dirs *dirs, size_t i)
 {
     return dirs && i < dirs->n_dirs ? dirs->dirs[i] : plugin_builtin_dir();

@@ -50,9 +50,11 @@ typedef int (*plugin_file_fn)(void *ctx, const char *name, const char *path);
 int plugin_each_file(const struct plugin_dirs *dirs, plugin_file_fn each,
                      void *ctx, struct persist_error *err);
 
-/* The compiled-in directory (PERSIST_BACKEND_DIR; in tests the environment
- * variable PERSIST_TEST_BACKEND_DIR does not exist: use backend_dirs). */
+/* The directory that is searched last: persist/backend-N beside libpersist
+ * itself, and where that is not there the compiled-in one.  Lives for ever. */
 const char *plugin_builtin_dir(void);
+/* The compiled-in one, whose files are loaded whoever may write them. */
+const char *plugin_trusted_dir(void);
 
 /* "string", "size", ...; "unknown" for any other number. */
 const char *plugin_option_type_name(uint32_t type);

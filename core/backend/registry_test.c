@@ -29,10 +29,16 @@
 
 static struct persist_error err;
 static const char *builtin = FIXTURES;
+static const char *trusted = FIXTURES;
 
 const char *plugin_builtin_dir(void)
 {
     return builtin;
+}
+
+const char *plugin_trusted_dir(void)
+{
+    return trusted;
 }
 
 static int setup(void **state)
@@ -40,6 +46,7 @@ static int setup(void **state)
     (void)state;
     memset(&err, 0, sizeof(err));
     builtin = FIXTURES;
+    trusted = FIXTURES;
     file_make_dir();
     return 0;
 }
@@ -284,7 +291,7 @@ static void load__refuses_truncated_files(void **state)
 }
 
 static void
-load__refuses_what_others_can_write_outside_the_builtin(void **state)
+load__refuses_what_others_can_write_outside_the_compiled_in(void **state)
 {
     (void)state;
     file_copy_fixture("good8", file_path("good8.so"));
@@ -292,8 +299,13 @@ load__refuses_what_others_can_write_outside_the_builtin(void **state)
     assert_int_equal(load_file(file_path("good8.so")), PERSIST_E_CONFIG);
     ASSERT_HAS(err.message, "is not trusted");
 
-    /* The same file in the compiled-in directory. */
+    /* Being searched without being asked for is no reason. */
     builtin = file_dir;
+    assert_int_equal(load_file(file_path("good8.so")), PERSIST_E_CONFIG);
+    ASSERT_HAS(err.message, "is not trusted");
+
+    /* The same file in the compiled-in directory. */
+    trusted = file_dir;
     assert_int_equal(load_file(file_path("good8.so")), PERSIST_OK);
     /* ... which does not extend to what lies below it. */
     assert_int_equal(mkdir(file_path("sub"), 0700), 0);
@@ -522,7 +534,7 @@ int main(void)
         TEST(load__refuses_an_entry_of_a_library_it_needs),
         TEST(load__names_the_missing_symbol),
         TEST(load__refuses_truncated_files),
-        TEST(load__refuses_what_others_can_write_outside_the_builtin),
+        TEST(load__refuses_what_others_can_write_outside_the_compiled_in),
         TEST(load__checks_the_target_of_a_link_not_the_link),
         TEST(load__reports_files_that_are_not_there),
         TEST(load__notices_a_file_that_is_replaced_meanwhile),
