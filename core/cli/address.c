@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "cli/error.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -127,4 +128,30 @@ void address_text(const char *agent, const char *session, const uint64_t *index,
                      PERSIST_OK)
         memcpy(out, "?", 2);
     encode_unsafe(out);
+}
+
+int address_each(struct cli *cli, unsigned rules,
+                 int (*one)(struct cli *cli, const struct address *address,
+                            struct persist_error *err))
+{
+    struct batch batch = {0};
+    struct address address;
+
+    for (size_t i = 0; i < cli->args.n_operands; i++) {
+        struct persist_error err = {0};
+        if (address_read(cli, cli->args.operands[i], rules, &address, &err) !=
+            PERSIST_OK)
+            return cli_fail_usage(cli, &err);
+    }
+    for (size_t i = 0; i < cli->args.n_operands; i++) {
+        struct persist_error err = {0};
+        int rc =
+            address_read(cli, cli->args.operands[i], rules, &address, &err);
+        if (rc == PERSIST_OK)
+            rc = one(cli, &address, &err);
+        batch_add(cli, &batch, rc, &err);
+        if (rc == PERSIST_E_CANCELLED)
+            return persist_status_exit_code(rc);
+    }
+    return batch_finish(cli, &batch);
 }

@@ -32,6 +32,12 @@ int address_read(const struct cli *cli, const char *text, unsigned rules,
 int address_open(struct cli *cli, const struct address *address,
                  struct persist_store **out, struct persist_error *err);
 
+/* Does `one` for each operand, and goes on past failures; all are read before
+ * the first is done. An exit code, as batch_finish's. */
+int address_each(struct cli *cli, unsigned rules,
+                 int (*one)(struct cli *cli, const struct address *address,
+                            struct persist_error *err));
+
 /* "AGENT[/SESSION[@INDEX]]" of raw names; session NULL or index NULL end it.
  * Never fails: what no address can say is shown as "?". */
 void address_text(const char *agent, const char *session, const uint64_t *index,

@@ -46,49 +46,27 @@ static void print(struct cli *cli, struct persist_store *store,
     output_flush(&cli->out);
 }
 
-static int delete_one(struct cli *cli, const char *operand,
+static int delete_one(struct cli *cli, const struct address *address,
                       struct persist_error *err)
 {
     struct persist_delete_options o = PERSIST_DELETE_OPTIONS_INIT;
     struct persist_store *store;
-    struct address address;
     uint64_t index = 0;
 
-    int rc = address_read(cli, operand, ADDRESS_AGENT | ADDRESS_INDEX, &address,
-                          err);
-    if (rc == PERSIST_OK)
-        rc = address_open(cli, &address, &store, err);
+    int rc = address_open(cli, address, &store, err);
     if (rc != PERSIST_OK)
         return rc;
     o.flags = cli->args.own[DELETE_DRY_RUN].count ? PERSIST_DELETE_DRY_RUN : 0;
     o.timeout_ms = cli_timeout_ms(cli);
-    rc = persist_delete(store, address.text, &o, &index, err);
+    rc = persist_delete(store, address->text, &o, &index, err);
     if (rc == PERSIST_OK)
-        print(cli, store, &address, index);
+        print(cli, store, address, index);
     return rc;
 }
 
 static int run(struct cli *cli)
 {
-    struct batch batch = {0};
-    struct address address;
-
-    /* Every address is read before the first snapshot goes. */
-    for (size_t i = 0; i < cli->args.n_operands; i++) {
-        struct persist_error err = {0};
-        if (address_read(cli, cli->args.operands[i],
-                         ADDRESS_AGENT | ADDRESS_INDEX, &address,
-                         &err) != PERSIST_OK)
-            return cli_fail_usage(cli, &err);
-    }
-    for (size_t i = 0; i < cli->args.n_operands; i++) {
-        struct persist_error err = {0};
-        int rc = delete_one(cli, cli->args.operands[i], &err);
-        batch_add(cli, &batch, rc, &err);
-        if (rc == PERSIST_E_CANCELLED)
-            return persist_status_exit_code(rc);
-    }
-    return batch_finish(cli, &batch);
+    return address_each(cli, ADDRESS_AGENT | ADDRESS_INDEX, delete_one);
 }
 
 static const char *const examples[] = {

@@ -40,24 +40,21 @@ static int print(struct cli *cli, struct persist_store *store,
     return PERSIST_OK;
 }
 
-static int verify(struct cli *cli, const char *operand,
+static int verify(struct cli *cli, const struct address *address,
                   struct persist_error *err)
 {
     struct persist_verify_options o = PERSIST_VERIFY_OPTIONS_INIT;
     struct persist_metadata *metadata = NULL;
     struct persist_store *store;
     struct progress progress;
-    struct address address;
 
-    int rc = address_read(cli, operand, ADDRESS_AGENT, &address, err);
-    if (rc == PERSIST_OK)
-        rc = address_open(cli, &address, &store, err);
+    int rc = address_open(cli, address, &store, err);
     if (rc != PERSIST_OK)
         return rc;
-    progress_begin(&progress, cli, address.text, false);
+    progress_begin(&progress, cli, address->text, false);
     o.op = progress.op;
     o.timeout_ms = cli_timeout_ms(cli);
-    rc = persist_verify(store, address.text, &o, &metadata, err);
+    rc = persist_verify(store, address->text, &o, &metadata, err);
     progress_end(&progress);
     if (rc == PERSIST_OK)
         rc = print(cli, store, metadata, err);
@@ -67,23 +64,7 @@ static int verify(struct cli *cli, const char *operand,
 
 static int run(struct cli *cli)
 {
-    struct batch batch = {0};
-    struct address address;
-
-    for (size_t i = 0; i < cli->args.n_operands; i++) {
-        struct persist_error err = {0};
-        if (address_read(cli, cli->args.operands[i], ADDRESS_AGENT, &address,
-                         &err) != PERSIST_OK)
-            return cli_fail_usage(cli, &err);
-    }
-    for (size_t i = 0; i < cli->args.n_operands; i++) {
-        struct persist_error err = {0};
-        int rc = verify(cli, cli->args.operands[i], &err);
-        batch_add(cli, &batch, rc, &err);
-        if (rc == PERSIST_E_CANCELLED)
-            return persist_status_exit_code(rc);
-    }
-    return batch_finish(cli, &batch);
+    return address_each(cli, ADDRESS_AGENT, verify);
 }
 
 static const char *const examples[] = {

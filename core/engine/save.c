@@ -631,6 +631,22 @@ static int save(struct persist_store *store, const char *address,
     return rc;
 }
 
+/* Of a source that was just made, or was not (made). */
+static int save_from(struct persist_store *store, const char *address,
+                     struct save_source *s, int made,
+                     const struct persist_save_options *options,
+                     struct persist_metadata **out, struct persist_error *err)
+{
+    int rc = made;
+
+    if (out)
+        *out = NULL;
+    if (!rc)
+        rc = save(store, address, s, options, out, err);
+    save_source_finish(s);
+    return rc;
+}
+
 /* ------------------------------------------------------------ public calls
  */
 
@@ -641,15 +657,9 @@ int persist_save(struct persist_store *store, const char *address,
                  struct persist_error *err)
 {
     struct save_source s;
-    int rc;
 
-    if (out_metadata)
-        *out_metadata = NULL;
-    rc = save_source_user(&s, source, err);
-    if (!rc)
-        rc = save(store, address, &s, options, out_metadata, err);
-    save_source_finish(&s);
-    return rc;
+    return save_from(store, address, &s, save_source_user(&s, source, err),
+                     options, out_metadata, err);
 }
 
 int persist_save_buffer(struct persist_store *store, const char *address,
@@ -659,15 +669,9 @@ int persist_save_buffer(struct persist_store *store, const char *address,
                         struct persist_error *err)
 {
     struct save_source s;
-    int rc;
 
-    if (out_metadata)
-        *out_metadata = NULL;
-    rc = save_source_buffer(&s, data, len, err);
-    if (!rc)
-        rc = save(store, address, &s, options, out_metadata, err);
-    save_source_finish(&s);
-    return rc;
+    return save_from(store, address, &s, save_source_buffer(&s, data, len, err),
+                     options, out_metadata, err);
 }
 
 int persist_save_file(struct persist_store *store, const char *address,
@@ -677,15 +681,9 @@ int persist_save_file(struct persist_store *store, const char *address,
                       struct persist_error *err)
 {
     struct save_source s;
-    int rc;
 
-    if (out_metadata)
-        *out_metadata = NULL;
-    rc = save_source_file(&s, path, err);
-    if (!rc)
-        rc = save(store, address, &s, options, out_metadata, err);
-    save_source_finish(&s);
-    return rc;
+    return save_from(store, address, &s, save_source_file(&s, path, err),
+                     options, out_metadata, err);
 }
 
 int persist_save_fd(struct persist_store *store, const char *address, int fd,
@@ -694,13 +692,7 @@ int persist_save_fd(struct persist_store *store, const char *address, int fd,
                     struct persist_error *err)
 {
     struct save_source s;
-    int rc;
 
-    if (out_metadata)
-        *out_metadata = NULL;
-    rc = save_source_fd(&s, fd, err);
-    if (!rc)
-        rc = save(store, address, &s, options, out_metadata, err);
-    save_source_finish(&s);
-    return rc;
+    return save_from(store, address, &s, save_source_fd(&s, fd, err), options,
+                     out_metadata, err);
 }
