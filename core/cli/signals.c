@@ -44,6 +44,7 @@ void signals_install(void)
 
     sigemptyset(&action.sa_mask);
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL); /* of ulimit -f: the write says EFBIG */
     /* No SA_RESTART: a read that waits for a person returns. */
     action.sa_handler = on_stop;
     for (int i = 0; i < N_STOP; i++)

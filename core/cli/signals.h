@@ -5,6 +5,7 @@
  * The first SIGINT, SIGTERM or SIGHUP asks the watched instance to stop, so
  * that what is under way is taken back; the second has the default action.  A
  * signal that was ignored when the command started (nohup) stays ignored.
+ * SIGPIPE and SIGXFSZ are: the write that failed says so.
  */
 #ifndef PERSIST_CLI_SIGNALS_H
 #define PERSIST_CLI_SIGNALS_H

@@ -243,6 +243,30 @@ def test_start():
           opened)
 
 
+def with_file_limit(*words):
+    """A file may have 1 MB."""
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000000, 1000000))
+    return subprocess.run(command(*words), input=BLOCK * 3, preexec_fn=limit,
+                          capture_output=True, check=False)
+
+
+def test_file_limit():
+    """One put, an upload, a restore: an answer, not the signal."""
+    whole = with_file_limit("save", "limit", "-")
+    check("a file limit is an error of a save",
+          whole.returncode == 2 and b"ulimit -f" in whole.stderr, whole)
+    saved = subprocess.run(command("save", "limit", "-"), input=BLOCK * 12,
+                           capture_output=True, check=False)
+    target = os.path.join(os.path.dirname(CONFIG), "limited.bin")
+    restored = with_file_limit("restore", "limit", "-o", target)
+    check("and of a restore, which leaves nothing",
+          saved.stdout == b"limit/default@0\n" and restored.returncode == 1
+          and b"File too large" in restored.stderr
+          and not os.path.exists(target) and not temporaries(), restored)
+
+
 def main():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     test_signal(signal.SIGINT, "SIGINT")
@@ -252,6 +276,7 @@ def main():
     test_binary()
     test_dump()
     test_settings()
+    test_file_limit()
     test_start()
     sys.exit(0)
 
