@@ -119,6 +119,9 @@ int store_error_fill(const struct backend_store *s,
                      struct persist_error *err);
 /* Whether the bytes hold a NUL; puts one at the end in any case. */
 bool store_text_ended(char *text, size_t len);
+/* A modified time in the years that a time of ours can say, 0000 to 9999: what
+ * is added to one or taken from it overflows nowhere. */
+int64_t store_time_clean(int64_t us);
 struct store_verdict store_check_etag(char etag[PERSIST_BACKEND_ETAG_MAX]);
 
 #endif

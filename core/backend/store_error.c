@@ -21,6 +21,13 @@ bool store_text_ended(char *text, size_t len)
     return ended;
 }
 
+int64_t store_time_clean(int64_t us)
+{
+    if (us < TEXT_TIME_MIN_US)
+        return TEXT_TIME_MIN_US;
+    return us < TEXT_TIME_MAX_US ? us : TEXT_TIME_MAX_US;
+}
+
 struct store_verdict store_check_etag(char etag[PERSIST_BACKEND_ETAG_MAX])
 {
     return store_bug(store_text_ended(etag, PERSIST_BACKEND_ETAG_MAX)

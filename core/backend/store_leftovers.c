@@ -84,7 +84,8 @@ static bool keep(struct leftovers *l, const struct persist_backend_upload *u)
         .upload_id = item.id,
         .size = u->present & PERSIST_BACKEND_HAS_SIZE ? u->size : 0,
         .has_modified = (u->present & PERSIST_BACKEND_HAS_MODIFIED) != 0};
-    item.view.modified_us = item.view.has_modified ? u->modified_us : 0;
+    item.view.modified_us =
+        item.view.has_modified ? store_time_clean(u->modified_us) : 0;
     l->items[l->n++] = item;
     return true;
 }

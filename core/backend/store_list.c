@@ -133,7 +133,7 @@ static bool keep_entry(struct backend_list *l,
         .is_folder = (e->flags & PERSIST_BACKEND_ENTRY_FOLDER) != 0,
     };
 
-    item.modified_us = item.has_modified ? e->modified_us : 0;
+    item.modified_us = item.has_modified ? store_time_clean(e->modified_us) : 0;
     l->too_large =
         l->keys.len + len + (l->n_items + 1) * sizeof(item) > l->bytes_max;
     if (l->too_large)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/fake_test.h"
+#include "util/text.h"
 
 #define N_KEYS 200
 
@@ -480,6 +481,69 @@ static int see_and_remove(void *ctx, const struct backend_leftover *l)
 
 #define UPLOAD .struct_size = sizeof(struct persist_backend_upload)
 
+static int64_t hostile_time;
+
+static void list_one_dated(struct fake *fake, const void *args, void *result)
+{
+    const struct persist_backend_list_args *a = args;
+    struct persist_backend_entry e = entry_of("k");
+
+    (void)fake, (void)result;
+    e.modified_us = hostile_time;
+    a->emit(a->emit_ctx, &e);
+}
+
+static void list_upload_dated(struct fake *fake, const void *args, void *result)
+{
+    const struct persist_backend_list_uploads_args *a = args;
+    const struct persist_backend_upload u = {.struct_size = sizeof(u),
+                                             .key = "k",
+                                             .upload_id = "1",
+                                             .modified_us = hostile_time,
+                                             .present =
+                                                 PERSIST_BACKEND_HAS_MODIFIED};
+
+    (void)fake, (void)result;
+    a->emit(a->emit_ctx, &u);
+}
+
+static int see_time(void *ctx, const struct backend_leftover *l)
+{
+    *(int64_t *)ctx = l->modified_us;
+    return 0;
+}
+
+/* What is added to a time, or taken from it, must not overflow. */
+static void times__lie_in_the_years_there_are(void **state)
+{
+    static const int64_t given[] = {INT64_MIN, TEXT_TIME_MIN_US - 1, 7,
+                                    TEXT_TIME_MAX_US + 1, INT64_MAX};
+    static const int64_t expected[] = {TEXT_TIME_MIN_US, TEXT_TIME_MIN_US, 7,
+                                       TEXT_TIME_MAX_US, TEXT_TIME_MAX_US};
+
+    (void)state;
+    fake_open(&f);
+    for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+        const struct backend_entry *e = NULL;
+        struct backend_list *l = NULL;
+        int64_t seen = 1;
+
+        hostile_time = given[i];
+        f.fill = list_one_dated;
+        assert_int_equal(
+            backend_list_open(f.store, &f.op, "", "", false, 10, &l, &f.err),
+            PERSIST_OK);
+        assert_int_equal(backend_list_next(l, &e, &f.err), 1);
+        assert_int_equal(e->modified_us, expected[i]);
+        backend_list_close(l);
+        f.fill = list_upload_dated;
+        assert_int_equal(
+            backend_list_leftovers(f.store, &f.op, "", see_time, &seen, &f.err),
+            PERSIST_OK);
+        assert_int_equal(seen, expected[i]);
+    }
+}
+
 static void leftovers__are_collected_before_anyone_sees_them(void **state)
 {
     static const struct persist_backend_upload honest[] = {
@@ -566,6 +630,7 @@ int main(void)
         TEST(list__unordered_ends_at_half_the_memory_limit),
         TEST(list__failure_is_final),
         TEST(list__refuses_an_endless_prefix),
+        TEST(times__lie_in_the_years_there_are),
         TEST(leftovers__are_collected_before_anyone_sees_them),
         TEST(leftovers__lies_are_corrupt),
         TEST(leftovers__need_the_op),

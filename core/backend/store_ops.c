@@ -289,7 +289,8 @@ int backend_head(struct backend_store *s, struct persist_op *op,
         return rc;
     out->size = h.result.size;
     out->has_modified = (h.result.present & PERSIST_BACKEND_HAS_MODIFIED) != 0;
-    out->modified_us = out->has_modified ? h.result.modified_us : 0;
+    out->modified_us =
+        out->has_modified ? store_time_clean(h.result.modified_us) : 0;
     memcpy(out->etag, h.result.etag, sizeof(out->etag));
     return PERSIST_OK;
 }

@@ -17,6 +17,7 @@
 #include "backend/fake_test.h"
 #include "backend/retry.h"
 #include "util/crc32c.h"
+#include "util/text.h"
 
 #define MS UINT64_C(1000000)
 
@@ -768,9 +769,9 @@ static void fill_head(struct fake *fake, const void *args, void *result)
 
     (void)args;
     r->size = 77;
-    r->modified_us = 5;
+    r->modified_us = INT64_MAX;
     r->present = fake->fill_data ? PERSIST_BACKEND_HAS_MODIFIED : 0;
-    if (fake->fill_data)
+    if (fake->fill_data && strcmp(fake->fill_data, "endless") == 0)
         memset(r->etag, 'e', sizeof(r->etag));
     else
         memcpy(r->etag, "v1", 3);
@@ -789,6 +790,11 @@ static void head__gives_what_is_known(void **state)
     assert_false(got.has_modified);
     assert_int_equal(got.modified_us, 0);
     assert_string_equal(got.etag, "v1");
+    f.fill_data = "modified";
+    assert_int_equal(backend_head(f.store, &f.op, "k", &got, &f.err),
+                     PERSIST_OK);
+    assert_true(got.has_modified);
+    assert_int_equal(got.modified_us, TEXT_TIME_MAX_US);
     f.fill_data = "endless";
     assert_int_equal(backend_head(f.store, &f.op, "k", &got, &f.err),
                      PERSIST_E_INTERNAL);

@@ -22,10 +22,6 @@ const uint32_t save_known_flags =
     PERSIST_SAVE_SKIP_UNCHANGED | PERSIST_SAVE_SIZE_HINT |
     PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_TIMESTAMP | PERSIST_SAVE_RESUME;
 
-/* Years 0000 to 9999, which is what RFC 3339 can say. */
-#define TIME_MIN_US INT64_C(-62167219200000000)
-#define TIME_MAX_US INT64_C(253402300799999999)
-
 /* ------------------------------------------------------------ what is asked
  */
 
@@ -81,7 +77,8 @@ static int check_indices(const struct saving *s, struct persist_error *err)
         return error_set(err, PERSIST_E_INVALID, "an index is at most %" PRIu64,
                          PERSIST_INDEX_MAX);
     if (o->flags & PERSIST_SAVE_TIMESTAMP &&
-        (o->timestamp_us < TIME_MIN_US || o->timestamp_us > TIME_MAX_US))
+        (o->timestamp_us < TEXT_TIME_MIN_US ||
+         o->timestamp_us > TEXT_TIME_MAX_US))
         return error_set(err, PERSIST_E_INVALID,
                          "the timestamp lies outside the years 0000 to 9999");
     return PERSIST_OK;

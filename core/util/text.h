@@ -63,6 +63,9 @@ char *text_format(const char *format, ...) /* malloc; NULL: memory */
 
 /* RFC 3339: "2026-11-23T04:19:24.642210Z" and a NUL are 28 bytes. */
 #define TEXT_TIME_LEN 28
+/* Years 0000 to 9999, which is what it can say; times outside become these. */
+#define TEXT_TIME_MIN_US INT64_C(-62167219200000000)
+#define TEXT_TIME_MAX_US INT64_C(253402300799999999)
 void text_from_time(int64_t unix_us, char out[TEXT_TIME_LEN]);
 /* Any number of fraction digits (truncated to microseconds), Z or an offset;
  * years 0000 to 9999.  False where it is not a time. */

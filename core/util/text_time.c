@@ -9,8 +9,6 @@
 
 #define US_PER_S INT64_C(1000000)
 #define US_PER_DAY (INT64_C(86400) * US_PER_S)
-#define YEAR_0000_US (INT64_C(-719528) * US_PER_DAY)
-#define YEAR_10000_US (INT64_C(2932897) * US_PER_DAY)
 
 /* Days since 1970-01-01 of a civil date.  Years are counted from March, so that
  * the leap day is the last one; 400 years are 146,097 days. */
@@ -40,10 +38,10 @@ static void civil_from_days(int64_t days, int *year, int *month, int *day)
 
 void text_from_time(int64_t unix_us, char out[TEXT_TIME_LEN])
 {
-    if (unix_us < YEAR_0000_US)
-        unix_us = YEAR_0000_US;
-    if (unix_us >= YEAR_10000_US)
-        unix_us = YEAR_10000_US - 1;
+    if (unix_us < TEXT_TIME_MIN_US)
+        unix_us = TEXT_TIME_MIN_US;
+    if (unix_us > TEXT_TIME_MAX_US)
+        unix_us = TEXT_TIME_MAX_US;
     int64_t days = unix_us / US_PER_DAY;
     int64_t rest = unix_us % US_PER_DAY;
     if (rest < 0) {
@@ -152,7 +150,7 @@ bool text_to_time(const char *text, int64_t *out_unix_us)
         *text)
         return false;
     int64_t us = days * US_PER_DAY + clock_us - offset_us;
-    if (us < YEAR_0000_US || us >= YEAR_10000_US)
+    if (us < TEXT_TIME_MIN_US || us > TEXT_TIME_MAX_US)
         return false;
     *out_unix_us = us;
     return true;

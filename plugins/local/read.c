@@ -31,6 +31,11 @@ int64_t modified_us(const struct stat *st)
 {
     struct timespec modified = os_modified(st);
 
+    /* Some file systems keep any 64 bits of seconds that they are given. */
+    if (modified.tv_sec > INT64_MAX / 1000000 - 1)
+        return INT64_MAX;
+    if (modified.tv_sec < INT64_MIN / 1000000)
+        return INT64_MIN;
     return (int64_t)modified.tv_sec * 1000000 + modified.tv_nsec / 1000;
 }
 

@@ -102,6 +102,34 @@ static void read__pins_a_version(void **state)
     assert_int_equal(second.rc, PERSIST_BACKEND_PRECONDITION);
 }
 
+/* tmpfs and Btrfs keep them all. */
+static void modified__is_at_most_what_it_can_say(void **state)
+{
+    static const struct {
+        int64_t s;
+        int64_t us;
+    } rows[] = {
+        {0, 1},
+        {-1, -999999},
+        {INT64_C(9223372036853), INT64_C(9223372036853000001)},
+        {INT64_C(9223372036854), INT64_MAX},
+        {INT64_C(9000000000000000000), INT64_MAX},
+        {INT64_C(-9223372036854), INT64_C(-9223372036853999999)},
+        {INT64_C(-9223372036855), INT64_MIN},
+        {INT64_MIN, INT64_MIN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct stat st = {0};
+
+        st.st_mtim.tv_sec = (time_t)rows[i].s;
+        st.st_mtim.tv_nsec = 1999;
+        if (st.st_mtim.tv_sec == rows[i].s) /* time_t may be narrow */
+            assert_int_equal(modified_us(&st), rows[i].us);
+    }
+}
+
 static void put__gives_the_etag_that_read_gives(void **state)
 {
     struct kit *k = *state;
@@ -286,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(read__gives_ranges_and_suffixes),
         T(read__pins_a_version),
+        T(modified__is_at_most_what_it_can_say),
         T(put__gives_the_etag_that_read_gives),
         T(read__tells_absent_from_trouble),
         T(read__says_corrupt_of_a_file_cut_short_meanwhile),
