@@ -108,6 +108,58 @@ static void cleanup__trusts_no_clock_but_the_store_s(void **state)
     assert_int_equal(rig_objects(r), 3); /* and no probe stays */
 }
 
+/* From when the store's clock was wrong: 2038 has not come. */
+static void date_ahead(struct rig *r, uint64_t index)
+{
+    char key[KEY_CAP];
+
+    rig_key(index, KEY_SNAP, key);
+    assert_int_equal(
+        r->memory->set_modified(r->id, key, INT64_C(2145916800000000)),
+        PERSIST_BACKEND_OK);
+}
+
+static void cleanup__trusts_no_object_from_the_future(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    struct report report;
+
+    litter(r);
+    date_ahead(r, 2); /* it is listed before the claim */
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 0);
+    assert_ok(clean(r, NULL, PERSIST_CLEANUP_DRY_RUN, &report, &err), &err);
+    assert_int_equal(report.n_items, 0);
+    /* A store that is not to be written does not make it more credible. */
+    rig_fault(r, (struct rig_fault){.op = "put",
+                                    .times = UINT32_MAX,
+                                    .status = PERSIST_BACKEND_DENIED});
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 0);
+    rig_no_faults(r);
+    assert_int_equal(rig_objects(r), 3);
+    /* Nor does it keep for good what is old. */
+    rig_pass_days(r, 7);
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 2);
+}
+
+/* This machine's clock is a month late: the store is asked all the same. */
+static void cleanup__goes_by_the_store_where_we_are_late(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+    struct report report;
+
+    litter(r);
+    rig_pass_days(r, 8);
+    rig_save(r, "three", 3);
+    atomic_fetch_add(&r->wall_us, -30 * RIG_DAY_US);
+    assert_ok(clean(r, NULL, 0, &report, &err), &err);
+    assert_int_equal(report.n_items, 2);
+}
+
 static void cleanup__may_read_the_time_off_a_listing(void **state)
 {
     struct rig *r = *state;
@@ -546,6 +598,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(cleanup__waits_seven_days),
         T(cleanup__trusts_no_clock_but_the_store_s),
+        T(cleanup__trusts_no_object_from_the_future),
+        T(cleanup__goes_by_the_store_where_we_are_late),
         T(cleanup__may_read_the_time_off_a_listing),
         T(cleanup__leaves_what_it_cannot_date),
         T(cleanup__spares_the_highest_key),

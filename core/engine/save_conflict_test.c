@@ -507,6 +507,27 @@ static void after__does_not_trust_this_machine_s_clock(void **state)
     assert_status(save_after(r, 0, &err), PERSIST_E_CONFLICT, &err);
 }
 
+/* A tombstone from when the store's clock was wrong does not age the claim. */
+static void after__trusts_no_object_from_the_future(void **state)
+{
+    struct rig *r = *state;
+    struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
+    struct persist_error err = {0};
+    char key[KEY_CAP];
+
+    rig_save(r, "zero", 0);
+    rig_put_claim(r, 1);
+    rig_put_tombstone(r, 2);
+    rig_key(2, KEY_SNAP, key);
+    assert_int_equal(
+        r->memory->set_modified(r->id, key, INT64_C(2145916800000000)),
+        PERSIST_BACKEND_OK);
+    o.flags = PERSIST_SAVE_AFTER;
+    o.after = 0;
+    assert_status(persist_save_buffer(r->store, "a", "x", 1, &o, NULL, &err),
+                  PERSIST_E_CONFLICT, &err);
+}
+
 static void after__needs_its_snapshot(void **state)
 {
     struct rig *r = *state;
@@ -674,6 +695,7 @@ int main(void)
         T(after__passes_tombstones),
         T(after__waits_seven_days_for_a_claim),
         T(after__does_not_trust_this_machine_s_clock),
+        T(after__trusts_no_object_from_the_future),
         T(after__needs_its_snapshot),
         T(after__holds_between_listing_and_put),
         T(after__sees_a_key_that_no_listing_shows),

@@ -4,13 +4,13 @@
  * the age of an object: may cleanup remove it, and is a claim above a fence
  * dead.
  *
- * This machine's clock says when it is worth asking, and no more: one that is
- * days ahead must not remove what a running save stands on.  The newest
- * modified time in a listing is a time the store's clock has certainly
- * reached.  Where that does not settle it, an object is written
- * (.persist-probe, the one key that is the host's own) and its modified time
- * read: two requests, only where something looks old.  A store that does not
- * let us leaves the newest time seen, and with it everything doubtful in place.
+ * This machine's clock, or the newest modified time in a listing, says when it
+ * is worth asking, and no more: a clock that is days ahead must not remove what
+ * a running save stands on, and neither must an object from a time when the
+ * store's clock was.  What counts is an object that is written (.persist-probe,
+ * the one key that is the host's own) and its modified time: two requests, only
+ * where something looks old.  A store that does not let us leaves what those
+ * two agree about, and everything doubtful in place.
  */
 #ifndef PERSIST_ENGINE_STORE_TIME_H
 #define PERSIST_ENGINE_STORE_TIME_H
@@ -22,7 +22,9 @@ struct store_time {
     struct persist_op *op;
     bool read_only;    /* write nothing: trust this machine's clock */
     bool measured;     /* tried */
-    int64_t newest_us; /* a time the store's clock has reached; 0: none known */
+    bool is_known;     /* and found out: */
+    int64_t known_us;  /* a time the store's clock has reached */
+    int64_t newest_us; /* of what was listed; 0: nothing was */
 };
 
 /* Notes the times of a listed index. */
