@@ -119,10 +119,13 @@ int writeback_write(struct writeback *b, struct durable_write *w,
                     const void *data, size_t len, uint64_t offset)
 {
     size_t done = 0;
-    int rc = atomic_load(&w->sync_failed)
-                 ? -EIO
-                 : direct_write(&b->direct, data, len, offset, &done);
+    int rc = atomic_load(&w->sync_failed) ? -EIO : 0;
 
+    /* As durable_write_at: these bytes would be acknowledged, not flushed. */
+    if (w->synced)
+        rc = -EINVAL;
+    if (rc == 0)
+        rc = direct_write(&b->direct, data, len, offset, &done);
     if (rc == 0 && done < len)
         rc = write_cached(b, w, (const char *)data + done, len - done,
                           offset + done);

@@ -296,6 +296,34 @@ static void commit__waits_for_the_flush_under_way(void **state)
 }
 #endif
 
+/* A commit that lost its name may be made again: nothing of what it has flushed
+ * changes in between, past the page cache or not. */
+static void part__comes_too_late_for_what_is_flushed(void **state)
+{
+    struct kit *k = *state;
+    const size_t len = 1 << 20;
+    uint8_t *data = direct_alloc(2 * len);
+
+    assert_non_null(data);
+    memset(data, 'a', len);
+    memset(data + len, 'b', len);
+    for (unsigned askew = 0; askew < 2; askew++) {
+        struct kit_upload u;
+
+        assert_int_equal(kit_put(k, "a", "x", IF_ABSENT), OK);
+        assert_int_equal(kit_begin(k, &u, "a", IF_ABSENT, len), OK);
+        assert_int_equal(kit_part(k, &u, data, len - 1), OK);
+        assert_int_equal(kit_commit(k, &u, IF_ABSENT), PERSIST_BACKEND_EXISTS);
+        assert_int_equal(kit_part_at(k, &u, 1, 0, data + len - askew, len - 1),
+                         PERSIST_BACKEND_INVALID);
+        assert_int_equal(kit_delete(k, "a", NULL), OK);
+        assert_int_equal(kit_commit(k, &u, IF_ABSENT), OK);
+        expect_object(k, "a", data, len - 1);
+        assert_int_equal(kit_delete(k, "a", NULL), OK);
+    }
+    free(data);
+}
+
 static void part__stops_between_slices(void **state)
 {
     struct kit *k = *state;
@@ -371,6 +399,7 @@ int main(void)
         T(flush__comes_early_and_its_failure_is_final),
         T(commit__waits_for_the_flush_under_way),
 #endif
+        T(part__comes_too_late_for_what_is_flushed),
         T(part__stops_between_slices),
         T(part__may_be_small_and_many),
         T(abort__beside_a_running_part_is_safe),
