@@ -112,7 +112,7 @@ def redirected(base):
             check(f"redirects to {elsewhere.host}," in text, f"{status} to {verb[0]}: {text}")
     server, store = with_server(base, {})
     server.fault("any", "redirect", location=elsewhere.url, times=100000)
-    store.must_fail("re-send", "--timeout", "2s", "list")
+    store.must_fail("re-send", "--timeout", "5s", "list")
     check(len(kinds(server)) > 1, "S3's own redirect was not repeated")
     check(elsewhere.came == 0, f"{elsewhere.came} connections followed a redirect")
 
