@@ -3,14 +3,13 @@
 """The command with keys from every source, against a server that checks
 signatures; and what it prints when that goes wrong.
 
-usage: tests/servers/with faults-s3|localstack -- s3_keys.py [NAME]...
+usage: tests/servers/with faults-s3|localstack-sts -- s3_keys.py [NAME]...
 
 With faults-s3, which checks signatures, tokens and their end, the scripted STS,
 SSO, container and instance (tests/servers/aws_credentials_server.py) hand out
-keys it knows; with localstack, its own STS is asked (role, web_identity: it has
-one from 4.14 on, with Python 3.13).  Every secret is marked:
-none may appear, as it is, in base64, in hexadecimal or URL-encoded, in what the
-command prints at any log level or in its arguments.
+keys it knows; with localstack-sts, its own STS is asked (role, web_identity).
+Every secret is marked: none may appear, as it is, in base64, in hexadecimal or
+URL-encoded, in what the command prints at any log level or in its arguments.
 """
 import os
 import subprocess
