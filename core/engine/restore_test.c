@@ -265,14 +265,15 @@ static void restore__says_what_is_missing(void **state)
     static const struct {
         const char *address;
         const char *says;
+        const char *hint;
     } cases[] = {
-        {"nobody", "no session \"nobody/default\""},
-        {"a/none", "no session \"a/none\""},
-        {"a@9", "\"a/default@9\" does not exist"},
-        {"a@1", "\"a/default@1\" was deleted"},
-        {"a@2", "\"a/default@2\" is not finished"},
-        {"gone", "\"gone/default\" has no snapshot any more"},
-        {"gone@3", "was deleted"},
+        {"nobody", "no session \"nobody/default\"", "list tells"},
+        {"a/none", "no session \"a/none\"", "list tells"},
+        {"a@9", "\"a/default@9\" does not exist", ""},
+        {"a@1", "\"a/default@1\" was deleted", ""},
+        {"a@2", "\"a/default@2\" is not finished", ""},
+        {"gone", "\"gone/default\" has no snapshot any more", ""},
+        {"gone@3", "was deleted", ""},
     };
     struct fixture *f = *state;
     struct snapshot_spec spec = {.payload = "x", .len = 1};
@@ -288,6 +289,7 @@ static void restore__says_what_is_missing(void **state)
         assert_status(persist_show(f->store, cases[i].address, &m, &err),
                       PERSIST_E_NOT_FOUND, &err);
         assert_contains(err.message, cases[i].says);
+        assert_contains(err.hint, cases[i].hint);
         assert_true(err.object[0]);
         assert_null(m);
         assert_status(

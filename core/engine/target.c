@@ -131,6 +131,8 @@ static int nothing_found(const struct target *t, bool any,
                   : "there is no session \"%s\"",
               text);
     error_object(err, "%s", text);
+    if (!any)
+        error_hint(err, "list tells which agents and sessions there are");
     return PERSIST_E_NOT_FOUND;
 }
 
