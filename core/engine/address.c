@@ -149,12 +149,14 @@ static int parse_index(const char *text, const struct part *part,
     }
     if (part->len == 0)
         return refuse(err, text, part, "is empty");
+    /* PERSIST_INDEX_MAX has 18 digits, all of them 9. */
+    if (part->len > 18 && part->text[0] != '0' &&
+        strspn(part->text, "0123456789") == part->len)
+        return refuse(err, text, part, "is over 999999999999999999");
     if (!text_to_u64(part->text, &out->index))
         return refuse(err, text, part,
                       "is neither \"latest\" nor a number without leading "
                       "zeros; a '@' within a name is written %40");
-    if (out->index > PERSIST_INDEX_MAX)
-        return refuse(err, text, part, "is over 999999999999999999");
     out->present |= PERSIST_ADDRESS_INDEX;
     return PERSIST_OK;
 }

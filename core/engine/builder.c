@@ -77,9 +77,9 @@ void persist_store_builder_set(struct persist_store_builder *b, const char *key,
     if (!b)
         return;
     if (!key || !value) {
-        add_problem(b, key ? key : "a key is NULL");
-        if (key)
-            add_problem(b, "its value is NULL");
+        error_set(&problem, PERSIST_E_MISUSE, "%s is NULL",
+                  key ? key : "a key");
+        add_problem(b, problem.message);
         return;
     }
     if (strcmp(key, "backend") == 0) {

@@ -569,6 +569,8 @@ int persist_cleanup(struct persist_store *store, const char *address,
     struct cleaning c = {.store = store};
     struct persist_error own_err = {0};
     struct engine_call call;
+    struct flagged_member age = {"older_than_ms", PERSIST_CLEANUP_OLDER_THAN,
+                                 "PERSIST_CLEANUP_OLDER_THAN", false};
     int rc;
 
     rc = engine_options(&c.o, sizeof c.o, options, err);
@@ -576,6 +578,9 @@ int persist_cleanup(struct persist_store *store, const char *address,
         rc = engine_flags(c.o.flags,
                           PERSIST_CLEANUP_DRY_RUN | PERSIST_CLEANUP_OLDER_THAN,
                           err);
+    age.is_set = c.o.older_than_ms != 0;
+    if (!rc)
+        rc = engine_flagged(c.o.flags, &age, 1, err);
     if (!rc && c.o.older_than_ms > INT64_MAX / 2000)
         rc = error_set(err, PERSIST_E_INVALID, "older_than_ms is too large");
     if (!rc)

@@ -308,8 +308,11 @@ static void cleanup__keeps_the_claim_of_an_open_upload(void **state)
     break_upload(r);
     rig_save(r, "one", 1);
     rig_pass_days(r, 8);
-    o.flags = PERSIST_CLEANUP_OLDER_THAN;
     o.older_than_ms = UINT64_C(30) * 86400 * 1000;
+    assert_status(persist_cleanup(r->store, NULL, &o, &err), PERSIST_E_INVALID,
+                  &err);
+    assert_contains(err.message, "with the flag PERSIST_CLEANUP_OLDER_THAN");
+    o.flags = PERSIST_CLEANUP_OLDER_THAN;
     assert_ok(persist_cleanup(r->store, NULL, &o, &err), &err);
     assert_int_equal(r->memory->n_uploads(r->id), 1);
     assert_int_equal(rig_size(r, 0, KEY_SNAP), CLAIM_LEN);

@@ -166,7 +166,7 @@ static void check_forgery(struct fixture *f, const struct forgery *how,
         fail_msg("%s: show: %s", how->what, persist_status_name(rc));
     persist_metadata_free(m);
     o.flags = first_half ? PERSIST_RESTORE_RANGE : 0;
-    o.length = 100;
+    o.length = first_half ? 100 : 0;
     rc = persist_restore_buffer(f->store, "a@0", 0, &o, &got, &len, NULL, &err);
     if (!first_half && rc != (good ? PERSIST_OK : PERSIST_E_CORRUPT))
         fail_msg("%s: restore: %s", how->what, persist_status_name(rc));

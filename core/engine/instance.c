@@ -64,8 +64,20 @@ int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err)
 {
     if (flags & ~known)
         return error_set(err, PERSIST_E_INVALID,
-                         "unknown flags 0x%x in an options struct",
+                         "flags 0x%x of an options struct are unknown, or not "
+                         "for this call",
                          (unsigned int)(flags & ~known));
+    return PERSIST_OK;
+}
+
+int engine_flagged(uint32_t flags, const struct flagged_member *members,
+                   size_t n_members, struct persist_error *err)
+{
+    for (size_t i = 0; i < n_members; i++)
+        if (members[i].is_set && !(flags & members[i].flag))
+            return error_set(err, PERSIST_E_INVALID,
+                             "%s is set, and counts only with the flag %s",
+                             members[i].name, members[i].flag_name);
     return PERSIST_OK;
 }
 
@@ -208,6 +220,10 @@ static int collect_backend_dirs(struct persist *p,
     size_t i;
     int rc;
 
+    if (o->n_backend_dirs && !o->backend_dirs)
+        return error_set(err, PERSIST_E_MISUSE,
+                         "n_backend_dirs is %zu, and backend_dirs is NULL",
+                         o->n_backend_dirs);
     for (i = 0; i < o->n_backend_dirs; i++) {
         const char *dir = o->backend_dirs[i] ? o->backend_dirs[i] : "";
 
@@ -233,6 +249,10 @@ static int copy_settings(struct persist *p, const struct persist_options *o,
 
     if (!o->n_settings)
         return PERSIST_OK;
+    if (!o->settings)
+        return error_set(err, PERSIST_E_MISUSE,
+                         "n_settings is %zu, and settings is NULL",
+                         o->n_settings);
     p->settings = calloc(o->n_settings, sizeof *p->settings);
     if (!p->settings)
         return error_memory(err);

@@ -87,6 +87,17 @@ int engine_options(void *dst, size_t size, const void *src,
                    struct persist_error *err);
 /* INVALID where flags has a bit that is not in known. */
 int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err);
+/* A member that counts only with a flag. */
+struct flagged_member {
+    const char *name; /* "after" */
+    uint32_t flag;
+    const char *flag_name; /* "PERSIST_SAVE_AFTER" */
+    bool is_set;           /* not zero */
+};
+/* INVALID where a member is set and its flag is not: who wrote it meant it, and
+ * a fence that is not looked at would be none. */
+int engine_flagged(uint32_t flags, const struct flagged_member *members,
+                   size_t n_members, struct persist_error *err);
 
 /* The store that persist_open means by `name`; *out_name lives as long as name
  * or the configuration. */

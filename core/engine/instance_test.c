@@ -145,7 +145,13 @@ static void create__refuses_bad_options(void **state)
     o.settings = none;
     o.n_settings = 1;
     assert_status(create(&o, &err), PERSIST_E_INVALID, &err);
+    o.settings = NULL;
+    assert_status(create(&o, &err), PERSIST_E_MISUSE, &err);
     o.n_settings = 0;
+    o.backend_dirs = NULL;
+    o.n_backend_dirs = 1;
+    assert_status(create(&o, &err), PERSIST_E_MISUSE, &err);
+    o.n_backend_dirs = 0;
     o.config_file = "/nonexistent/persist.conf";
     assert_int_not_equal(create(&o, &err), PERSIST_OK);
     o.struct_size = 1;

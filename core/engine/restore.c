@@ -43,6 +43,19 @@ static int check_schema(const struct restore *r, struct persist_error *err)
     return PERSIST_E_CONFLICT;
 }
 
+static int check_flagged(const struct persist_restore_options *o,
+                         struct persist_error *err)
+{
+    static const char range[] = "PERSIST_RESTORE_RANGE";
+    const struct flagged_member members[] = {
+        {"offset", PERSIST_RESTORE_RANGE, range, o->offset != 0},
+        {"length", PERSIST_RESTORE_RANGE, range, o->length != 0},
+    };
+
+    return engine_flagged(o->flags, members, sizeof(members) / sizeof(*members),
+                          err);
+}
+
 static int set_range(struct restore *r, struct persist_error *err)
 {
     if (!(r->options.flags & PERSIST_RESTORE_RANGE))
@@ -63,6 +76,8 @@ int restore_open(struct restore *r, struct persist_store *store,
     int rc = engine_options(&r->options, sizeof(r->options), options, err);
     if (rc == PERSIST_OK)
         rc = engine_flags(r->options.flags, known, err);
+    if (rc == PERSIST_OK)
+        rc = check_flagged(&r->options, err);
     if (rc == PERSIST_OK)
         rc = engine_begin(store, OPERATION_RESTORE, r->options.op,
                           r->options.timeout_ms, &r->call, &r->op, err);

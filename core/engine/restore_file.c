@@ -77,6 +77,8 @@ static int split_path(struct target_file *f, struct persist_error *err)
 {
     const char *slash = strrchr(f->path, '/');
 
+    if (!*f->path)
+        return error_set(err, PERSIST_E_INVALID, "the path is empty");
     f->name = slash ? slash + 1 : f->path;
     if (!slash) {
         f->dir = text_dup(".");

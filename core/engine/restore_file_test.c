@@ -215,6 +215,8 @@ static void targets__that_are_no_files_are_refused(void **state)
                   PERSIST_E_INVALID, &err);
     assert_contains(err.message, "device");
     assert_status(restore(f, "/", 0, &err), PERSIST_E_INVALID, &err);
+    assert_status(restore(f, "", 0, &err), PERSIST_E_INVALID, &err);
+    assert_string_equal(err.message, "the path is empty");
     assert_file("victim", "old", 3);
     assert_int_equal(n_entries(), 6);
     rmdir(in_dir("sub"));

@@ -126,6 +126,28 @@ static void check_range(struct fixture *f, const struct range *range,
     persist_free(got);
 }
 
+static void restore__refuses_a_range_without_its_flag(void **state)
+{
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct fixture *f = *state;
+    void *got = NULL;
+    size_t len = 0;
+
+    o.offset = 1;
+    assert_status(
+        persist_restore_buffer(f->store, "a@0", 0, &o, &got, &len, NULL, &err),
+        PERSIST_E_INVALID, &err);
+    assert_contains(err.message, "offset is set, and counts only with the flag "
+                                 "PERSIST_RESTORE_RANGE");
+    o.offset = 0;
+    o.length = 1;
+    assert_status(
+        persist_restore_buffer(f->store, "a@0", 0, &o, &got, &len, NULL, &err),
+        PERSIST_E_INVALID, &err);
+    assert_contains(err.message, "length is set");
+}
+
 static void restore__gives_ranges(void **state)
 {
     const size_t len = 40 * FRAME + 77;
@@ -893,6 +915,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(restore__gives_back_every_size),
         TEST(restore__reads_a_small_object_once),
+        TEST(restore__refuses_a_range_without_its_flag),
         TEST(restore__gives_ranges),
         TEST(restore__reads_only_the_frames_of_a_range),
         TEST(restore__tells_its_progress),

@@ -63,6 +63,23 @@ static int check_codec(struct saving *s, struct persist_error *err)
     return PERSIST_OK;
 }
 
+static int check_flagged(const struct persist_save_options *o,
+                         struct persist_error *err)
+{
+    const struct flagged_member members[] = {
+        {"index", PERSIST_SAVE_INDEX, "PERSIST_SAVE_INDEX", o->index != 0},
+        {"after", PERSIST_SAVE_AFTER, "PERSIST_SAVE_AFTER", o->after != 0},
+        {"level", PERSIST_SAVE_LEVEL, "PERSIST_SAVE_LEVEL", o->level != 0},
+        {"size_hint", PERSIST_SAVE_SIZE_HINT, "PERSIST_SAVE_SIZE_HINT",
+         o->size_hint != 0},
+        {"timestamp_us", PERSIST_SAVE_TIMESTAMP, "PERSIST_SAVE_TIMESTAMP",
+         o->timestamp_us != 0},
+    };
+
+    return engine_flagged(o->flags, members, sizeof members / sizeof *members,
+                          err);
+}
+
 static int check_indices(const struct saving *s, struct persist_error *err)
 {
     const struct persist_save_options *o = &s->o;
@@ -144,6 +161,8 @@ static int describe(struct saving *s, struct persist_error *err)
     int rc;
 
     rc = check_codec(s, err);
+    if (!rc)
+        rc = check_flagged(&s->o, err);
     if (!rc)
         rc = check_indices(s, err);
     if (!rc)

@@ -570,7 +570,7 @@ int persist_save_batch(struct persist_store *store,
 
 void persist_batch_finish(struct persist_batch_item *items, size_t n_items)
 {
-    for (size_t i = 0; i < n_items; i++) {
+    for (size_t i = 0; items && i < n_items; i++) {
         struct persist_batch_item *item = item_at(items, i);
 
         persist_metadata_free(item->metadata);

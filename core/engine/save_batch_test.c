@@ -155,6 +155,7 @@ static void batch__of_nothing_does_nothing(void **state)
     assert_ok(persist_save_batch(r->store, NULL, 0, NULL, &err), &err);
     assert_int_equal(atomic_load(&r->calls), 0);
     persist_batch_finish(NULL, 0);
+    persist_batch_finish(NULL, 2);
 }
 
 static void batch__refuses_items_it_cannot_read(void **state)

@@ -17,8 +17,8 @@ static int save_with(struct persist_store *store, const char *text,
     int rc;
 
     o.flags = flags;
-    o.index = number;
-    o.after = number;
+    o.index = flags & PERSIST_SAVE_INDEX ? number : 0;
+    o.after = flags & PERSIST_SAVE_AFTER ? number : 0;
     rc = persist_save_buffer(store, "a", text, strlen(text), &o, &m, err);
     if (m && out_index)
         *out_index = m->snapshot_index;

@@ -42,6 +42,8 @@ static int read_user(void *ctx, void *out, size_t cap, size_t *out_len,
 int save_source_user(struct save_source *s, const struct persist_source *source,
                      struct persist_error *err)
 {
+    struct flagged_member size = {"size", PERSIST_SOURCE_SIZE,
+                                  "PERSIST_SOURCE_SIZE", false};
     int rc;
 
     init(s);
@@ -50,6 +52,9 @@ int save_source_user(struct save_source *s, const struct persist_source *source,
     rc = engine_options(&s->user, sizeof s->user, source, err);
     if (!rc)
         rc = engine_flags(s->user.flags, PERSIST_SOURCE_SIZE, err);
+    size.is_set = s->user.size != 0;
+    if (!rc)
+        rc = engine_flagged(s->user.flags, &size, 1, err);
     if (rc)
         return rc;
     if (!s->user.read)

@@ -160,6 +160,28 @@ static void change_flags(struct persist_save_options *o)
 {
     o->flags = 1U << 30;
 }
+/* A number without the flag that makes it count. */
+static void forget_index(struct persist_save_options *o)
+{
+    o->flags = PERSIST_SAVE_AFTER;
+    o->index = 1;
+}
+static void forget_after(struct persist_save_options *o)
+{
+    o->after = 1;
+}
+static void forget_level(struct persist_save_options *o)
+{
+    o->level = -1;
+}
+static void forget_size_hint(struct persist_save_options *o)
+{
+    o->size_hint = 1;
+}
+static void forget_timestamp(struct persist_save_options *o)
+{
+    o->timestamp_us = -1;
+}
 static void change_level(struct persist_save_options *o)
 {
     o->flags = PERSIST_SAVE_LEVEL;
@@ -226,7 +248,12 @@ static void save__refuses_bad_options(void **state)
         void (*change)(struct persist_save_options *);
         const char *says;
     } rows[] = {
-        {change_flags, "unknown flags"},
+        {change_flags, "flags 0x40000000"},
+        {forget_index, "index is set, and counts only with the flag"},
+        {forget_after, "with the flag PERSIST_SAVE_AFTER"},
+        {forget_level, "with the flag PERSIST_SAVE_LEVEL"},
+        {forget_size_hint, "with the flag PERSIST_SAVE_SIZE_HINT"},
+        {forget_timestamp, "with the flag PERSIST_SAVE_TIMESTAMP"},
         {change_level, "no level 99"},
         {change_codec, "no compression number 9"},
         {change_frame, "frame_size"},
@@ -271,6 +298,10 @@ static void save__refuses_bad_calls(void **state)
                   PERSIST_E_MISUSE, &err);
     assert_status(persist_save(r->store, "a", &source, NULL, NULL, &err),
                   PERSIST_E_MISUSE, &err);
+    source.size = 1;
+    assert_status(persist_save(r->store, "a", &source, NULL, NULL, &err),
+                  PERSIST_E_INVALID, &err);
+    assert_contains(err.message, "with the flag PERSIST_SOURCE_SIZE");
     assert_status(persist_save_file(r->store, "a", NULL, NULL, NULL, &err),
                   PERSIST_E_MISUSE, &err);
     o.struct_size = 0;
@@ -824,8 +855,8 @@ static void skip_unchanged__does_not_hide_conflicts(void **state)
     o.index = 2;
     assert_ok(SAVE(r, "zero", &o, NULL, &err), &err);
     rig_put_claim(r, 2);
-    o.flags = PERSIST_SAVE_SKIP_UNCHANGED | PERSIST_SAVE_AFTER;
-    o.after = 0;
+    o = skip_options();
+    o.flags |= PERSIST_SAVE_AFTER;
     assert_status(SAVE(r, "zero", &o, NULL, &err), PERSIST_E_CONFLICT, &err);
     assert_int_equal(rig_objects(r), 3);
 }
@@ -867,6 +898,7 @@ static void dry_run__shows_and_writes_nothing(void **state)
     o.flags = PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_INDEX;
     o.index = 7;
     assert_status(SAVE(r, "one", &o, NULL, &err), PERSIST_E_CONFLICT, &err);
+    o.index = 0;
     o.flags = PERSIST_SAVE_DRY_RUN | PERSIST_SAVE_SKIP_UNCHANGED;
     assert_ok(SAVE(r, "zero", &o, &m, &err), &err);
     assert_true(m->present & PERSIST_META_UNCHANGED);

@@ -311,7 +311,7 @@ static void builder__names_every_problem(void **state)
     assert_contains(err.message, "stroe");
     assert_contains(err.message, "latency");
     assert_contains(err.message, "backend was named");
-    assert_contains(err.message, "actor");
+    assert_contains(err.message, "actor is NULL");
     assert_contains(err.message, "a key is NULL");
     persist_destroy(p);
 }

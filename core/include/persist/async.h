@@ -24,7 +24,7 @@
  * threads may submit to a queue; one at a time takes from it.
  *
  * Operations share the instance's executors and memory limit in order of
- * arrival.  10,000 may be outstanding.
+ * arrival.  At least 10,000 may be outstanding; what limits them is memory.
  *
  * A build without PERSIST_ASYNC answers PERSIST_E_UNSUPPORTED to
  * persist_queue_create, and so to everything here.

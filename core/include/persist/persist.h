@@ -24,7 +24,8 @@
  *
  * Structs.  An options struct begins with struct_size, which its INIT macro
  * sets; all else zero means "the default".  NULL instead of an options struct
- * means all defaults.  A struct the library hands out is read-only.  Three
+ * means all defaults.  What counts only with a flag (a range, a fence) is
+ * INVALID without it.  A struct the library hands out is read-only.  Three
  * members mean the same in all of them: timeout_ms is the time for the whole
  * call in milliseconds, 0 for as long as it takes (a save that is stopped takes
  * back what it has begun, for which it has 5 seconds more, and 10 where an
@@ -167,7 +168,8 @@ struct persist_options {
 /*
  * Creates an instance: reads and checks the configuration.  Loads no backend,
  * starts no thread.  *out is the caller's, freed with persist_destroy.
- * Codes: CONFIG (err names file and line), MEMORY.
+ * Codes: CONFIG (err names file and line), INVALID and MISUSE (options),
+ * MEMORY.
  */
 PERSIST_API int persist_create(const struct persist_options *options,
                                struct persist **out, struct persist_error *err);
@@ -274,7 +276,8 @@ PERSIST_API int persist_address_format(const struct persist_address *address,
 
 /*
  * A handle on one operation: give it in the options of a call, then watch or
- * stop that call from another thread.  One call at a time; reusable.  *out is
+ * stop that call from another thread.  One call at a time; may be used again
+ * for the next as long as it was not cancelled.  *out is
  * the caller's, freed with persist_op_destroy after the call has returned.
  * Codes: MEMORY.
  */
@@ -283,7 +286,8 @@ PERSIST_API int persist_op_create(struct persist *p, struct persist_op **out,
 /* Frees it; no call with it may be running.  NULL is fine. */
 PERSIST_API void persist_op_destroy(struct persist_op *op);
 /* The call answers PERSIST_E_CANCELLED soon, unless it is already past its
- * commit.  Thread-safe. */
+ * commit.  So does every later call with this op: one that was cancelled stays
+ * so, whether the call had begun or not.  Thread-safe. */
 PERSIST_API void persist_op_cancel(struct persist_op *op);
 
 /* The W3C traceparent of what the next calls with this op are part of; NULL:
@@ -527,7 +531,8 @@ PERSIST_API int persist_save_batch(struct persist_store *store,
                                    size_t n_items,
                                    const struct persist_batch_options *options,
                                    struct persist_error *err);
-/* Frees metadata and error of every item and sets them to NULL. */
+/* Frees metadata and error of every item and sets them to NULL.  items may be
+ * NULL. */
 PERSIST_API void persist_batch_finish(struct persist_batch_item *items,
                                       size_t n_items);
 
