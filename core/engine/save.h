@@ -55,7 +55,8 @@ struct saving {
     struct backend_upload *upload; /* of .data */
     uint64_t object_size;
     uint32_t object_crc;
-    bool committed; /* the upload has ended by its commit */
+    bool committed;        /* the upload has ended by its commit */
+    int64_t claim_wall_us; /* when the claim was sent last; 0: none was */
     unsigned int n_restarts;
     struct resume *resume; /* NULL: not to be resumed */
     bool left;             /* claim and upload stay, for a later process */
@@ -136,6 +137,12 @@ void save_answer(struct saving *s, int rc, bool maybe,
  * deadlines, and so the rules about time hold within one call of it too. */
 int save_bound_op(const struct saving *s, uint64_t until_ns,
                   struct persist_op *out, struct persist_error *err);
+/* CONFLICT where others may have taken the claim for dead although the machine
+ * of owner.h does not know: it counts time that no clock can jump over, and a
+ * store may not.  Where this machine's clock was set ahead by days (it has no
+ * battery, or slept in a hypervisor), a file system's was too, and a cleanup or
+ * a fenced save has seen a claim that is days old. */
+int save_check_claim(const struct saving *s, struct persist_error *err);
 void save_put_claim(struct saving *s, uint64_t index, bool if_absent,
                     struct owner_answer *a);
 /* A tombstone of this id at .snap: over our claim, or where nothing lies. */

@@ -786,6 +786,66 @@ static void claim__that_aged_is_not_committed(void **state)
     assert_int_equal(r->memory->count(r->id, "upload_commit"), 0);
 }
 
+static void set_clock_ahead(void *ctx)
+{
+    struct rig *r = ctx;
+
+    atomic_fetch_add(&r->wall_us, 7 * RIG_DAY_US);
+    rig_set_store_time(r);
+}
+
+static void set_clock_ahead_a_little(void *ctx)
+{
+    struct rig *r = ctx;
+
+    atomic_fetch_add(&r->wall_us, 5 * RIG_DAY_US);
+    rig_set_store_time(r);
+}
+
+/* No time has passed, and yet the claim has aged for everybody else. */
+static void claim__that_a_clock_has_aged_is_not_committed(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_one_by_one(r);
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = 2,
+                                    .then = set_clock_ahead,
+                                    .ctx = r});
+    assert_status(save_noise(r, 34, NULL, &err), PERSIST_E_CONFLICT, &err);
+    assert_contains(err.message, "went ahead by more than 6 days");
+    expect_given_up(r, 0);
+    assert_int_equal(r->memory->count(r->id, "upload_commit"), 0);
+    rig_no_faults(r);
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = 2,
+                                    .then = set_clock_ahead_a_little,
+                                    .ctx = r});
+    assert_ok(save_noise(r, 35, NULL, &err), &err);
+    expect_noise(r, "a@1", 35);
+}
+
+/* Nor does a renewal make up for it: a fenced save may have gone past. */
+static void claim__that_a_clock_has_aged_is_not_renewed(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err = {0};
+
+    rig_one_by_one(r);
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = 2,
+                                    .then = set_clock_ahead,
+                                    .ctx = r});
+    rig_fault(
+        r, (struct rig_fault){
+               .op = "upload_part", .at = 2, .then = pass_two_days, .ctx = r});
+    assert_status(save_noise(r, 36, NULL, &err), PERSIST_E_CONFLICT, &err);
+    assert_contains(err.message, "went ahead by more than 6 days");
+    assert_int_equal(r->memory->count(r->id, "put"), 2); /* claim, tombstone */
+    expect_given_up(r, 0);
+}
+
 static void claim__renewal_must_work(void **state)
 {
     struct rig *r = *state;
@@ -839,6 +899,8 @@ int main(void)
         T(claim__is_renewed_each_day),
         T(claim__renewal_tells_nothing_of_indices_above),
         T(claim__that_aged_is_not_committed),
+        T(claim__that_a_clock_has_aged_is_not_committed),
+        T(claim__that_a_clock_has_aged_is_not_renewed),
         T(claim__renewal_must_work),
     };
 

@@ -273,12 +273,27 @@ static void step_put_snapshot(struct saving *s, uint64_t index,
     save_put_answered(s, sent_ns, rc, maybe, &err, a);
 }
 
+int save_check_claim(const struct saving *s, struct persist_error *err)
+{
+    int64_t age_us = clock_wall_us(s->store->p->clock) - s->claim_wall_us;
+
+    if (!s->claim_wall_us || s->machine.commit_sent ||
+        age_us <= (int64_t)(OWNER_COMMIT_NS / 1000))
+        return PERSIST_OK;
+    error_set(err, PERSIST_E_CONFLICT,
+              "the clock of this machine went ahead by more than 6 days while "
+              "it was saved, and others may have taken the save for dead");
+    error_hint(err, "save it again");
+    return PERSIST_E_CONFLICT;
+}
+
 void save_put_claim(struct saving *s, uint64_t index, bool if_absent,
                     struct owner_answer *a)
 {
     struct backend_put put = {.if_absent = if_absent, .len = CLAIM_LEN};
     struct persist_error err = {0};
     uint64_t sent_ns = save_now(s);
+    int64_t sent_us = clock_wall_us(s->store->p->clock);
     char key[KEY_CAP], claim[CLAIM_LEN];
     struct marker marker;
     bool maybe = false;
@@ -290,11 +305,15 @@ void save_put_claim(struct saving *s, uint64_t index, bool if_absent,
     s->m.snapshot_index = index;
     put.key = key;
     put.data = claim;
-    rc = put_bounded(s, &put,
-                     if_absent ? s->machine.known_ns + OWNER_KNOWLEDGE_NS
-                               : s->machine.claim_ns + OWNER_COMMIT_NS -
-                                     s->machine.lag_ns + OWNER_HOUR_NS,
-                     &maybe, &err);
+    rc = if_absent ? PERSIST_OK : save_check_claim(s, &err);
+    if (!rc)
+        rc = put_bounded(s, &put,
+                         if_absent ? s->machine.known_ns + OWNER_KNOWLEDGE_NS
+                                   : s->machine.claim_ns + OWNER_COMMIT_NS -
+                                         s->machine.lag_ns + OWNER_HOUR_NS,
+                         &maybe, &err);
+    if (if_absent || !rc)
+        s->claim_wall_us = sent_us;
     /* That a renewal worked tells nothing about the indices above. */
     if (if_absent)
         remember(s, index, sent_ns, rc);

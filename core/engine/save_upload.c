@@ -209,8 +209,10 @@ static int commit(struct saving *s, bool *out_maybe, struct persist_error *err)
     uint64_t first_ns =
         s->machine.commit_sent ? s->machine.commit_ns : save_now(s);
     struct persist_op op;
-    int rc = save_resume_committing(s, err);
+    int rc = save_check_claim(s, err);
 
+    if (!rc)
+        rc = save_resume_committing(s, err);
     if (!rc)
         rc = save_bound_op(s, first_ns + OWNER_REPEAT_NS, &op, err);
     if (rc)
