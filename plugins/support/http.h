@@ -61,7 +61,8 @@ struct http_config {
     const char *proxy;           /* URL; "": none; NULL: the environment's
                                     http_proxy, https_proxy, no_proxy ... (none
                                     in a program with more rights than its
-                                    caller: AT_SECURE) */
+                                    caller: AT_SECURE; nor for http:// that is
+                                    allowed only because it stays here) */
     uint32_t connect_timeout_ms; /* name, TCP and TLS together; 5 s */
     uint32_t stall_timeout_ms;   /* 30 s */
     uint32_t stall_bytes_per_s;  /* 1024 */

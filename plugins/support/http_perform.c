@@ -253,6 +253,16 @@ static void set_buffers(struct setup *s, const struct http_transfer *t)
     s->handle->large = large;
 }
 
+/* Plain http that is allowed because it stays on this machine does not leave it
+ * for a proxy that stands in the environment. */
+static bool stays_here(const struct http_transfer *t)
+{
+    const struct http_client *c = t->client;
+
+    return c->proxy == NULL && !c->allow_http && !t->request->allow_http &&
+           starts_with(t->request->url, "http://");
+}
+
 static void set_connection(struct setup *s, const struct http_transfer *t)
 {
     const struct http_request *r = t->request;
@@ -264,7 +274,7 @@ static void set_connection(struct setup *s, const struct http_transfer *t)
     SET(s, CURLOPT_FRESH_CONNECT, (long)fresh);
     SET(s, CURLOPT_DNS_CACHE_TIMEOUT, fresh ? 0L : 60L);
     SET(s, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-    SET(s, CURLOPT_NOPROXY, r->no_proxy ? "*" : NULL);
+    SET(s, CURLOPT_NOPROXY, r->no_proxy || stays_here(t) ? "*" : NULL);
 }
 
 static bool set_up(struct http_transfer *t, const char *trace_line)

@@ -269,13 +269,24 @@ class ProxyTest(Test):
         target, proxy = self.server(), self.server()
         env = {"http_proxy": f"http://127.0.0.1:{proxy.port}"}
         url = f"http://127.0.0.1:{target.port}/x"
-        self.assertEqual(self.one("--env-proxy", "GET", url, env=env)[0], OK)
+        via = ("--env-proxy", "--allow-http")
+        self.assertEqual(self.one(*via, "GET", url, env=env)[0], OK)
         self.assertTrue(proxy.heads[0].startswith("GET http://127.0.0.1:"))
         self.assertEqual((target.connections, proxy.connections), (0, 1))
-        self.assertEqual(self.one("--env-proxy", "--no-proxy", "GET", url, env=env)[0], OK)
+        self.assertEqual(self.one(*via, "--no-proxy", "GET", url, env=env)[0], OK)
         self.assertEqual(self.one("GET", url, env=env)[0], OK)
-        self.assertEqual(self.one("--env-proxy", "GET", url,
-                                  env={**env, "no_proxy": "127.0.0.1"})[0], OK)
+        self.assertEqual(self.one(*via, "GET", url, env={**env, "no_proxy": "127.0.0.1"})[0], OK)
+        self.assertEqual((target.connections, proxy.connections), (3, 1))
+
+    def test_plain_http_of_this_machine_does_not_leave_it(self):
+        target, proxy = self.server(), self.server()
+        url = f"http://127.0.0.1:{target.port}/x"
+        for name in ("http_proxy", "all_proxy", "ALL_PROXY"):
+            env = {name: f"http://127.0.0.1:{proxy.port}"}
+            self.assertEqual(self.one("--env-proxy", "GET", url, env=env)[0], OK)
+        self.assertEqual((target.connections, proxy.connections), (3, 0))
+        # A proxy that the store names is asked.
+        self.assertEqual(self.one("--proxy", f"http://127.0.0.1:{proxy.port}", "GET", url)[0], OK)
         self.assertEqual((target.connections, proxy.connections), (3, 1))
 
 
