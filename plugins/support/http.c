@@ -288,6 +288,7 @@ static struct http_handle *handle_create(struct http_client *c)
 
     if (h == NULL)
         return NULL;
+    h->client = c;
     h->easy = curl_easy_init();
     h->multi = curl_multi_init();
     if (h->easy == NULL || h->multi == NULL || !set_common(h->easy, c) ||

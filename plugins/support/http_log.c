@@ -175,32 +175,57 @@ static void add_header(struct line *l, const char *s, size_t len)
         add_text(l, " [hidden]");
 }
 
-/* One write of libcurl holds the whole head of a request, line by line. */
-static void log_lines(const struct http_client *c, const char *arrow,
-                      const char *data, size_t len, bool request)
+static void log_line(const struct http_client *c, const char *arrow,
+                     const char *data, size_t len, bool request_line)
 {
-    bool first = request;
+    struct line l = {.len = 0};
 
+    add_text(&l, arrow);
+    if (request_line)
+        add_request_line(&l, data, len);
+    else
+        add_header(&l, data, len);
+    c->host->log(c->host_store, PERSIST_BACKEND_LOG_DEBUG, l.text);
+}
+
+static size_t without_end(const char *data, size_t len)
+{
+    while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
+        len--;
+    return len;
+}
+
+/* The head of a request, line by line.  As a rule it comes as a whole; what
+ * does not fit into one write comes later, from the middle of a line on: of
+ * that nobody could say what it is, so the rest of a line is not shown. */
+static void log_request(struct http_handle *h, const char *data, size_t len)
+{
     while (len > 0) {
         const char *nl = memchr(data, '\n', len);
-        size_t whole = nl != NULL ? (size_t)(nl - data) + 1 : len, n = whole;
-        struct line l = {.len = 0};
+        size_t whole = nl != NULL ? (size_t)(nl - data) + 1 : len;
+        size_t n = without_end(data, whole);
+        bool is_rest = h->log_in_line;
 
-        while (n > 0 && (data[n - 1] == '\n' || data[n - 1] == '\r'))
-            n--;
-        add_text(&l, arrow);
-        if (n > 0 && first)
-            add_request_line(&l, data, n);
-        else if (n > 0)
-            add_header(&l, data, n);
-        if (n > 0)
-            c->host->log(c->host_store, PERSIST_BACKEND_LOG_DEBUG, l.text);
-        else if (request)
+        h->log_in_line = nl == NULL;
+        if (n == 0 && nl != NULL && !is_rest) {
+            h->log_in_head = false;
             return; /* the head's end: what follows is body */
-        first = false;
+        }
+        if (n > 0 && !is_rest)
+            log_line(h->client, "> ", data, n, !h->log_in_head);
+        h->log_in_head = true;
         data += whole;
         len -= whole;
     }
+}
+
+/* One line of a reply's head. */
+static void log_reply(const struct http_client *c, const char *data, size_t len)
+{
+    size_t n = without_end(data, len);
+
+    if (n > 0)
+        log_line(c, "< ", data, n, false);
 }
 
 /* libcurl's own remarks name users and repeat URLs in places. */
@@ -227,15 +252,16 @@ static void log_remark(const struct http_client *c, const char *data,
 }
 
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t len,
-                    void *client)
+                    void *handle)
 {
-    const struct http_client *c = client;
+    struct http_handle *h = handle;
+    const struct http_client *c = h->client;
 
     (void)easy;
     if (type == CURLINFO_HEADER_OUT)
-        log_lines(c, "> ", data, len, true);
+        log_request(h, data, len);
     else if (type == CURLINFO_HEADER_IN)
-        log_lines(c, "< ", data, len, false);
+        log_reply(c, data, len);
     else if (type == CURLINFO_TEXT && remark_ok(data, len))
         log_remark(c, data, len);
     return 0;
@@ -253,5 +279,6 @@ void http_log_attach(struct http_transfer *t)
     if (!wanted)
         return;
     (void)curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
-    (void)curl_easy_setopt(easy, CURLOPT_DEBUGDATA, c);
+    (void)curl_easy_setopt(easy, CURLOPT_DEBUGDATA, t->handle);
+    t->handle->log_in_head = t->handle->log_in_line = false;
 }

@@ -45,6 +45,10 @@ struct http_handle {
     int sockets[HTTP_SOCKETS_MAX]; /* open ones; n_sockets of them */
     unsigned n_sockets;
     bool large; /* buffers are set for large transfers */
+    /* http_log.c: libcurl has told a part of a request's head, or of a line of
+     * it. */
+    bool log_in_head, log_in_line;
+    struct http_client *client;
 };
 
 struct http_client {

@@ -201,6 +201,19 @@ class TlsTest(Test):
                                    "--times", "10", "PUT", f"https://localhost:{server.port}/x")
             self.assertEqual([a[0] for a in answers], [code] * 10)
 
+    def test_a_head_sent_in_pieces_shows_no_secret(self):
+        # libcurl sends 64 KiB at a time; the second piece begins within the value.
+        server = self.server(tls=context("good"))
+        clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        done = subprocess.run([PROGRAM, "--ca", certificate("ca"), "--times", "2", "GET",
+                               f"https://localhost:{server.port}/x?upload_id={'canary' * 15000}"],
+                              capture_output=True, text=True, timeout=60, check=True,
+                              env={**clean, "HTTP_REQUEST_VERBOSE": "1"})
+        self.assertEqual(done.stdout.count("200 may=1"), 2)
+        self.assertNotIn("canary", done.stderr)
+        self.assertEqual(done.stderr.count("> GET /x?upload_id=[hidden]"), 2)
+        self.assertEqual(done.stderr.count("> Host: localhost:"), 2)
+
     def test_connections_are_kept(self):
         server = self.server(tls=context("good"))
         answers = self.request("--ca", certificate("ca"), "--times", "5", "--body", "2000000",
