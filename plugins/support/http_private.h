@@ -24,6 +24,9 @@
 #define HTTP_EXPECT_FROM ((uint64_t)1 << 20)
 /* No sleep is longer: cancellation may come without a descriptor. */
 #define HTTP_LOOK_MS 80
+/* Header bytes of all heads of one request together: interim replies have one
+ * each, and there may be any number of them. */
+#define HTTP_HEADS_MAX (4 * HTTP_HEADERS_MAX)
 /* Idle handles that are kept. */
 #define HTTP_IDLE_MAX 128
 
@@ -86,6 +89,7 @@ struct http_transfer {
 
     bool head_done; /* all headers of a final reply are here */
     bool to_into;   /* the body goes to request.into */
+    size_t heads;   /* header bytes received */
     uint64_t received;
 
     int32_t stop; /* why a callback or limit ended it; OK: none did */

@@ -131,6 +131,9 @@ size_t http_on_header(char *line, size_t size, size_t n, void *transfer)
     size_t len = size * n;
 
     t->received += len;
+    t->heads += len;
+    if (t->heads > HTTP_HEADS_MAX)
+        return stop(t, PERSIST_BACKEND_IO, "a reply with too many headers");
     if (t->head_done)
         return len;
     if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {

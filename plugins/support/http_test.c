@@ -685,17 +685,40 @@ static void flood__of_headers_is_refused(void **state)
     assert_int_equal(put_small(), PERSIST_BACKEND_UNCERTAIN);
 }
 
-/* ----------------------------------------------------------------- time */
-
-#define ASSERT_TOOK(begin, least_ms, most_ms)                                  \
-    assert_in_range((kit_now() - (begin)) / MS, least_ms, most_ms)
-
 static void stall_after(uint32_t ms)
 {
     http_client_destroy(f.client);
     make_client(
         &(struct http_config){.stall_timeout_ms = ms, .stall_bytes_per_s = 1});
 }
+
+/* Each is a head of its own, and none is the answer. */
+static void flood__of_interim_replies_is_refused(void **state)
+{
+    static const char one[] =
+        "HTTP/1.1 102 Processing\r\nX-F: 0123456789\r\n\r\n";
+    static char flood[8 << 20];
+    struct script script[2] = {{.bytes = flood, .then = THEN_STALL},
+                               {.bytes = flood, .then = THEN_STALL}};
+    size_t n = 0;
+
+    (void)state;
+    while (n < sizeof(flood) - sizeof(one)) {
+        memcpy(flood + n, one, sizeof(one) - 1);
+        n += sizeof(one) - 1;
+    }
+    flood[n] = '\0';
+    f.server = server_start(script, 2);
+    stall_after(5000);
+    assert_int_equal(get(), PERSIST_BACKEND_IO);
+    ASSERT_MESSAGE("too many headers");
+    assert_int_equal(put_small(), PERSIST_BACKEND_UNCERTAIN);
+}
+
+/* ----------------------------------------------------------------- time */
+
+#define ASSERT_TOOK(begin, least_ms, most_ms)                                  \
+    assert_in_range((kit_now() - (begin)) / MS, least_ms, most_ms)
 
 static void stall__ends_a_request(void **state)
 {
@@ -949,6 +972,7 @@ int main(void)
         HTTP_TEST(expect__is_left_out_once_it_was_ignored),
         HTTP_TEST(expect__is_asked_until_a_body_was_taken),
         HTTP_TEST(flood__of_headers_is_refused),
+        HTTP_TEST(flood__of_interim_replies_is_refused),
         HTTP_TEST(stall__ends_a_request),
         HTTP_TEST(stall__is_not_slowness_above_the_floor),
         HTTP_TEST(stall__is_not_a_full_socket_that_drains),
