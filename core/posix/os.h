@@ -85,6 +85,8 @@ bool os_umask(mode_t *out);
 const char *os_program_path(char *buf, size_t cap);
 /* A pipe whose ends are closed by exec. */
 int os_pipe(int out_fds[2]);
+/* A socket that is closed by exec; -errno. */
+int os_socket(int family, int type, int protocol);
 /* Close every descriptor from `first` on; async-signal-safe. */
 void os_close_from(int first);
 /* The same for a program that is spawned: call it after the other actions, and

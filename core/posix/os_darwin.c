@@ -148,6 +148,22 @@ int os_pipe(int out_fds[2])
     return 0;
 }
 
+/* There is no SOCK_CLOEXEC: as with os_pipe. */
+int os_socket(int family, int type, int protocol)
+{
+    int fd = socket(family, type, protocol);
+
+    if (fd < 0)
+        return -errno;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+        int error = errno;
+
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
 void os_close_from(int first)
 {
     os_posix_close_from(first);

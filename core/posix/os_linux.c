@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -183,6 +184,13 @@ const char *os_program_path(char *buf, size_t cap)
 int os_pipe(int out_fds[2])
 {
     return pipe2(out_fds, O_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+int os_socket(int family, int type, int protocol)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+
+    return fd < 0 ? -errno : fd;
 }
 
 void os_close_from(int first)

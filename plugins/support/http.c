@@ -188,14 +188,19 @@ void http_handle_destroy(struct http_handle *h)
     free(h);
 }
 
-static int on_open(void *handle, curl_socket_t fd, curlsocktype purpose)
+/* libcurl's own would stay open in every program that is started meanwhile. */
+static curl_socket_t on_open(void *handle, curlsocktype purpose,
+                             struct curl_sockaddr *a)
 {
     struct http_handle *h = handle;
+    int fd = os_socket(a->family, a->socktype, a->protocol);
 
     (void)purpose;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
     if (h->n_sockets < HTTP_SOCKETS_MAX)
         h->sockets[h->n_sockets++] = fd;
-    return CURL_SOCKOPT_OK;
+    return fd;
 }
 
 static int on_close(void *handle, curl_socket_t fd)
@@ -236,8 +241,8 @@ static bool watch_sockets(struct http_handle *h)
 {
     CURL *e = h->easy;
 
-    return curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_open) == 0 &&
-           curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, h) == 0 &&
+    return curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open) == 0 &&
+           curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, h) == 0 &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == 0 &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h) == 0;
 }

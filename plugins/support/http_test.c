@@ -2,10 +2,13 @@
 /* Requests against a server that plays back what a test wrote down. */
 #include "support/http.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "support/testkit.h"
@@ -503,6 +506,33 @@ static void connections__are_kept(void **state)
 }
 
 /* The server closes between two requests: nobody notices. */
+/* A program that is started meanwhile would hold the connection open, and could
+ * read and write on it. */
+static void connections__are_not_inherited(void **state)
+{
+    SERVE({.bytes = OK_EMPTY});
+    const char *url = server_url(f.server, "");
+    char port[16];
+    unsigned found = 0;
+
+    (void)state;
+    assert_int_equal(get(), OK);
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in a = {.sin_port = 0};
+        socklen_t len = sizeof(a);
+
+        if (getpeername(fd, (struct sockaddr *)&a, &len) != 0 ||
+            a.sin_family != AF_INET)
+            continue;
+        (void)snprintf(port, sizeof(port), ":%u", ntohs(a.sin_port));
+        if (strstr(url, port) == NULL)
+            continue;
+        found++;
+        assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    }
+    assert_int_equal(found, 1);
+}
+
 static void connections__that_were_closed_are_replaced(void **state)
 {
     SERVE({.bytes = OK_HELLO, .then = THEN_CLOSE}, {.bytes = OK_HELLO});
@@ -961,6 +991,7 @@ int main(void)
         cmocka_unit_test(redirect__names_the_place_alone),
         cmocka_unit_test(redirect__to_a_name_without_end_is_none),
         HTTP_TEST(connections__are_kept),
+        HTTP_TEST(connections__are_not_inherited),
         HTTP_TEST(connections__that_were_closed_are_replaced),
         HTTP_TEST(connections__that_die_are_replaced_for_reads_alone),
         HTTP_TEST(failure__before_a_connection_is_transient),
