@@ -15,7 +15,7 @@ esac
 NETWORK_PACKAGES="libcurl4-openssl-dev libexpat1-dev"
 TEST_PACKAGES="libcmocka-dev zlib1g-dev strace zstd gzip python3 python3-venv
  g++ clang make binutils e2fsprogs file util-linux mandoc openssl libuv1-dev
- doxygen prometheus"
+ doxygen prometheus jq"
 # What the benchmarks are measured against.
 BENCH_PACKAGES="libsqlite3-dev zstd openssl e2fsprogs util-linux python3 curl rclone"
 # To draw the pictures of docs/observability.md anew.

@@ -677,7 +677,8 @@ struct persist_delete_options {
 #define PERSIST_DELETE_OPTIONS_INIT PERSIST_INIT_(struct persist_delete_options)
 /* Deletes one snapshot, durably; its index is never given out again.  The
  * address needs an index or "@latest" written out.  *out_index (may be NULL)
- * becomes the index that was deleted.  NOT_FOUND where there is none. */
+ * becomes the index that was deleted.  NOT_FOUND where there is none; of two
+ * that delete one snapshot at the same time both may answer OK. */
 PERSIST_API int persist_delete(struct persist_store *store, const char *address,
                                const struct persist_delete_options *options,
                                uint64_t *out_index, struct persist_error *err);
