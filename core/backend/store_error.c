@@ -109,10 +109,16 @@ static void put_message(const struct store_failure *f, const char *reason,
                   reason);
 }
 
-/* What permission bits decide; services refuse without an errno value. */
-static void hint_at_access(struct persist_error *err)
+/* What a file system decides; services refuse without an errno value. */
+static void hint_at_file_system(struct persist_error *err)
 {
-    if (err->status != PERSIST_E_DENIED || err->hint[0])
+    if (err->hint[0])
+        return;
+    if (err->status == PERSIST_E_NO_SPACE &&
+        (err->os_errno == ENOSPC || err->os_errno == EDQUOT))
+        error_hint(err, "make room there; to delete a snapshot takes a few KiB "
+                        "of it too, for its tombstone");
+    if (err->status != PERSIST_E_DENIED)
         return;
     if (err->os_errno == EACCES)
         error_hint(err, "give user %u access there, with chown or chmod",
@@ -151,7 +157,7 @@ int store_error_fill(const struct backend_store *s,
                  e->provider_code);
         snprintf(err->request_id, sizeof(err->request_id), "%s", e->request_id);
     }
-    hint_at_access(err);
+    hint_at_file_system(err);
     if (s->env.log)
         log_redact(s->env.log, err->message);
     return failure->status;

@@ -346,42 +346,50 @@ static void put__carries_details_and_ends_endless_texts(void **state)
     assert_int_equal(f.err.attempts, 1);
 }
 
-static int32_t denied_errno;
+static int32_t refused, refused_errno;
 
-static int32_t put_denied(void *store, const struct persist_backend_call *call,
-                          const struct persist_backend_put_args *args,
-                          struct persist_backend_put_result *result,
-                          struct persist_backend_error *error)
+static int32_t put_refused(void *store, const struct persist_backend_call *call,
+                           const struct persist_backend_put_args *args,
+                           struct persist_backend_put_result *result,
+                           struct persist_backend_error *error)
 {
     (void)store, (void)call, (void)args, (void)result;
-    if (denied_errno)
+    if (refused_errno)
         error->present = PERSIST_BACKEND_ERROR_ERRNO;
-    error->os_errno = denied_errno;
-    return PERSIST_BACKEND_DENIED;
+    error->os_errno = refused_errno;
+    return refused;
 }
 
-static void denied__by_a_file_system_says_who_needs_access(void **state)
+static void refused__by_a_file_system_says_what_to_do(void **state)
 {
     char access_hint[64];
+    static const char room[] = "make room there; to delete a snapshot takes a "
+                               "few KiB of it too, for its tombstone";
     const struct {
-        int32_t os_errno;
+        int32_t status, os_errno;
         const char *hint;
-    } table[] = {{EACCES, access_hint},
-                 {EROFS, "mount it for writing; a systemd unit names it in "
-                         "ReadWritePaths="},
-                 {EPERM, ""},
-                 {0, ""}};
+    } table[] = {
+        {PERSIST_BACKEND_DENIED, EACCES, access_hint},
+        {PERSIST_BACKEND_DENIED, EROFS,
+         "mount it for writing; a systemd unit names it in ReadWritePaths="},
+        {PERSIST_BACKEND_DENIED, EPERM, ""},
+        {PERSIST_BACKEND_DENIED, 0, ""},
+        {PERSIST_BACKEND_NO_SPACE, ENOSPC, room},
+        {PERSIST_BACKEND_NO_SPACE, EDQUOT, room},
+        {PERSIST_BACKEND_NO_SPACE, 0, ""},
+    };
 
     (void)state;
     snprintf(access_hint, sizeof(access_hint),
              "give user %u access there, with chown or chmod",
              (unsigned)geteuid());
-    f.plugin.ops.put = put_denied;
+    f.plugin.ops.put = put_refused;
     fake_open(&f);
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        denied_errno = table[i].os_errno;
+        refused = table[i].status;
+        refused_errno = table[i].os_errno;
         memset(&f.err, 0, sizeof(f.err));
-        assert_int_equal(put_new(NULL), PERSIST_E_DENIED);
+        assert_int_equal(put_new(NULL), table[i].status);
         assert_string_equal(f.err.hint, table[i].hint);
     }
 }
@@ -1064,7 +1072,7 @@ int main(void)
         TEST(put__says_what_failed_how_often_and_how_long),
         TEST(put__honours_retry_after),
         TEST(put__carries_details_and_ends_endless_texts),
-        TEST(denied__by_a_file_system_says_who_needs_access),
+        TEST(refused__by_a_file_system_says_what_to_do),
         TEST(put__redacts_registered_secrets),
         TEST(put__answers_each_code),
         TEST(put__exists_after_a_lost_answer_may_be_ours),
