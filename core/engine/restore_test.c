@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "posix/io_fault.h"
+
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 #define FRAME ((size_t)FRAME_SIZE_MIN)
@@ -769,6 +771,40 @@ static void fd__gives_up_at_the_deadline(void **state)
     free(payload);
 }
 
+struct giver {
+    struct persist_store *store;
+    bool to_be_had;
+};
+
+static void *give_up_with_plain_writes(void *ctx)
+{
+    struct giver *g = ctx;
+    int fds[2];
+
+    g->to_be_had = io_fault_write_now(EOPNOTSUPP);
+    if (g->to_be_had && pipe(fds) == 0)
+        give_up(fds, g->store);
+    return NULL;
+}
+
+/* As with Linux before 6.5: what is written at once surely fits. */
+static void fd__gives_up_where_writes_wait(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *payload = fixture_payload(2 * MIB, 6);
+    struct snapshot_spec spec = {.payload = payload, .len = 2 * MIB};
+    struct giver g = {.store = f->store};
+    pthread_t thread;
+
+    fixture_put(f, &spec);
+    assert_int_equal(
+        pthread_create(&thread, NULL, give_up_with_plain_writes, &g), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    free(payload);
+    if (!g.to_be_had)
+        skip();
+}
+
 /* ------------------------------------------------------------------- reader
  */
 
@@ -930,6 +966,7 @@ int main(void)
         TEST(fd__writes_to_a_pipe),
         TEST(fd__tells_of_a_closed_pipe),
         TEST(fd__gives_up_at_the_deadline),
+        TEST(fd__gives_up_where_writes_wait),
         TEST(reader__streams_and_ends_verified),
         TEST(reader__repeats_its_failure),
         TEST(misuse__is_told),

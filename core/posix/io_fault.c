@@ -8,6 +8,13 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
 
 #include "posix/io.h"
 
@@ -274,6 +281,28 @@ bool io_fault_lacks(enum io_kind kind)
         rc = io->fallocate(-1, FALLOC_FL_KEEP_SIZE, 0, 1);
     return rc != 0 && errno == ENOSYS;
 }
+
+#ifdef __linux__
+bool io_fault_write_now(int err)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwritev2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+#else
+bool io_fault_write_now(int err)
+{
+    (void)err;
+    return false;
+}
+#endif
 
 const char *io_fault_name(enum io_kind kind)
 {

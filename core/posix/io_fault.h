@@ -65,6 +65,10 @@ unsigned io_fault_resynced(void);
  * with faults or without. */
 bool io_fault_lacks(enum io_kind kind);
 const char *io_fault_name(enum io_kind kind);
+/* On the calling thread and for good, what os_write_now asks the system answers
+ * this error, as that of other kernels, descriptors and sandboxes does.  False:
+ * not to be had here. */
+bool io_fault_write_now(int err);
 /* Called before every call of the kind; NULL takes it away. */
 void io_fault_before(enum io_kind kind, void (*hook)(void *ctx), void *ctx);
 

@@ -309,7 +309,8 @@ void os_widen_pipe(int fd)
         (void)fcntl(fd, F_SETPIPE_SZ, WIDE);
 }
 
-/* Pipes: Linux 6.5; sockets: long ago. */
+/* Pipes: Linux 6.5; sockets: long ago; terminals never.  Sandboxes may refuse
+ * it where they permit write. */
 ssize_t os_write_now(int fd, const void *data, size_t len)
 {
     struct iovec piece = {(void *)data, len};
@@ -318,7 +319,7 @@ ssize_t os_write_now(int fd, const void *data, size_t len)
     if (n >= 0)
         return n;
     return errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL ||
-                   errno == ESPIPE
+                   errno == ESPIPE || errno == EPERM
                ? -ENOTSUP
                : -errno;
 }

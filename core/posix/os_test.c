@@ -3,6 +3,7 @@
  * Waiting for a number to change: the system's way, and the one for systems
  * that have none.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -12,6 +13,9 @@
 
 #include <cmocka.h>
 
+#include <unistd.h>
+
+#include "posix/io_fault.h"
 #include "posix/os_posix.h"
 
 #define THREADS 8
@@ -83,12 +87,76 @@ static void park__at_another_number_returns(void **state)
     os_posix_unpark(&word);
 }
 
+struct write_now {
+    int err; /* of the system; 0: as it is */
+    bool to_be_had;
+    ssize_t got;
+};
+
+static void *write_now(void *ctx)
+{
+    struct write_now *w = ctx;
+    int fds[2];
+
+    w->to_be_had = !w->err || io_fault_write_now(w->err);
+    if (!w->to_be_had || os_pipe(fds) != 0)
+        return NULL;
+    w->got = os_write_now(fds[1], "x", 1);
+    close(fds[0]);
+    close(fds[1]);
+    return NULL;
+}
+
+/* Who gets ENOTSUP writes as much as surely fits, and never more. */
+static void write_now__tells_what_is_not_to_be_had(void **state)
+{
+    static const struct {
+        int err;
+        ssize_t got;
+    } rows[] = {
+        {EOPNOTSUPP, -ENOTSUP}, {ENOSYS, -ENOTSUP}, {EINVAL, -ENOTSUP},
+        {ESPIPE, -ENOTSUP},     {EPERM, -ENOTSUP},  {EAGAIN, -EAGAIN},
+        {EPIPE, -EPIPE},        {EIO, -EIO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct write_now w = {.err = rows[i].err};
+        pthread_t thread;
+
+        assert_int_equal(pthread_create(&thread, NULL, write_now, &w), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        if (!w.to_be_had)
+            skip();
+        assert_int_equal(w.got, rows[i].got);
+    }
+}
+
+/* A pipe that is full, whatever its flags say. */
+static void write_now__never_waits(void **state)
+{
+    static const char bytes[65536];
+    int fds[2];
+    ssize_t n;
+
+    (void)state;
+    assert_int_equal(os_pipe(fds), 0);
+    do
+        n = os_write_now(fds[1], bytes, sizeof(bytes));
+    while (n > 0);
+    assert_true(n == -EAGAIN || n == -ENOTSUP);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(park__of_the_system_wakes_all),
         cmocka_unit_test(park__of_posix_wakes_all),
         cmocka_unit_test(park__at_another_number_returns),
+        cmocka_unit_test(write_now__tells_what_is_not_to_be_had),
+        cmocka_unit_test(write_now__never_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
