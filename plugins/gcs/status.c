@@ -51,6 +51,11 @@ static int32_t code_of(int32_t status, const char *reason, bool writes)
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
         if (statuses[i].status == status)
             return writes ? statuses[i].code_of_write : statuses[i].code;
+    /* What is said in front of the service (520 to 530) is said of requests
+     * that reached it, too; and a 2xx that is not the service's hides what it
+     * did. */
+    if (writes && (status >= 500 || (status >= 200 && status < 300)))
+        return PERSIST_BACKEND_UNCERTAIN;
     if (status >= 500)
         return PERSIST_BACKEND_TRANSIENT;
     /* 2xx and 3xx that nobody asked for; 4xx that repeating cannot change. */
