@@ -125,6 +125,10 @@ static int32_t one_page(struct s3_store *s,
                             "the service's answer is no whole listing", err);
     }
     *out_done = page.n > 0 || !page.truncated;
+    if (rc == PERSIST_BACKEND_OK && !*out_done &&
+        strcmp(page.token, q->token) == 0)
+        rc = answer_odd(s, &response, PERSIST_BACKEND_IO, "list", args->prefix,
+                        "the service gives the same page again and again", err);
     if (rc == PERSIST_BACKEND_OK && *out_done)
         rc = emit_page(&page, args, result);
     memcpy(q->token, page.token, sizeof(q->token));

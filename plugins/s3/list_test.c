@@ -188,6 +188,19 @@ static void list__follows_empty_pages(void **state)
     stage_close(&g);
 }
 
+static void list__ends_where_a_service_repeats_itself(void **state)
+{
+    struct script replies[] = {LISTING(MORE("t1"), ""), LISTING(MORE("t1"), ""),
+                               LISTING(LAST, OBJECT("p/a", "1"))};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, 3, NULL);
+    assert_int_equal(stage_list(&g, "", "", "", 5), PERSIST_BACKEND_IO);
+    assert_int_equal(server_requests(g.server), 2);
+    stage_close(&g);
+}
+
 static void list__needs_a_whole_document(void **state)
 {
     static const char *const bodies[] = {
@@ -382,6 +395,7 @@ int main(void)
         TEST(list__is_told_of_encoding_at_the_end),
         TEST(list__shows_a_page_at_a_time),
         TEST(list__follows_empty_pages),
+        TEST(list__ends_where_a_service_repeats_itself),
         TEST(list__needs_a_whole_document),
         TEST(list__says_what_happened),
         TEST(page__reads_a_thousand_keys_at_a_time),
