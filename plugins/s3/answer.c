@@ -87,6 +87,12 @@ bool answer_etag(const struct http_response *response,
     return true;
 }
 
+bool answer_stored(const struct http_response *response,
+                   char out_etag[PERSIST_BACKEND_ETAG_MAX])
+{
+    return response->body.len == 0 && answer_etag(response, out_etag);
+}
+
 /* ------------------------------------------------------------------ meaning */
 
 struct meaning {

@@ -195,12 +195,18 @@ static int32_t look(struct s3_store *s, const struct persist_backend_call *call,
     return rc;
 }
 
-/* Whether the object is the one this commit makes. */
-static bool is_ours(const struct commit *c,
-                    const struct http_response *response)
+/* Whether the object is the one this commit makes; UNCERTAIN where there is no
+ * checksum of its bytes to tell it from another of that size. */
+static int32_t compare(const struct commit *c,
+                       const struct http_response *response)
 {
-    return response->has_length && response->content_length == c->size &&
-           !checksum_differs(response, c->crc);
+    const char *crc = http_header(response, "x-amz-checksum-crc32c");
+
+    if (!response->has_length || response->content_length != c->size ||
+        checksum_differs(response, c->crc))
+        return PERSIST_BACKEND_NOT_FOUND;
+    return crc != NULL && strchr(crc, '-') == NULL ? PERSIST_BACKEND_OK
+                                                   : PERSIST_BACKEND_UNCERTAIN;
 }
 
 /*
@@ -278,11 +284,18 @@ static int32_t settle_gone(struct s3_store *s,
     } else if (c->if_absent) {
         rc = fail(err, PERSIST_BACKEND_EXISTS,
                   "the upload is gone and %.200s is there", c->args->key);
-    } else if (!is_ours(c, &there) || !answer_etag(&there, result->etag)) {
-        rc = fail(err, PERSIST_BACKEND_NOT_FOUND,
-                  "cannot commit %.200s: the upload is gone, and another "
-                  "object is there",
-                  c->args->key);
+    } else {
+        rc = compare(c, &there);
+        if (rc == PERSIST_BACKEND_OK && !answer_etag(&there, result->etag))
+            rc = PERSIST_BACKEND_UNCERTAIN;
+        if (rc != PERSIST_BACKEND_OK)
+            rc = fail(err, rc,
+                      "cannot commit %.200s: the upload is gone, and %s is "
+                      "there",
+                      c->args->key,
+                      rc == PERSIST_BACKEND_UNCERTAIN
+                          ? "an object that it may have become"
+                          : "another object");
     }
     http_response_finish(&there);
     return rc;
@@ -298,6 +311,8 @@ static int32_t refuse_commit(struct s3_store *s,
     int32_t rc =
         answer_fail(s, response, "commit", c->args->key, "s3:PutObject", err);
 
+    if (response->status < 300) /* somebody else's way to say done */
+        return PERSIST_BACKEND_UNCERTAIN;
     if (response->status == 409)
         return PERSIST_BACKEND_PRECONDITION;
     if (rc == PERSIST_BACKEND_PRECONDITION && c->if_absent)

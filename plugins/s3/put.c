@@ -83,6 +83,14 @@ static void take_back(struct s3_store *s,
     http_response_finish(&response);
 }
 
+/* Of an answer that does not tell whether it was done: a creation that is
+ * repeated finds what the first one has made, a replacement does it again. */
+static int32_t unknown_code(const struct persist_backend_put_args *args)
+{
+    return args->flags & PERSIST_BACKEND_IF_ABSENT ? PERSIST_BACKEND_UNCERTAIN
+                                                   : PERSIST_BACKEND_TRANSIENT;
+}
+
 static int32_t accept_put(struct s3_store *s,
                           const struct persist_backend_call *call,
                           const struct persist_backend_put_args *args,
@@ -92,11 +100,9 @@ static int32_t accept_put(struct s3_store *s,
 {
     bool created = (args->flags & PERSIST_BACKEND_IF_ABSENT) != 0;
 
-    if (!answer_etag(response, result->etag))
-        return answer_odd(
-            s, response,
-            created ? PERSIST_BACKEND_UNCERTAIN : PERSIST_BACKEND_TRANSIENT,
-            "write", args->key, "the service's answer has no ETag", err);
+    if (!answer_stored(response, result->etag))
+        return answer_odd(s, response, unknown_code(args), "write", args->key,
+                          ANSWER_NOT_STORED, err);
     if (!checksum_differs(response, crc))
         return PERSIST_BACKEND_OK;
     if (created)
@@ -117,9 +123,11 @@ static int32_t refuse_put(struct s3_store *s,
 
     if (rc == PERSIST_BACKEND_PRECONDITION && if_absent)
         return PERSIST_BACKEND_EXISTS;
-    /* 500 says nothing about what was done before it. */
-    if (rc == PERSIST_BACKEND_TRANSIENT && if_absent && response->status >= 500)
-        return PERSIST_BACKEND_UNCERTAIN;
+    /* 500 says nothing about what was done before it, and no service that says
+     * 201 has done nothing. */
+    if (response->status < 300 ||
+        (rc == PERSIST_BACKEND_TRANSIENT && response->status >= 500))
+        return unknown_code(args);
     if (response->status == 400 && rc == PERSIST_BACKEND_TRANSIENT &&
         s->host->crc32c(0, args->data, args->len) != crc)
         return fail(err, PERSIST_BACKEND_CORRUPT,

@@ -111,7 +111,14 @@ static void put__says_what_happened(void **state)
          PERSIST_BACKEND_CORRUPT},
         {REPLY_EMPTY("200", ""), PERSIST_BACKEND_UNCERTAIN,
          PERSIST_BACKEND_TRANSIENT},
-        {REPLY_EMPTY("204", ""), PERSIST_BACKEND_IO, PERSIST_BACKEND_IO},
+        /* Done, by the look of it, and not as S3 says so. */
+        {REPLY_EMPTY("201", "ETag: \"e1\"\r\n"), PERSIST_BACKEND_UNCERTAIN,
+         PERSIST_BACKEND_TRANSIENT},
+        {REPLY_EMPTY("204", ""), PERSIST_BACKEND_UNCERTAIN,
+         PERSIST_BACKEND_TRANSIENT},
+        /* A page that somebody in front of the service has for everything. */
+        {reply_with("200", "ETag: W/\"5-1\"\r\n", "<p>log in</p>"),
+         PERSIST_BACKEND_UNCERTAIN, PERSIST_BACKEND_TRANSIENT},
         {{.bytes = NULL, .then = THEN_CLOSE},
          PERSIST_BACKEND_UNCERTAIN,
          PERSIST_BACKEND_TRANSIENT},

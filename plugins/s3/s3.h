@@ -264,6 +264,12 @@ int32_t answer_odd(struct s3_store *s, const struct http_response *response,
 /* The reply's ETag as it stands; false where there is none that can be kept. */
 bool answer_etag(const struct http_response *response,
                  char out[PERSIST_BACKEND_ETAG_MAX]);
+/* Whether a 200 is S3's to bytes that were sent: an ETag and no body.  Pages,
+ * of a login say, have ETags too. */
+bool answer_stored(const struct http_response *response,
+                   char out_etag[PERSIST_BACKEND_ETAG_MAX]);
+#define ANSWER_NOT_STORED                                                      \
+    "the answer is not S3's: it has no ETag, or a body (check the endpoint)"
 /*
  * Whether the bucket is there, asked where a bodyless 404 does not say: OK, or
  * CONFIG.  Not being allowed to ask counts as yes. One request per store.

@@ -139,10 +139,10 @@ static int32_t accept_part(struct s3_store *s,
 {
     char etag[PERSIST_BACKEND_ETAG_MAX];
 
-    if (!answer_etag(response, etag))
+    if (!answer_stored(response, etag))
         return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT,
-                          "upload a part of", args->key,
-                          "the service's answer has no ETag", err);
+                          "upload a part of", args->key, ANSWER_NOT_STORED,
+                          err);
     if (checksum_differs(response, crc))
         return answer_odd(
             s, response, PERSIST_BACKEND_TRANSIENT, "upload a part of",

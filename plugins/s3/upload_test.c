@@ -184,6 +184,8 @@ static void part__says_what_happened(void **state)
         {STORED("x-amz-checksum-crc32c: AAAAAA==\r\n"),
          PERSIST_BACKEND_TRANSIENT},
         {REPLY_EMPTY("200", ""), PERSIST_BACKEND_TRANSIENT},
+        {reply_with("200", "ETag: W/\"5-1\"\r\n", "<p>log in</p>"),
+         PERSIST_BACKEND_TRANSIENT},
         {{.bytes = NULL, .then = THEN_CLOSE}, PERSIST_BACKEND_TRANSIENT},
     };
 
@@ -291,6 +293,8 @@ static void commit__says_what_happened(void **state)
          PERSIST_BACKEND_UNCERTAIN, PERSIST_BACKEND_UNCERTAIN},
         {reply_with("200", "", "<html>fine</html>"), PERSIST_BACKEND_UNCERTAIN,
          PERSIST_BACKEND_UNCERTAIN},
+        {REPLY_EMPTY("202", ""), PERSIST_BACKEND_UNCERTAIN,
+         PERSIST_BACKEND_UNCERTAIN},
         {reply_with("200", "",
                     "<CompleteMultipartUploadResult>"
                     "</CompleteMultipartUploadResult>"),
@@ -348,8 +352,11 @@ static void commit__says_what_happened(void **state)
 /* NoSuchUpload: the object tells whether an earlier attempt was the one. */
 static void commit__asks_the_object_where_the_upload_is_gone(void **state)
 {
-    char same[512], other[] = "HTTP/1.1 200 OK\r\nETag: \"o\"\r\n"
-                              "Content-Length: 77\r\n\r\n";
+    char same[512],
+        other[] = "HTTP/1.1 200 OK\r\nETag: \"o\"\r\n"
+                  "Content-Length: 77\r\n\r\n",
+        untold[] = "HTTP/1.1 200 OK\r\nETag: \"o\"\r\n"
+                   "Content-Length: 5242889\r\n\r\n";
     const struct {
         struct script head;
         uint32_t flags;
@@ -359,6 +366,8 @@ static void commit__asks_the_object_where_the_upload_is_gone(void **state)
         {{.bytes = other}, IF_ABSENT, PERSIST_BACKEND_EXISTS},
         {{.bytes = same}, 0, OK},
         {{.bytes = other}, 0, PERSIST_BACKEND_NOT_FOUND},
+        {{.bytes = untold}, 0, PERSIST_BACKEND_UNCERTAIN},
+        {{.bytes = untold}, IF_ABSENT, PERSIST_BACKEND_EXISTS},
         {REPLY_EMPTY("404", ""), IF_ABSENT, PERSIST_BACKEND_NOT_FOUND},
         {REPLY_EMPTY("403", ""), IF_ABSENT, PERSIST_BACKEND_UNCERTAIN},
         {REPLY_EMPTY("503", ""), 0, PERSIST_BACKEND_UNCERTAIN},
