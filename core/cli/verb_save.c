@@ -206,6 +206,20 @@ static void hint_at_operands(const struct cli *cli, const char *path, int rc,
         error_hint(err, "tar -c %s | persist save %s -", path, first);
 }
 
+/* What standard input is where nobody pipes a payload in: the address or the
+ * file was forgotten, and an empty snapshot would look like a good save. */
+static const char *idle_input(void)
+{
+    struct stat in, null;
+
+    if (isatty(STDIN_FILENO) == 1)
+        return "a terminal";
+    if (fstat(STDIN_FILENO, &in) == 0 && S_ISCHR(in.st_mode) &&
+        stat("/dev/null", &null) == 0 && in.st_rdev == null.st_rdev)
+        return "/dev/null";
+    return NULL;
+}
+
 static int run(struct cli *cli)
 {
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
@@ -214,11 +228,13 @@ static int run(struct cli *cli)
     struct address address;
     const char *path = cli->args.n_operands > 1 ? cli->args.operands[1] : NULL;
 
-    if (!path && isatty(STDIN_FILENO) == 1)
+    const char *idle = path ? NULL : idle_input();
+
+    if (idle)
         return cli_usage(cli,
-                         "name a FILE, pipe the payload in, or type it "
-                         "after \"-\"",
-                         "FILE is missing and standard input is a terminal");
+                         "name a FILE, or pipe the payload in; \"-\" takes "
+                         "what there is",
+                         "FILE is missing and standard input is %s", idle);
     if (path && strcmp(path, "-") == 0)
         path = NULL;
     int rc = address_read(cli, cli->args.operands[0],
@@ -255,10 +271,12 @@ const struct verb verb_save = {
     .operands = "ADDRESS [FILE|-]",
     .elsewhere = "put write store backup create upload push",
     .summary = "save a payload as the next snapshot of a session",
-    .about = "Saves FILE, or standard input, as the next snapshot of "
-             "AGENT[/SESSION] and prints its address. When it exits with 0 the "
-             "snapshot survives kill -9 and power loss; until then nobody sees "
-             "any part of it.",
+    .about =
+        "Saves FILE, or standard input, as the next snapshot of "
+        "AGENT[/SESSION] and prints its address. When it exits with 0 the "
+        "snapshot survives kill -9 and power loss; until then nobody sees "
+        "any part of it. Without FILE, a terminal or /dev/null as standard "
+        "input is a slip.",
     .options = options,
     .examples = examples,
     .min_operands = 1,

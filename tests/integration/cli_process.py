@@ -152,6 +152,15 @@ def test_progress():
     check("a forgotten FILE on a terminal is a slip",
           process.returncode == 2 and b"hint:" in process.stderr,
           process.stderr)
+    # As from cron; nothing is saved under the name of the file.
+    process = subprocess.run(command("save", "state.json"), stdin=subprocess.DEVNULL,
+                             capture_output=True, check=False)
+    check("a forgotten address, with nothing to read, is a slip",
+          process.returncode == 2 and b"standard input is /dev/null" in process.stderr,
+          process.stderr)
+    process = subprocess.run(command("save", "empty", "-"), stdin=subprocess.DEVNULL,
+                             capture_output=True, check=False)
+    check("\"-\" takes nothing, too", process.returncode == 0, process.stderr)
 
 
 def restore_on_terminal(*words):
