@@ -216,6 +216,8 @@ static int allocate(const struct restore *r, size_t max_len,
                   " bytes, and at most %" PRIu64 " are wanted in memory",
                   r->place.text, len, max);
         error_object(err, "%s", r->place.text);
+        error_hint(err,
+                   "give a larger max_len, or restore to a file or a sink");
         return PERSIST_E_MEMORY;
     }
     m->cap = (size_t)len;

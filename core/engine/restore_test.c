@@ -371,6 +371,7 @@ static void restore__limits_what_goes_into_memory(void **state)
     assert_status(
         persist_restore_buffer(f->store, "a", 9, NULL, &got, &len, NULL, &err),
         PERSIST_E_MEMORY, &err);
+    assert_contains(err.hint, "max_len");
     assert_contains(err.message, "10 bytes");
     assert_null(got);
     assert_ok(

@@ -197,7 +197,9 @@ PERSIST_API void persist_destroy(struct persist *p);
 PERSIST_API int persist_open(struct persist *p, const char *name,
                              struct persist_store **out,
                              struct persist_error *err);
-/* Waits for the store's running operations and frees it.  NULL is fine. */
+/* Waits for the store's running operations, and for readers and listings that
+ * are open, and frees it.  Not from a callback, and not before the thread's own
+ * readers and listings are closed: it would wait for itself.  NULL is fine. */
 PERSIST_API void persist_close(struct persist_store *store);
 
 /* The store's name ("main"; a builder's: "builder"); lives as long as the
