@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct problems {
     struct buf rest;  /* the others */
     size_t n;
     bool memory;
+    char hint[256]; /* of a secret that cannot be read, or "" */
 };
 
 struct resolve {
@@ -171,6 +173,7 @@ static struct secret *read_secret(struct resolve *r, const char *key)
         buf_init(&text, 400);
         buf_printf(&text, "%.300s", err.message);
         add_problem(&r->problems, &text);
+        snprintf(r->problems.hint, sizeof(r->problems.hint), "%s", err.hint);
     }
     return rc == PERSIST_OK ? secret : NULL;
 }
@@ -342,6 +345,8 @@ static int report(struct resolve *r, struct persist_error *err)
     error_object(err, "%s", r->store);
     if (p->rest.len)
         error_hint(err, "and: %s", p->rest.data);
+    else if (p->n == 1 && p->hint[0])
+        error_hint(err, "%s", p->hint);
     else
         error_hint(err, "`persist backends %s` shows its options",
                    r->plugin->descriptor.name);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "backend/option_check.h"
 #include "backend/options.h"
@@ -389,6 +391,23 @@ static void resolve__passes_on_what_is_wrong_with_a_secret(void **state)
     assert_null(strstr(err.message, "problems"));
 }
 
+static void resolve__says_how_to_close_the_file_of_a_secret(void **state)
+{
+    char path[] = "/tmp/persist-options-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(fchmod(fd, 0644), 0);
+    close(fd);
+    set("bucket", "b");
+    set("token_file", path);
+    int rc = resolve();
+    unlink(path);
+    assert_int_equal(rc, PERSIST_E_CONFIG);
+    ASSERT_HAS(err.hint, "chmod 600 /tmp/persist-options-");
+}
+
 static void resolve__misses_a_required_secret(void **state)
 {
     (void)state;
@@ -580,6 +599,7 @@ int main(void)
         TEST(resolve__keeps_secrets_out_of_values_and_messages),
         TEST(resolve__takes_secrets_by_alias),
         TEST(resolve__passes_on_what_is_wrong_with_a_secret),
+        TEST(resolve__says_how_to_close_the_file_of_a_secret),
         TEST(resolve__misses_a_required_secret),
         TEST(resolve__without_a_home_refuses_the_tilde),
         TEST(resolve__serves_a_plugin_without_options),

@@ -162,15 +162,21 @@ static bool is_doctor(const struct cli *cli)
     return cli->args.verb && strcmp(cli->args.verb->name, "doctor") == 0;
 }
 
-/* What the library cannot know to advise; NULL: nothing. */
-static const char *own_hint(const struct cli *cli, int rc)
+/* What the library cannot know to advise.  The doctor asked without a name
+ * looks at the default store, which is well. */
+static void add_own_hint(const struct cli *cli, int rc,
+                         struct persist_error *err)
 {
+    const char *store =
+        cli->n_stores == 1 ? persist_store_name(cli->stores[0].store) : "STORE";
+
     if (rc == PERSIST_E_AUTH && !is_doctor(cli))
-        return "persist doctor shows which credentials were found, "
-               "and why others were not";
+        error_hint(err,
+                   "persist doctor %s shows which credentials were found, and "
+                   "why others were not",
+                   store);
     if (rc == PERSIST_E_MEMORY && cli->args.global[GLOBAL_MEMORY_LIMIT].count)
-        return "raise --memory-limit";
-    return NULL;
+        error_hint(err, "raise --memory-limit");
 }
 
 /* The library knows the limit by its name in the configuration. */
@@ -189,7 +195,6 @@ static void name_memory_limit(const struct cli *cli, struct persist_error *err)
 int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
 {
     struct persist_error own = *err;
-    const char *hint;
 
     if (rc == PERSIST_E_CANCELLED && signals_timed_out() &&
         !signals_interrupted()) {
@@ -197,9 +202,8 @@ int cli_fail(struct cli *cli, int rc, const struct persist_error *err)
                        "it took longer than --timeout allows");
         error_object(&own, "%s", err->object);
     }
-    hint = own_hint(cli, rc);
-    if (hint && !own.hint[0])
-        error_hint(&own, "%s", hint);
+    if (!own.hint[0])
+        add_own_hint(cli, rc, &own);
     name_memory_limit(cli, &own);
     return report(cli, rc, persist_status_exit_code(rc), &own, false);
 }

@@ -175,7 +175,7 @@ static void fail__sends_to_the_doctor_for_credentials(void **state)
     cli_fail(&c->cli, PERSIST_E_AUTH, &err);
 
     collect(c);
-    assert_non_null(strstr(c->err, "\nhint: persist doctor shows"));
+    assert_non_null(strstr(c->err, "\nhint: persist doctor STORE shows"));
     assert_string_equal(err.hint, "");
 }
 

@@ -75,6 +75,7 @@ def expired(base):
             check(statuses.count(400) == 1, f"with a renewed token: {statuses}")
         else:
             check(code == EXIT["auth"] and "ExpiredToken" in text and "log in" in text, f"expired: {code} {text}")
+            check("hint: persist doctor s shows" in text, f"expired: where to look: {text}")
             check(statuses == [400, 400], f"an expired token was sent {statuses}")
 
 
