@@ -105,7 +105,8 @@ static bool was_transcoded(const struct http_response *r)
 static int32_t take_generation(const struct reading *g, const char *generation)
 {
     if (!is_generation(generation))
-        return refuse(g, PERSIST_BACKEND_IO, "the answer names no generation");
+        return refuse(g, PERSIST_BACKEND_IO,
+                      "the answer names no generation (check the endpoint)");
     if (g->args->etag != NULL && strcmp(g->args->etag, generation) != 0)
         return refuse(g, PERSIST_BACKEND_PRECONDITION,
                       "the object has changed");

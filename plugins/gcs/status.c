@@ -125,6 +125,14 @@ static const char *words_for(int32_t code, const struct gcs_asked *asked)
     }
 }
 
+/* A page of a web server or a proxy: the service gives every upload and every
+ * answer an id, and says what is wrong in JSON, XML or plain words. */
+static bool is_foreign(const struct http_response *r)
+{
+    return r->status >= 300 && r->status < 500 && http_is_page(r) &&
+           http_header(r, "x-guploader-uploadid") == NULL;
+}
+
 int32_t status_refused(const struct http_client *client,
                        const struct gcs_asked *asked,
                        const struct http_response *r,
@@ -143,6 +151,20 @@ int32_t status_refused(const struct http_client *client,
                     "cannot %s %.100s: the endpoint redirects to %s, which is "
                     "not followed (check the endpoint)",
                     asked->verb, name, place);
+    }
+    if (r->status == 407) {
+        note(client, asked, r, &problem, err);
+        return fail(err, PERSIST_BACKEND_AUTH,
+                    "cannot %s %.100s: a proxy wants a name and a password, "
+                    "or others (HTTP 407)",
+                    asked->verb, name);
+    }
+    if (is_foreign(r)) {
+        note(client, asked, r, &problem, err);
+        return fail(err, PERSIST_BACKEND_CONFIG,
+                    "cannot %s %.100s: the endpoint answered %d with a web "
+                    "page (check the endpoint)",
+                    asked->verb, name, (int)r->status);
     }
     code = adjust(code_of(r->status, problem.reason, asked->writes), asked, r,
                   &problem);
@@ -173,11 +195,12 @@ int32_t status_garbled(const struct gcs_asked *asked,
 {
     err->present |= PERSIST_BACKEND_ERROR_HTTP_STATUS;
     err->http_status = r->status;
-    return fail(err,
-                asked->writes ? PERSIST_BACKEND_UNCERTAIN
-                              : PERSIST_BACKEND_TRANSIENT,
-                "cannot %s %.100s: the service's answer is not whole or not "
-                "JSON",
-                asked->verb,
-                asked->key[0] != '\0' ? names_tail(asked->key) : "the bucket");
+    return fail(
+        err,
+        asked->writes ? PERSIST_BACKEND_UNCERTAIN : PERSIST_BACKEND_TRANSIENT,
+        "cannot %s %.100s: %s", asked->verb,
+        asked->key[0] != '\0' ? names_tail(asked->key) : "the bucket",
+        http_is_page(r) ? "the endpoint answered with a web page (check the "
+                          "endpoint)"
+                        : "the service's answer is not whole or not JSON");
 }

@@ -98,6 +98,10 @@ static void codes(void **state)
          "",
          {"write", "k", GCS_BUCKET, true, true},
          PERSIST_BACKEND_UNCERTAIN},
+        {407,
+         "<html>Proxy</html>",
+         {"read", "k", GCS_OBJECT, false, false},
+         PERSIST_BACKEND_AUTH},
         {418,
          "",
          {"read", "k", GCS_OBJECT, false, false},
@@ -151,6 +155,59 @@ static void redirects__are_the_endpoints_fault(void **state)
     }
 }
 
+static void pages__are_the_endpoints_fault(void **state)
+{
+    static const char page[] = "<!DOCTYPE html><h1>Not Found</h1>";
+    static const int32_t statuses[] = {400, 401, 403, 404, 405};
+    const struct gcs_asked asked = {"read", "k", GCS_OBJECT, false, false};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        struct persist_backend_error err = {.struct_size = sizeof(err)};
+        struct http_response r = {.status = statuses[i]};
+
+        text_add(&r.body, page);
+        assert_int_equal(status_refused(client, &asked, &r, &err),
+                         PERSIST_BACKEND_CONFIG);
+        assert_non_null(strstr(err.message, "check the endpoint"));
+        http_response_finish(&r);
+    }
+    /* The service's own front says who it is, and passes; so does an outage. */
+    for (int i = 0; i < 2; i++) {
+        struct persist_backend_error err = {.struct_size = sizeof(err)};
+        struct http_response r = {.status = 502};
+
+        if (i == 0)
+            answer(&r, 404, page);
+        else
+            text_add(&r.body, page);
+        assert_int_equal(status_refused(client, &asked, &r, &err),
+                         i == 0 ? PERSIST_BACKEND_NOT_FOUND
+                                : PERSIST_BACKEND_TRANSIENT);
+        http_response_finish(&r);
+    }
+}
+
+static void garbled__says_what_a_page_is(void **state)
+{
+    static const char *const bodies[] = {"<html>Welcome</html>",
+                                         "{\"items\": ["};
+    const struct gcs_asked asked = {"list", "", GCS_BUCKET, false, false};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct persist_backend_error err = {.struct_size = sizeof(err)};
+        struct http_response r = {.status = 200};
+
+        text_add(&r.body, bodies[i]);
+        assert_int_equal(status_garbled(&asked, &r, &err),
+                         PERSIST_BACKEND_TRANSIENT);
+        assert_int_equal(strstr(err.message, "check the endpoint") != NULL,
+                         i == 0);
+        http_response_finish(&r);
+    }
+}
+
 static void sessions__tell_neither_id_nor_words(void **state)
 {
     const struct gcs_asked asked = {"send a part of", "k", GCS_SESSION, true,
@@ -192,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes),
         cmocka_unit_test(redirects__are_the_endpoints_fault),
+        cmocka_unit_test(pages__are_the_endpoints_fault),
+        cmocka_unit_test(garbled__says_what_a_page_is),
         cmocka_unit_test(sessions__tell_neither_id_nor_words),
         cmocka_unit_test(others__tell_both),
     };

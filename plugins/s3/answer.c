@@ -265,6 +265,18 @@ static bool is_redirect(const struct http_response *response,
            http_redirects_to(response, place);
 }
 
+/* A web server's, or a proxy's: final, with words that are none of S3's, who
+ * says which request it was. */
+static bool is_foreign(const struct http_response *response,
+                       const struct answer *a)
+{
+    return !a->is_s3 && response->status >= 200 && response->status < 500 &&
+           response->body.len > 0 &&
+           (response->status == 404 ||
+            http_header(response, "x-amz-request-id") == NULL) &&
+           answer_code(response->status, "", true) != PERSIST_BACKEND_THROTTLED;
+}
+
 int32_t answer_fail(struct s3_store *s, const struct http_response *response,
                     const char *what, const char *key, const char *action,
                     struct persist_backend_error *err)
@@ -281,11 +293,17 @@ int32_t answer_fail(struct s3_store *s, const struct http_response *response,
                     "not followed (check the endpoint)",
                     what, named(key), place);
     code = answer_code(response->status, a.code, response->body.len > 0);
-    if (code == PERSIST_BACKEND_IO && !a.is_s3 && response->status == 404)
+    if (response->status == 407)
         return fail(err, code,
-                    "cannot %s %.200s: the endpoint answered 404 with "
-                    "something that is not S3's (check the endpoint)",
+                    "cannot %s %.200s: a proxy wants a name and a password, "
+                    "or others (HTTP 407)",
                     what, named(key));
+    if (is_foreign(response, &a))
+        return fail(
+            err, code == PERSIST_BACKEND_AUTH ? PERSIST_BACKEND_CONFIG : code,
+            "cannot %s %.200s: the endpoint answered %d with "
+            "something that is not S3's (check the endpoint)",
+            what, named(key), (int)response->status);
     return report(s, &a, code, response->status, what, key, action, err);
 }
 
@@ -308,6 +326,9 @@ int32_t answer_odd(struct s3_store *s, const struct http_response *response,
                    const char *why, struct persist_backend_error *err)
 {
     http_note(s->http, response, err);
+    /* The code stays: what is in front of a service has bad minutes too. */
+    if (http_is_page(response))
+        why = "the endpoint answered with a web page (check the endpoint)";
     return fail(err, code, "cannot %s %.200s: %s", what, named(key), why);
 }
 

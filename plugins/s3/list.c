@@ -113,7 +113,11 @@ static int32_t one_page(struct s3_store *s,
                          err);
         /* There is no object to be missing. */
         if (rc == PERSIST_BACKEND_NOT_FOUND)
-            rc = PERSIST_BACKEND_CONFIG;
+            rc = answer_odd(s, &response, PERSIST_BACKEND_CONFIG, "list",
+                            args->prefix,
+                            "the service took it for an object (is the "
+                            "bucket's name in the endpoint?)",
+                            err);
     } else if (rc == PERSIST_BACKEND_OK) {
         rc = page_read(&page, response.body.len > 0 ? response.body.data : "",
                        response.body.len);

@@ -230,11 +230,17 @@ static void list__says_what_happened(void **state)
     const struct {
         struct script reply;
         int32_t code;
-    } cases[] = {
-        {reply_error("404", "", "NoSuchBucket", ""), PERSIST_BACKEND_CONFIG},
-        {reply_error("404", "", "NoSuchKey", ""), PERSIST_BACKEND_CONFIG},
-        {reply_error("403", "", "AccessDenied", ""), PERSIST_BACKEND_DENIED},
-        {reply_error("503", "", "SlowDown", ""), PERSIST_BACKEND_THROTTLED}};
+        const char *said;
+    } cases[] = {{reply_error("404", "", "NoSuchBucket", ""),
+                  PERSIST_BACKEND_CONFIG, "bucket's name"},
+                 {reply_error("404", "", "NoSuchKey", ""),
+                  PERSIST_BACKEND_CONFIG, "in the endpoint?"},
+                 {reply_with("200", "", "<!DOCTYPE html><h1>Welcome</h1>"),
+                  PERSIST_BACKEND_TRANSIENT, "web page"},
+                 {reply_error("403", "", "AccessDenied", ""),
+                  PERSIST_BACKEND_DENIED, "s3:ListBucket"},
+                 {reply_error("503", "", "SlowDown", ""),
+                  PERSIST_BACKEND_THROTTLED, ""}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -242,6 +248,7 @@ static void list__says_what_happened(void **state)
 
         stage_open(&g, &cases[i].reply, 1, NULL);
         assert_int_equal(stage_list(&g, "", "", "", 5), cases[i].code);
+        assert_non_null(strstr(g.err.message, cases[i].said));
         stage_close(&g);
     }
 }

@@ -131,6 +131,9 @@ static void look_at_bucket(struct prober *p)
     if (rc == PERSIST_BACKEND_OK && response.status != 200)
         rc = answer_fail(s, &response, "list", s->set.prefix, "s3:ListBucket",
                          &err);
+    if (rc == PERSIST_BACKEND_OK && http_is_page(&response))
+        rc = answer_odd(s, &response, PERSIST_BACKEND_CONFIG, "list",
+                        s->set.prefix, "", &err);
     if (rc == PERSIST_BACKEND_OK)
         tell(p, PERSIST_BACKEND_FINDING_OK, "bucket", s->set.text[S3_BUCKET],
              NULL);

@@ -167,7 +167,7 @@ static int32_t accept_read(struct s3_store *s,
                           err);
     if (!answer_etag(response, result->etag))
         return answer_odd(s, response, PERSIST_BACKEND_IO, "read", args->key,
-                          "the service's answer has no ETag", err);
+                          "the answer has no ETag (check the endpoint)", err);
     if (args->etag != NULL && strcmp(args->etag, result->etag) != 0)
         return answer_odd(s, response, PERSIST_BACKEND_PRECONDITION, "read",
                           args->key, "it is another version by now", err);

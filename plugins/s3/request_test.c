@@ -399,6 +399,43 @@ static void not_found__is_only_what_s3_says(void **state)
     stage_close(&g);
 }
 
+/* Whoever answers so is no S3, and no other key makes it one. */
+static void pages__are_the_endpoints_fault(void **state)
+{
+    static const struct {
+        const char *status, *headers;
+        int32_t code;
+        bool foreign;
+    } rows[] = {
+        {"401", "", PERSIST_BACKEND_CONFIG, true},
+        {"403", "", PERSIST_BACKEND_DENIED, true},
+        {"405", "", PERSIST_BACKEND_UNSUPPORTED, true},
+        {"403", "x-amz-request-id: 1\r\n", PERSIST_BACKEND_DENIED, false},
+        {"429", "", PERSIST_BACKEND_THROTTLED, false},
+        {"502", "", PERSIST_BACKEND_TRANSIENT, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct script replies[2];
+        struct stage g;
+        char text[256];
+
+        (void)snprintf(text, sizeof(text),
+                       "HTTP/1.1 %s x\r\n%sContent-Length: 20\r\n\r\n"
+                       "<html>Welcome</html>",
+                       rows[i].status, rows[i].headers);
+        replies[0] = replies[1] = (struct script){.bytes = text};
+        stage_open(&g, replies, 2, NULL);
+        assert_int_equal(
+            stage_read(&g, "a", PERSIST_BACKEND_READ_RANGE, 0, 9, NULL),
+            rows[i].code);
+        assert_int_equal(strstr(g.err.message, "check the endpoint") != NULL,
+                         rows[i].foreign);
+        stage_close(&g);
+    }
+}
+
 static void head__asks_for_the_bucket_once(void **state)
 {
     const struct script missing[] = {REPLY_EMPTY("404", ""),
@@ -490,6 +527,7 @@ int main(void)
         TEST(region__is_corrected_no_second_time),
         TEST(region__must_be_a_name),
         TEST(redirects__are_never_followed),
+        TEST(pages__are_the_endpoints_fault),
         TEST(clock__is_corrected_by_the_date_once),
         TEST(clock__is_suspected_behind_a_bare_403),
         TEST(denied__is_sent_once_where_the_clock_is_right),

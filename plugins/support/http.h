@@ -202,6 +202,10 @@ bool http_clock_offset(const struct http_response *r, int64_t now_us,
 bool http_redirects_to(const struct http_response *r,
                        char out_place[HTTP_PLACE_MAX]);
 
+/* Whether the body is a page of the web: no service's for programs, but what a
+ * web server, a proxy or a portal answers. */
+bool http_is_page(const struct http_response *r);
+
 /*
  * What err should tell of an answer whatever its meaning: HTTP status, request
  * id, retry-after (ms header, Retry-After in seconds or as a date).  Sets

@@ -98,6 +98,9 @@ int32_t http_look(struct http_transfer *t, int *out_sleep_ms)
 
 /* ----------------------------------------------------------------- outcome */
 
+#define HTTP_NO_TLS " (no TLS is spoken there: an http:// endpoint?)"
+#define HTTP_NO_ISSUER " (ca_bundle names an authority of your own)"
+
 /* libcurl's codes. What is not listed is TRANSIENT. */
 static const struct {
     CURLcode result;
@@ -129,23 +132,55 @@ static const struct {
 };
 
 /* The proxy answered CONNECT with something else than 2xx. */
-static int32_t proxy_code(const struct http_transfer *t)
+static int32_t proxy_code(const struct http_transfer *t, const char **out_why)
 {
     long status = 0;
 
     (void)curl_easy_getinfo(t->handle->easy, CURLINFO_HTTP_CONNECTCODE,
                             &status);
-    if (status == 407)
+    if (status == 407) {
+        *out_why = "the proxy wants a name and a password, or others (407)";
         return PERSIST_BACKEND_AUTH;
-    return status >= 400 && status < 500 ? PERSIST_BACKEND_DENIED
-                                         : PERSIST_BACKEND_OK;
+    }
+    if (status < 300 || status >= 500)
+        return PERSIST_BACKEND_OK;
+    *out_why = status < 400 ? "the proxy redirects, and makes no connection"
+                            : "the proxy refuses";
+    return status < 400 ? PERSIST_BACKEND_CONFIG : PERSIST_BACKEND_DENIED;
+}
+
+/* What usually stands behind a handshake that failed. */
+static const struct {
+    CURLcode result;
+    const char *said; /* by OpenSSL or GnuTLS */
+    const char *advice;
+} handshakes[] = {
+    {CURLE_SSL_CONNECT_ERROR, "wrong version number", HTTP_NO_TLS},
+    {CURLE_SSL_CONNECT_ERROR, "packet length too long", HTTP_NO_TLS},
+    {CURLE_SSL_CONNECT_ERROR, "unexpected TLS packet", HTTP_NO_TLS},
+    {CURLE_PEER_FAILED_VERIFICATION, "self-signed", HTTP_NO_ISSUER},
+    {CURLE_PEER_FAILED_VERIFICATION, "self signed", HTTP_NO_ISSUER},
+    {CURLE_PEER_FAILED_VERIFICATION, "issuer", HTTP_NO_ISSUER},
+};
+
+/* "" where nothing is known. */
+static const char *handshake_advice(CURLcode result, const char *why)
+{
+    for (size_t i = 0; i < sizeof(handshakes) / sizeof(handshakes[0]); i++)
+        if (handshakes[i].result == result &&
+            strstr(why, handshakes[i].said) != NULL)
+            return handshakes[i].advice;
+    return "";
 }
 
 static int32_t classify(const struct http_transfer *t, CURLcode result,
-                        const char **out_why)
+                        const char **out_why, const char **out_advice)
 {
-    int32_t proxy = t->n_tries == 0 ? proxy_code(t) : PERSIST_BACKEND_OK;
+    const char *proxy_why = NULL;
+    int32_t proxy =
+        t->n_tries == 0 ? proxy_code(t, &proxy_why) : PERSIST_BACKEND_OK;
 
+    *out_advice = "";
     *out_why = t->handle->error[0] != '\0' ? t->handle->error
                                            : curl_easy_strerror(result);
     if (t->stop != PERSIST_BACKEND_OK) {
@@ -153,9 +188,10 @@ static int32_t classify(const struct http_transfer *t, CURLcode result,
         return t->stop;
     }
     if (proxy != PERSIST_BACKEND_OK) {
-        *out_why = "the proxy refuses";
+        *out_why = proxy_why;
         return proxy;
     }
+    *out_advice = handshake_advice(result, *out_why);
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         if (codes[i].result != result)
             continue;
@@ -190,7 +226,7 @@ int32_t http_outcome(struct http_transfer *t, CURLcode result,
                      struct persist_backend_error *err)
 {
     struct http_response *r = t->response;
-    const char *why, *host;
+    const char *why, *advice, *host;
     int host_len;
     int32_t code;
 
@@ -201,12 +237,12 @@ int32_t http_outcome(struct http_transfer *t, CURLcode result,
     }
     if (!t->head_done)
         r->status = 0;
-    code = classify(t, result, &why);
+    code = classify(t, result, &why, &advice);
     if (t->request->writes && r->may_have_applied &&
         code != PERSIST_BACKEND_CANCELLED)
         code = PERSIST_BACKEND_UNCERTAIN;
     http_note(t->client, r, err);
     host = host_of(t->request->url, &host_len);
-    return fail(err, code, "%.*s: %.300s", host_len < 200 ? host_len : 200,
-                host, why);
+    return fail(err, code, "%.*s: %.300s%s", host_len < 200 ? host_len : 200,
+                host, why, advice);
 }

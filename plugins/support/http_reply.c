@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "support/dates.h"
 #include "support/http_private.h"
@@ -296,6 +297,18 @@ bool http_redirects_to(const struct http_response *r,
 }
 
 /* ---------------------------------------------------------- what err tells */
+
+bool http_is_page(const struct http_response *r)
+{
+    static const char *const starts[] = {"<!doctype html", "<html"};
+    const char *body = text_str(&r->body);
+
+    body += strspn(body, " \t\r\n");
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+        if (strncasecmp(body, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
 
 /* Milliseconds to wait; false where the server did not say. */
 static bool retry_after(const struct http_client *c,

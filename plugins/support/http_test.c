@@ -486,6 +486,32 @@ static void redirect__to_a_name_without_end_is_none(void **state)
     http_response_finish(&r);
 }
 
+static void page__is_told_from_what_services_say(void **state)
+{
+    static const struct {
+        const char *body;
+        bool page;
+    } rows[] = {
+        {"<!DOCTYPE html><title>x</title>", true},
+        {"\r\n <HTML lang=en>", true},
+        {"<html>", true},
+        {"<?xml version=\"1.0\"?><Error/>", false},
+        {"{\"error\": \"<html>\"}", false},
+        {"No such object: b/<html>", false},
+        {"<!doctype", false},
+        {"", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_response r = {.status = 200};
+
+        text_add(&r.body, rows[i].body);
+        assert_int_equal(http_is_page(&r), rows[i].page);
+        http_response_finish(&r);
+    }
+}
+
 /* ------------------------------------------------------------- connections */
 
 static void connections__are_kept(void **state)
@@ -990,6 +1016,7 @@ int main(void)
         HTTP_TEST(note__tells_status_id_and_wait),
         cmocka_unit_test(redirect__names_the_place_alone),
         cmocka_unit_test(redirect__to_a_name_without_end_is_none),
+        cmocka_unit_test(page__is_told_from_what_services_say),
         HTTP_TEST(connections__are_kept),
         HTTP_TEST(connections__are_not_inherited),
         HTTP_TEST(connections__that_were_closed_are_replaced),

@@ -165,6 +165,14 @@ class TlsTest(Test):
         server = self.server(tls=context("good"))
         self.assertEqual(self.one("GET", f"https://localhost:{server.port}/")[0], CONFIG)
 
+    def test_what_to_do_is_said(self):
+        server = self.server(lambda s, c: c.sendall(b"HTTP/1.1 400 No\r\n\r\n"))
+        answer = self.one("--ca", certificate("ca"), "GET", f"https://localhost:{server.port}/")
+        self.assertIn("http:// endpoint", answer[3])
+        for name, ca in (("stranger", "ca"), ("good", "stranger")):
+            self.assertIn("ca_bundle", self.get(name, ca=ca)[3])
+        self.assertNotIn("ca_bundle", self.get("expired")[3])
+
     def test_ca_bundle_must_be_there(self):
         done = subprocess.run([PROGRAM, "--ca", "/no/such/file", "GET", "https://localhost/"],
                               capture_output=True, text=True, check=False)
@@ -263,7 +271,7 @@ class ProxyTest(Test):
         self.assertNotIn("secret", proxy.heads[0])
 
     def test_refusals(self):
-        for status, code in ((407, AUTH), (403, DENIED), (503, TRANSIENT)):
+        for status, code in ((407, AUTH), (403, DENIED), (302, CONFIG), (503, TRANSIENT)):
             proxy = self.server(refuse(status))
             answer = self.one("--ca", certificate("ca"), "--writes", "--body", "5", "--proxy",
                               f"http://user:canary@127.0.0.1:{proxy.port}", "PUT",
