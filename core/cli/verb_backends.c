@@ -64,7 +64,7 @@ static void print_option(struct output *out, const json_t *option)
     if (json_is_true(json_object_get(option, "repeatable")))
         output_printf(out, "; repeatable");
     if (json_is_true(json_object_get(option, "secret")))
-        output_printf(out, "; secret");
+        output_printf(out, "; also as KEY_file and KEY_command");
     if (json_is_true(json_object_get(option, "deprecated")))
         output_printf(out, "; deprecated");
     note_if(out, "default ", text_of(option, "default"));

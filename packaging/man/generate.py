@@ -160,13 +160,13 @@ def option_words(o):
     if o["required"]:
         words.append("required")
     if o["choices"]:
-        words.append("one of " + ", ".join(o["choices"]))
+        words.append(f"one of {o['choices']}")
     if o["default"] is not None:
         words.append(f"default {o['default']}")
     if o["alias"]:
         words.append(f"also called {o['alias']}")
     if o["secret"]:
-        words.append("a secret: also as KEY_file and KEY_command")
+        words.append(f"also as {o['key']}_file and {o['key']}_command")
     if o["deprecated"]:
         words.append("deprecated")
     return f"({'; '.join(words)})"

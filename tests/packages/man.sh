@@ -11,12 +11,13 @@ for page in "$work"/man?/*; do
     mandoc -Tlint -Wwarning "$page"
 done
 PERSIST_BACKEND_DIR=$BACKENDS "$PERSIST" help --json >"$work/verbs"
+PERSIST_BACKEND_DIR=$BACKENDS "$PERSIST" backends --json >"$work/backends"
 python3 - "$work" <<'PY'
 import json, os, re, subprocess, sys
 
 work = sys.argv[1]
 shells = {s: open(f"{work}/completions/persist.{s}").read() for s in ("bash", "zsh", "fish")}
-n = 0
+n = m = 0
 for line in open(f"{work}/verbs"):
     verb = json.loads(line)
     page = subprocess.run(["mandoc", "-Tascii", "-Owidth=200", f"{work}/man1/persist-{verb['name']}.1"],
@@ -30,8 +31,18 @@ for line in open(f"{work}/verbs"):
         assert " ".join(o["help"].split()) in " ".join(page.split()), (verb["name"], flag)
         assert flag in shells["bash"] and flag in shells["zsh"], flag
         assert re.search(rf"-l {o['name']}\b", shells["fish"]), flag
-for name in os.listdir(os.environ["BACKENDS"]):
-    assert os.path.exists(f"{work}/man7/persist-{name.removesuffix('.so')}.7"), name
+for line in open(f"{work}/backends"):
+    backend = json.loads(line)
+    page = f"{work}/man7/persist-{backend['name']}.7"
+    page = subprocess.run(["mandoc", "-Tascii", "-Owidth=200", page],
+                          check=True, capture_output=True, text=True).stdout
+    page = " ".join(re.sub(".\b", "", page).split())
+    for o in backend["options"]:
+        m += 1
+        assert o["help"] in page, (backend["name"], o["key"])
+        assert not o["choices"] or f"one of {o['choices']}" in page, (backend["name"], o["key"])
+        assert not o["secret"] or f"also as {o['key']}_file" in page, (backend["name"], o["key"])
+assert m >= 4, m
 assert n > 100, n
 PY
 bash -n "$work/completions/persist.bash"
