@@ -126,7 +126,8 @@ class Credentials(Case):
         with open(small, encoding="ascii") as f:
             weak = f.read()
         for account, word in (
-                ("not json", "no JSON"), ("", "no JSON"), ("[1]", "no JSON"),
+                ("not json", "no JSON"), ("", "no JSON"),
+                ("/etc/a.json", "service_account_json_file"), ("[1]", "no JSON"),
                 ('{"a":' * 100, "no JSON"), ({}, "type"), ({"type": 5}, "type"),
                 ({"type": "magic"}, "magic"), (self.service(private_key="no key"), "PEM"),
                 (self.service(private_key=weak), "2048"), (self.service(private_key=None), ""),
@@ -183,7 +184,8 @@ class Credentials(Case):
         self.works(env={"GOOGLE_APPLICATION_CREDENTIALS": path})
 
     def test_none_at_all(self):
-        self.fails(None, "config", "no credentials")
+        answer = self.fails(None, "config", "no credentials")
+        self.assertIn("anonymous = true", answer["error"]["message"])
 
     # -------------------------------------------------------------------- user
 

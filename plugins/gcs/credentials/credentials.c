@@ -61,7 +61,8 @@ static int32_t grant_from_source(struct gcs_credentials *c,
     return fail(t->err, PERSIST_BACKEND_CONFIG,
                 "no credentials: service_account_json, "
                 "GOOGLE_APPLICATION_CREDENTIALS and gcloud's file are not "
-                "there, and no metadata server answers");
+                "there, and no metadata server answers (an emulator, or a "
+                "public bucket: anonymous = true)");
 }
 
 static int32_t set_line(struct token *token, const struct grant *grant)

@@ -33,8 +33,11 @@ static int32_t take_json(const struct token_ctx *t, const struct secret *text,
     out->json = json_parse_object(secret_text(text), text->len);
     if (out->json == NULL)
         return fail(t->err, PERSIST_BACKEND_CONFIG,
-                    "credentials: %.200s is no JSON object",
-                    text_str(&out->where));
+                    "credentials: %.200s is no JSON object%s",
+                    text_str(&out->where),
+                    secret_text(text)[0] == '/'
+                        ? " (the path of a file: service_account_json_file)"
+                        : "");
     out->kind = SOURCE_JSON;
     return PERSIST_BACKEND_OK;
 }
@@ -139,7 +142,8 @@ int32_t source_find(const struct token_ctx *t, struct source *out)
         return fail(t->err, PERSIST_BACKEND_CONFIG,
                     "no credentials: service_account_json, "
                     "GOOGLE_APPLICATION_CREDENTIALS and gcloud's file are not "
-                    "there, and NO_GCE_CHECK forbids the metadata server");
+                    "there, and NO_GCE_CHECK forbids the metadata server (an "
+                    "emulator, or a public bucket: anonymous = true)");
     out->kind = SOURCE_METADATA;
     text_add(&out->where, "the metadata server");
     return PERSIST_BACKEND_OK;
