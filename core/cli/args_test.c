@@ -254,6 +254,7 @@ static void parse__suggests_what_was_meant(void **state)
         {{"pant", "w", NULL}, "did you mean \"paint\"?"},
         {{"coat", "w", NULL}, "did you mean \"paint\"?"},
         {{"coa", "w", NULL}, "persist help lists the verbs"},
+        {{"unpaint", "w", NULL}, "persist help lists the verbs"},
         {{"paint", "w", "--ouput=x", NULL}, "did you mean --output?"},
         {{"paint", "w", "--jsn", NULL}, "did you mean --json?"},
         {{"--jsn", "paint", NULL}, "did you mean --json?"},

@@ -60,6 +60,9 @@ const struct verb *args_find_verb(const char *name,
     const char *close = meant(name, verbs);
     if (!close)
         close = text_suggest(name, names);
+    /* Who wants to undelete means anything but that verb. */
+    if (close && strncmp(name, "un", 2) == 0 && strcmp(name + 2, close) == 0)
+        close = NULL;
     if (close)
         error_hint(err, "did you mean \"%s\"?", close);
     else

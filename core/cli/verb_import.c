@@ -117,15 +117,16 @@ static int run(struct cli *cli)
 }
 
 static const char *const examples[] = {
-    "persist import --dry-run old/*.persist", "persist import old/*.persist",
-    "persist -s archive import old/*.persist --json", NULL};
+    "persist import --dry-run old/*.json.gz", "persist import old/*.json.gz",
+    "persist -s archive import old/*.json.gz --json", NULL};
 
 const struct verb verb_import = {
     .name = "import",
     .operands = "FILE...",
     .summary = "take over snapshot files of Persist 0.1",
     .about =
-        "Appends the payload of each file, byte for byte, to the session its "
+        "Appends the payload of each file (*.json.gz, as 0.1 called them), "
+        "byte for byte, to the session its "
         "agent and session name, in the order of their timestamps. What was "
         "imported before is skipped, so it can be run again. A file that fails "
         "does not stop the rest; the exit code is then 3.",

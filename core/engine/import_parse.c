@@ -30,6 +30,11 @@ static int open_file(const char *path, uint64_t max, int *out_fd,
         return error_errno(err, errno, "cannot open %s", path);
     if (fstat(fd, &st) != 0)
         return error_errno(err, errno, "cannot look at %s", path);
+    if (S_ISDIR(st.st_mode)) {
+        error_set(err, PERSIST_E_INVALID, "%s is a directory", path);
+        error_hint(err, "name its files: %s/*.json.gz", path);
+        return PERSIST_E_INVALID;
+    }
     if (!S_ISREG(st.st_mode))
         return error_set(err, PERSIST_E_INVALID, "%s is not a file", path);
     if ((uint64_t)st.st_size > max)

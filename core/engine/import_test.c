@@ -297,6 +297,8 @@ static void import__goes_on_past_bad_files(void **state)
         assert_status(rc, codes[i], &err);
         if (rc != PERSIST_OK)
             assert_contains(err.message, paths[i]);
+        if (paths[i] == dir)
+            assert_contains(err.hint, "*.json.gz");
     }
     buf_finish(&r.text);
 }
