@@ -13,14 +13,24 @@
 #include "cli/console.h"
 #include "cli/help.h"
 #include "cli/signals.h"
+#include "posix/os.h"
 #include "util/error.h"
 
 /* What the service said, for whoever asks it about the request. */
 static void append_details(struct buf *out, const struct persist_error *err)
 {
     const char *separator = " (";
+    const char *system;
+    char text[128];
     char http[24];
 
+    /* A backend may leave it to the number. */
+    system =
+        err->os_errno ? os_error_text(err->os_errno, text, sizeof(text)) : NULL;
+    if (system && !strstr(err->message, system)) {
+        buf_printf(out, "%s%s", separator, system);
+        separator = ", ";
+    }
     /* Some backends say it in words of their own. */
     snprintf(http, sizeof(http), "HTTP %d", (int)err->http_status);
     if (err->http_status && !strstr(err->message, http)) {

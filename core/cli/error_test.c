@@ -153,6 +153,24 @@ static void fail__prints_what_the_service_said(void **state)
                         "request R1, 4 attempts in 1500 ms)\n");
 }
 
+static void fail__says_what_the_system_said_once(void **state)
+{
+    struct caught *c = *state;
+    struct persist_error err = {.os_errno = ENOENT,
+                                .message = "opening the root failed"};
+
+    cli_fail(&c->cli, PERSIST_E_IO, &err);
+    snprintf(err.message, sizeof(err.message), "cannot open x: %s",
+             strerror(ENOENT));
+    cli_fail(&c->cli, PERSIST_E_IO, &err);
+
+    collect(c);
+    assert_string_equal(
+        c->err, "persist: restore: opening the root failed (No such file or "
+                "directory)\npersist: restore: cannot open x: No such file or "
+                "directory\n");
+}
+
 static void fail__says_a_status_once(void **state)
 {
     struct caught *c = *state;
@@ -338,6 +356,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(fail__escapes_what_it_repeats, begin,
                                         end),
         cmocka_unit_test_setup_teardown(fail__prints_what_the_service_said,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(fail__says_what_the_system_said_once,
                                         begin, end),
         cmocka_unit_test_setup_teardown(fail__says_a_status_once, begin, end),
         cmocka_unit_test_setup_teardown(
