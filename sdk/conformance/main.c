@@ -194,14 +194,17 @@ static int check_descriptor(const struct persist_backend_descriptor *d)
 
 static int load(struct suite *s, const char *path)
 {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    char here[4096];
+    const char *slash = strrchr(path, '/');
+    /* A bare name is a file here, not one the linker would look for. */
+    snprintf(here, sizeof(here), "%s%s", slash ? "" : "./", path);
+    void *library = dlopen(here, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return refuse(dlerror());
     void *symbol = dlsym(library, PERSIST_BACKEND_ENTRY_SYMBOL);
     if (!symbol)
         return refuse("the file has no " PERSIST_BACKEND_ENTRY_SYMBOL);
     memcpy(&s->entry, &symbol, sizeof(symbol));
-    const char *slash = strrchr(path, '/');
     s->file_name = slash ? slash + 1 : path;
     s->descriptor = s->entry(s->host);
     if (check_descriptor(s->descriptor))
@@ -360,7 +363,7 @@ int main(int argc, char **argv)
     config_finish(&s.denied);
     if (rc || n_rows == 0)
         return refuse(rc ? "the JUnit file cannot be written"
-                         : "no case was chosen") +
+                         : "no case was chosen (--list prints them)") +
                3;
     return n_failed ? 1 : 0;
 }

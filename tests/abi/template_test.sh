@@ -75,6 +75,9 @@ symbols=$(nm -D --defined-only "$backenddir/example.so" | awk '{ print $3 }')
 
 quietly "building by make" make CFLAGS=-O1
 quietly "make check" make check
+# A file of the folder it is called in, named without "./".
+quietly "conformance of a bare name" "$conformance" --backend example.so \
+    --set root="$work" --case lifecycle.descriptor.valid
 symbols=$(nm -D --defined-only example.so | awk '{ print $3 }')
 [ "$symbols" = persist_backend_entry_v1 ] ||
     fail "example.so by make exports: $symbols"
