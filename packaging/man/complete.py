@@ -17,6 +17,16 @@ def takes_file(verb):
     return "FILE" in verb["operands"]
 
 
+def bash_words(choices):
+    return f'mapfile -t COMPREPLY < <(compgen -W "{" ".join(choices)}" -- "$cur")'
+
+
+def bash_files(kind):
+    """For these alone: a verb must get no slash where a folder is called like it."""
+    return ("compopt -o filenames 2>/dev/null; "
+            f'mapfile -t COMPREPLY < <(compgen {kind} -- "$cur")')
+
+
 def bash(verbs):
     lines = ["# bash completion for persist. Generated: do not edit.",
              "# shellcheck shell=bash", "_persist()", "{",
@@ -24,6 +34,9 @@ def bash(verbs):
              "    COMPREPLY=()",
              "    cur=${COMP_WORDS[COMP_CWORD]}",
              "    prev=${COMP_WORDS[COMP_CWORD-1]}",
+             "    # --option=value comes as three words.",
+             "    if [[ $cur == = ]]; then cur=''",
+             "    elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi",
              "    for ((i = 1; i < COMP_CWORD; i++)); do",
              "        word=${COMP_WORDS[i]}",
              "        case $word in",
@@ -40,10 +53,10 @@ def bash(verbs):
                 where = "*" if scope == "*" else scope
                 pattern = " | ".join(f"{where}:{w}" for w in words(o))
                 if o["choices"]:
-                    reply = f'mapfile -t COMPREPLY < <(compgen -W "{" ".join(o["choices"])}" -- "$cur")'
+                    reply = bash_words(o["choices"])
                 elif o["argument"] in FILES:
                     kind = "-d" if o["argument"] == "DIR" else "-f"
-                    reply = f'mapfile -t COMPREPLY < <(compgen {kind} -- "$cur")'
+                    reply = bash_files(kind)
                 else:
                     reply = ":"
                 lines += [f"    {pattern})", f"        {reply}", "        return ;;"]
@@ -51,23 +64,22 @@ def bash(verbs):
     for verb in verbs:
         every = [w for o in verb["options"] + verb["global_options"] for w in words(o)]
         lines += [f"    {verb['name']})", "        if [[ $cur == -* ]]; then",
-                  f'            mapfile -t COMPREPLY < <(compgen -W "{" ".join(every)}" -- "$cur")']
+                  f"            {bash_words(every)}"]
         operands = None
         if verb["name"] == "help":
-            operands = '-W "' + " ".join(v["name"] for v in verbs) + '"'
+            operands = bash_words(v["name"] for v in verbs)
         elif takes_file(verb):
-            operands = "-f"
+            operands = bash_files("-f")
         elif "|" in verb["operands"] and verb["operands"].islower():
-            operands = '-W "' + verb["operands"].replace("|", " ") + '"'
+            operands = bash_words(verb["operands"].split("|"))
         if operands:
-            lines += ["        else",
-                      f'            mapfile -t COMPREPLY < <(compgen {operands} -- "$cur")']
+            lines += ["        else", f"            {operands}"]
         lines += ["        fi ;;"]
     top = [w for o in verbs[0]["global_options"] for w in words(o)]
     lines += ["    *)",
-              f'        mapfile -t COMPREPLY < <(compgen -W "{" ".join([v["name"] for v in verbs] + top)}" -- "$cur") ;;',
+              f"        {bash_words([v['name'] for v in verbs] + top)} ;;",
               "    esac", "}",
-              "complete -o filenames -F _persist persist"]
+              "complete -F _persist persist"]
     return lines
 
 

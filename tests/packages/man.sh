@@ -51,9 +51,15 @@ shellcheck "$work/completions/persist.bash" 2>/dev/null ||
 
 # Completion, as bash asks for it.
 complete_words() {
-    bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _persist; printf "%s\n" "${COMPREPLY[@]}"' \
+    bash -c '. "$1"; shift; compopt() { printf "%s " "$@"; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _persist; printf "%s\n" "${COMPREPLY[@]}"' \
         - "$work/completions/persist.bash" "$@"
 }
 [ "$(complete_words persist sa)" = save ]
 [ "$(complete_words persist save --compr)" = --compression ]
 [ "$(complete_words persist save --compression g)" = gzip ]
+[ "$(complete_words persist save --compression = g)" = gzip ]
+[ "$(complete_words persist save --compression =)" = "$(printf 'zstd\ngzip')" ]
+# Names of files are marked as such, and nothing else is.
+(cd "$work" && mkdir save && [ "$(complete_words persist sa)" = save ] &&
+    [ "$(complete_words persist save agent sa)" = "-o filenames save" ])
+[ "$(tail -n 1 "$work/completions/persist.bash")" = 'complete -F _persist persist' ]
