@@ -24,6 +24,7 @@ static const struct arg_option options[] = {
 struct doctor {
     struct cli *cli;
     char group[32]; /* of the finding before */
+    size_t n_warnings;
 };
 
 /* In the order of enum persist_finding_verdict. */
@@ -81,6 +82,7 @@ static int report(void *ctx, const struct persist_finding *f)
 {
     struct doctor *d = ctx;
 
+    d->n_warnings += f->verdict == PERSIST_FINDING_WARN;
     if (d->cli->json)
         print_json(d, f);
     else if (!d->cli->quiet || f->verdict >= PERSIST_FINDING_WARN)
@@ -128,7 +130,11 @@ static int run(struct cli *cli)
         return EXIT_OK;
     if (rc != PERSIST_OK)
         return cli_fail(cli, rc, &err);
-    cli_note(cli, "nothing is wrong");
+    if (d.n_warnings == 0)
+        cli_note(cli, "nothing is wrong");
+    else
+        cli_note(cli, "the store works, with %zu warning%s", d.n_warnings,
+                 d.n_warnings == 1 ? "" : "s");
     return EXIT_OK;
 }
 

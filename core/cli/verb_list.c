@@ -269,6 +269,21 @@ static int unreadable(struct cli *cli, const struct listing *l)
     return batch_finish(cli, &batch);
 }
 
+/* "list archive" for "list archive:": opening a store makes no request. */
+static void hint_at_store(struct cli *cli, const struct address *address,
+                          struct persist_error *err)
+{
+    const char *agent = address->parts.agent;
+    struct persist_store *store = NULL;
+    struct persist_error ignored;
+
+    if (!agent[0] || address->store ||
+        (address->parts.present & PERSIST_ADDRESS_SESSION) ||
+        cli_open_store(cli, agent, &store, &ignored) != PERSIST_OK)
+        return;
+    error_hint(err, "%s is a store: persist list %s:", agent, agent);
+}
+
 static int run(struct cli *cli)
 {
     struct listing l = {.cli = cli,
@@ -286,6 +301,8 @@ static int run(struct cli *cli)
         return cli_usage(cli, "persist list --long AGENT/default",
                          "--long is for the snapshots of AGENT/SESSION");
     int rc = list(&l, &address, &err);
+    if (rc == PERSIST_E_NOT_FOUND && !err.hint[0])
+        hint_at_store(cli, &address, &err);
     if (rc != PERSIST_OK)
         return cli_fail(cli, rc, &err);
     if (l.n_rows == 0)

@@ -207,6 +207,10 @@ check "it prints no rows" test ! -s out
 check "and says why" says 'holds no snapshots yet'
 p list nobody
 exits 4 "list of an unknown agent"
+check "it is none of a store" test -z "$(grep hint err)"
+p list other
+exits 4 "list of a store without its colon"
+check "it says how a store is listed" says 'hint: other is a store: persist list other:'
 
 # --- save -----------------------------------------------------------------
 p save writer state.json --label run=42 --label a=b --schema s1 \

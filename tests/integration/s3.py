@@ -127,6 +127,8 @@ def basics(base):
     store.must("cleanup", "--dry-run")
     code, out, text = store.run("doctor", "s")
     check(code == 0, f"doctor: {code} {out.decode()} {text}")
+    n = out.decode().count("\n  warn ")
+    check("nothing is wrong" in text if n == 0 else f"works, with {n} warning" in text, f"doctor: {n} warnings: {text}")
     check(os.environ["AWS_SECRET_ACCESS_KEY"] not in out.decode() + text
           or os.environ["AWS_SECRET_ACCESS_KEY"] == "test", "doctor shows the secret key")
 
