@@ -69,10 +69,11 @@ const struct verb verb_metrics = {
     .operands = "",
     .elsewhere = "stats",
     .summary = "show what has been counted",
-    .about = "Prints the metrics file: the numbers of all runs since it was "
-             "begun, in the Prometheus text format. The configuration names "
-             "it (metrics_textfile in [persist]); every run that touches a "
-             "store adds to it. docs/observability.md has the names.",
+    .about =
+        "Prints the metrics file: the numbers of all runs since it was "
+        "begun, in the Prometheus text format. The configuration names "
+        "it (metrics_textfile in [persist]); every run that touches a "
+        "store adds to it. observability.md, of the manual, has the names.",
     .options = options,
     .examples = examples,
     .min_operands = 0,

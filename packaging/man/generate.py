@@ -131,7 +131,9 @@ def main_page(verbs, backends, version, date):
     for path, what in (
             ("/etc/persist/persist.conf", "the configuration of this machine"),
             ("/etc/persist/conf.d/*.conf", "more of it, in order of the names"),
-            ("$XDG_CONFIG_HOME/persist/persist.conf", "that of the user")):
+            ("$XDG_CONFIG_HOME/persist/persist.conf", "that of the user"),
+            ("/usr/share/doc/persist/*.md",
+             "the manual that other pages name, of the package persist-doc")):
         page.item(f"`{path}`", what)
     page.section("EXAMPLES")
     page.code("persist save writer state.json\n"
