@@ -54,12 +54,22 @@ COMMAND="echo half; exit 1"' >/etc/persist/jobs/broken.conf
 # shellcheck disable=SC2016 # the unit's
 echo 'ADDRESS=other
 COMMAND="runuser -u nobody -- id"' >/etc/persist/jobs/other.conf
-for job in broken other no-such-job; do
+printf 'ADDRESS=broken\nCOMMAND="(echo half; false) | cat"\n' >/etc/persist/jobs/pipe.conf
+printf 'ADDRESS=broken\nFILE=/tmp/x\n' >/etc/persist/jobs/tmp.conf
+printf 'ADDRESS=broken\nFILE=~/x\n' >/etc/persist/jobs/tilde.conf
+echo here >/tmp/x
+for job in broken other no-such-job pipe tmp tilde; do
     ! systemctl start "persist-save@$job.service" 2>/dev/null || fail "$job did not fail"
 done
 journalctl -q --no-pager -u persist-save@no-such-job.service |
     grep -q 'there is no /etc/persist/jobs/no-such-job.conf' ||
     fail "it is not said that there is no such job"
+says() {
+    journalctl -q --no-pager -u "persist-save@$1.service" | grep -q "$2" ||
+        fail "of $1 it is not said: $2"
+}
+says tmp 'a /tmp of its own'
+says tilde 'not an absolute path'
 ! persist show broken >/dev/null 2>&1 || fail "half a dump was saved"
 journalctl -q --no-pager -u persist-save@other.service | grep -q 'not permitted' ||
     fail "it is not said why a command may not become another user"
