@@ -23,36 +23,66 @@ struct forgery {
     size_t claims[N_FRAMES_MAX]; /* what is said of them; may end earlier */
     size_t header_junk;          /* bytes of a skippable frame behind it */
     bool seen_by_show;
+    bool another_hash; /* the SHA-256 of something else */
 };
 
 static const struct forgery forgeries[] = {
-    {"nothing", 1 << 16, {FRAME, FRAME, 5}, {FRAME, FRAME, 5}, 0, false},
+    {"nothing", 1 << 16, {FRAME, FRAME, 5}, {FRAME, FRAME, 5}, 0, false, false},
+    {"the hash of another payload",
+     1 << 16,
+     {FRAME, FRAME, 5},
+     {FRAME, FRAME, 5},
+     0,
+     false,
+     true},
     {"frames of another size",
      1 << 17,
      {FRAME, FRAME, 5},
      {FRAME, FRAME, 5},
      0,
-     true},
+     true,
+     false},
     {"frames longer than frame_size",
      1 << 16,
      {2 * FRAME, 5},
      {2 * FRAME, 5},
      0,
-     true},
+     true,
+     false},
     {"a short frame in the middle",
      1 << 16,
      {FRAME / 2, FRAME},
      {FRAME, FRAME / 2},
      0,
+     false,
      false},
-    {"a last frame that holds less", 1 << 16, {FRAME, 5}, {FRAME, 6}, 0, false},
-    {"a last frame that holds more", 1 << 16, {FRAME, 6}, {FRAME, 5}, 0, false},
-    {"something behind the header", 1 << 16, {FRAME, 5}, {FRAME, 5}, 20, true},
+    {"a last frame that holds less",
+     1 << 16,
+     {FRAME, 5},
+     {FRAME, 6},
+     0,
+     false,
+     false},
+    {"a last frame that holds more",
+     1 << 16,
+     {FRAME, 6},
+     {FRAME, 5},
+     0,
+     false,
+     false},
+    {"something behind the header",
+     1 << 16,
+     {FRAME, 5},
+     {FRAME, 5},
+     20,
+     true,
+     false},
     {"a frame that nobody counts",
      1 << 16,
      {FRAME, FRAME, 5},
      {FRAME, FRAME},
      0,
+     false,
      false},
 };
 
@@ -141,6 +171,7 @@ static void forge(const struct forgery *how, enum codec codec, struct buf *out)
     size_t trailer = out->len;
     assert_int_equal(sha256_update(sha, payload, len), 0);
     assert_int_equal(sha256_final(sha, digest), 0);
+    digest[31] ^= how->another_hash;
     assert_ok(
         snapshot_tail_encode(&tail, header, header_len, digest, &m, out, &err),
         &err);
@@ -229,6 +260,65 @@ static void footers__that_point_elsewhere_are_corrupt(void **state)
     free(payload);
 }
 
+/* Members of gzip say how long they are, where nothing else does. */
+static void expect_corrupt_members(struct fixture *f, struct buf *object,
+                                   size_t step)
+{
+    uint64_t trailer = le_get64(object->data + object->len - 46 + 16);
+    size_t at = 16 + le_get16(object->data + 14) + 10; /* behind the header */
+    char key[KEY_CAP];
+
+    fixture_key(NULL, NULL, 0, KEY_SNAP, key);
+    for (size_t i = 0; at < trailer; i++) {
+        char *field = object->data + at + 16;
+        uint32_t len = le_get32(field);
+        const uint32_t lies[] = {0,
+                                 len - 1,
+                                 len + 1,
+                                 (uint32_t)frame_bound(CODEC_GZIP, FRAME),
+                                 (uint32_t)frame_bound(CODEC_GZIP, FRAME) + 1,
+                                 300000,
+                                 (uint32_t)(trailer - at) + 1,
+                                 UINT32_MAX};
+        for (size_t l = 0; i % step == 0 && l < 8; l++) {
+            struct persist_error err = {0};
+            void *got = NULL;
+            size_t got_len = 0;
+            le_put32(field, lies[l]);
+            fixture_set(f, key, object->data, object->len);
+            assert_status(persist_restore_buffer(f->store, "a", 0, NULL, &got,
+                                                 &got_len, NULL, &err),
+                          PERSIST_E_CORRUPT, &err);
+            assert_status(persist_verify(f->store, "a@0", NULL, NULL, &err),
+                          PERSIST_E_CORRUPT, &err);
+        }
+        le_put32(field, len);
+        at += len;
+    }
+}
+
+static void members__that_lie_about_their_length_are_corrupt(void **state)
+{
+    static const size_t frames[] = {3, 61}; /* read at once; in pieces */
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct snapshot_spec spec = {.codec = CODEC_GZIP,
+                                     .len = frames[i] * FRAME - 7};
+        uint8_t *payload = fixture_payload(spec.len, 1);
+        struct fixture f;
+        struct buf object;
+
+        fixture_open(&f, 8 << 20, NULL);
+        spec.payload = payload;
+        fixture_encode(&spec, &object);
+        expect_corrupt_members(&f, &object, i == 0 ? 1 : 4);
+        buf_finish(&object);
+        fixture_close(&f);
+        free(payload);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +326,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(forgeries__are_corrupt),
         TEST(footers__that_point_elsewhere_are_corrupt),
+        cmocka_unit_test(members__that_lie_about_their_length_are_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -450,6 +450,7 @@ static void scan__stops_where_a_callback_says_so(void **state)
         assert_non_null(strstr(err.message, "said no"));
         assert_int_equal(snapshot_scan_end(scan, &m, NULL), answer);
         assert_null(m);
+        assert_int_equal(cases[i].headers + cases[i].payloads, i == 0 ? 1 : 2);
         snapshot_scan_destroy(scan);
     }
     test_snapshot_finish(&s);
