@@ -470,6 +470,54 @@ static void put_many__asks_the_file_system_for_its_sync(void **state)
     assert_int_equal(io_fault_calls(IO_FSYNC), 1 + (whole ? 0 : 20) + 1);
 }
 
+/* Which descriptor is synced, and what was written before it was opened. */
+static const struct posix_io *below;
+static int opened_fd, synced_fd;
+static unsigned written_before;
+
+static int note_openat(int dir_fd, const char *path, int flags, mode_t mode)
+{
+    int fd = below->openat(dir_fd, path, flags, mode);
+
+    if ((flags & O_DIRECTORY) != 0 && (flags & IO_UNNAMED) != IO_UNNAMED) {
+        opened_fd = fd;
+        written_before = io_fault_calls(IO_PWRITE);
+    }
+    return fd;
+}
+
+static int note_syncfs(int fd)
+{
+    synced_fd = fd;
+    return below->syncfs(fd);
+}
+
+/* The kernel tells a descriptor once what was lost since it was opened: one
+ * that others sync too, or that came later, might not be told. */
+static void put_many__syncs_by_a_descriptor_of_its_own(void **state)
+{
+    static struct many m;
+    struct kit *k = *state;
+    struct posix_io noting = *posix_io;
+
+    if (io_fault_lacks(IO_SYNCFS))
+        skip();
+    posix_io_force_syncfs_reports(1);
+    assert_int_equal(kit_put(k, "f0/x", "x", IF_ABSENT), OK);
+    io_fault_clear();
+    below = posix_io;
+    noting.openat = note_openat;
+    noting.syncfs = note_syncfs;
+    posix_io = &noting;
+    opened_fd = synced_fd = -1;
+    written_before = 1;
+    assert_int_equal(put_many(k, &m, 20, 1, IF_ABSENT), OK);
+    posix_io = below;
+    assert_true(synced_fd >= 0);
+    assert_int_equal(synced_fd, opened_fd);
+    assert_int_equal(written_before, 0);
+}
+
 static void put_many__publishes_nothing_that_syncfs_may_have_lost(void **state)
 {
     static struct many m;
@@ -607,6 +655,7 @@ int main(void)
         T(put_many__stores_all_for_one_sync),
         T(put_many__syncs_each_where_syncfs_is_silent),
         T(put_many__asks_the_file_system_for_its_sync),
+        T(put_many__syncs_by_a_descriptor_of_its_own),
         T(put_many__publishes_nothing_that_syncfs_may_have_lost),
         T(put_many__has_a_status_for_each),
         T(put_many__tells_not_durable_folder_by_folder),
