@@ -188,6 +188,35 @@ static void write__goes_on_after_a_short_one(void **state)
     finish(&f);
 }
 
+static const struct posix_io *below;
+
+static ssize_t pwrite_askew(int fd, const void *data, size_t len, off_t at)
+{
+    ssize_t n = below->pwrite(fd, data, len, at);
+
+    return n > 2 * sysconf(_SC_PAGESIZE) ? n - 100 : n;
+}
+
+/* A count that ends within a page is no place to go on from. */
+static void write__goes_on_at_a_page(void **state)
+{
+    struct posix_io askew;
+    struct fixture f;
+    size_t done = 0;
+
+    (void)state;
+    start_or_skip(&f, 0);
+    askew = *posix_io;
+    askew.pwrite = pwrite_askew;
+    below = posix_io;
+    posix_io = &askew;
+    assert_int_equal(direct_write(&f.d, f.data, 5 * f.page, 0, &done), 0);
+    posix_io = below;
+    assert_int_equal(done, 5 * f.page);
+    expect_bytes(&f, 0, 5 * f.page, 0);
+    finish(&f);
+}
+
 /* Every byte is there, on a page where the kernel may ask for one, whatever
  * kind of page stands behind it. */
 static void alloc__gives_all_of_it(void **state)
@@ -223,6 +252,7 @@ int main(void)
         cmocka_unit_test(open__is_content_without),
         cmocka_unit_test(write__tells_errors_and_stops_where_it_is_refused),
         cmocka_unit_test(write__goes_on_after_a_short_one),
+        cmocka_unit_test(write__goes_on_at_a_page),
         cmocka_unit_test(alloc__gives_all_of_it),
     };
     return cmocka_run_group_tests_name("posix.direct", tests, NULL, NULL);
