@@ -12,6 +12,8 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -332,12 +334,41 @@ static ssize_t write_some(const struct fd_sink *s, const void *data, size_t len)
     return n < 0 ? -errno : n;
 }
 
-static int write_fd(void *ctx, const void *data, size_t len,
-                    struct persist_error *err)
-{
-    const struct fd_sink *s = ctx;
-    const char *at = data;
+/* A pipe whose reader has gone is an error of the call.  The signal that comes
+ * with it would end the caller's process, whose disposition is not ours to
+ * change: it is held back in this thread and taken. */
+struct held_sigpipe {
+    sigset_t only, before;
+    bool was_pending;
+};
 
+static bool is_pending(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void hold_sigpipe(struct held_sigpipe *held)
+{
+    sigemptyset(&held->only);
+    sigaddset(&held->only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &held->only, &held->before);
+    held->was_pending = is_pending();
+}
+
+static void release_sigpipe(const struct held_sigpipe *held)
+{
+    int taken;
+
+    if (!held->was_pending && is_pending())
+        sigwait(&held->only, &taken);
+    pthread_sigmask(SIG_SETMASK, &held->before, NULL);
+}
+
+static int write_all(const struct fd_sink *s, const char *at, size_t len,
+                     struct persist_error *err)
+{
     while (len > 0) {
         int rc = s->may_block ? wait_writable(s, err) : stopped(s->r, err);
         if (rc != PERSIST_OK)
@@ -351,6 +382,20 @@ static int write_fd(void *ctx, const void *data, size_t len,
         }
     }
     return PERSIST_OK;
+}
+
+static int write_fd(void *ctx, const void *data, size_t len,
+                    struct persist_error *err)
+{
+    const struct fd_sink *s = ctx;
+    struct held_sigpipe held;
+
+    if (!s->may_block)
+        return write_all(s, data, len, err);
+    hold_sigpipe(&held);
+    int rc = write_all(s, data, len, err);
+    release_sigpipe(&held);
+    return rc;
 }
 
 int persist_restore_fd(struct persist_store *store, const char *address, int fd,

@@ -601,8 +601,9 @@ PERSIST_API int persist_restore_file(
     const struct persist_restore_options *options,
     struct persist_metadata **out_metadata, struct persist_error *err);
 /* Restores to a descriptor, in order.  It stays open, and blocking if it was; a
- * pipe is widened to 1 MiB where the system lets.  As with a sink, a failure
- * may come after bytes were written. */
+ * pipe is widened to 1 MiB where the system lets, and IO (without SIGPIPE)
+ * where nobody reads it any more.  As with a sink, a failure may come after
+ * bytes were written. */
 PERSIST_API int
 persist_restore_fd(struct persist_store *store, const char *address, int fd,
                    const struct persist_restore_options *options,
