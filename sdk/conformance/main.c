@@ -277,19 +277,41 @@ static void test_clean(struct test *t)
     listing_finish(&l);
 }
 
-static const char *volatile running; /* for the alarm */
+static const char *volatile running; /* for the signals */
+
+static void bail_out(const char *what)
+{
+    const char *id = running ? running : "opening the store";
+    if (write(STDOUT_FILENO, what, strlen(what)) < 0 ||
+        write(STDOUT_FILENO, id, strlen(id)) < 0 ||
+        write(STDOUT_FILENO, "\n", 1) < 0)
+        _exit(2);
+}
 
 /* A hang cannot be ended from inside: say which case, and stop. */
 static void on_alarm(int number)
 {
-    static const char text[] = "\nBail out! a call hangs in ";
     (void)number;
-    const char *id = running;
-    if (write(STDOUT_FILENO, text, sizeof(text) - 1) < 0 ||
-        write(STDOUT_FILENO, id, strlen(id)) < 0 ||
-        write(STDOUT_FILENO, "\n", 1) < 0)
-        _exit(2);
+    bail_out("\nBail out! a call hangs in ");
     _exit(1);
+}
+
+/* Returning from it does again what crashed, now as if nobody listened. */
+static void on_crash(int number)
+{
+    signal(number, SIG_DFL);
+    bail_out("\nBail out! the backend crashes in ");
+    raise(number);
+}
+
+/* A sanitizer that listens already says more than this. */
+static void listen_for_crashes(void)
+{
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    struct sigaction now;
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+        if (sigaction(crashes[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            signal(crashes[i], on_crash);
 }
 
 static void run_case(struct suite *s, const struct conformance_case *c,
@@ -349,9 +371,11 @@ int main(int argc, char **argv)
     if (load(&s, a.backend) || build_configs(&s, &a) || open_suite(&s))
         return 2;
     signal(SIGALRM, on_alarm);
+    listen_for_crashes();
 
     report_init(&r);
     each_case(&a, &s, &r);
+    running = "closing the store";
     s.ops->close(s.store);
     report_close(&a, &r);
     if (s.n_repeated)

@@ -127,6 +127,12 @@ transient put 1 timeout
     fail "a store that hangs passes"
 grep -q 'Bail out! a call hangs in semantics.put.one-byte' "$work/out" ||
     fail "a hang is not named"
+# As if it had crashed there; SIGABRT, which no sanitizer takes for itself.
+timeout -s ABRT 1 "$program" --backend "$backend" --timeout 60 --set latency=1h \
+    --case semantics.put.one-byte >"$work/out" 2>&1 &&
+    fail "a store that crashes passes"
+grep -q 'Bail out! the backend crashes in semantics.put.one-byte' "$work/out" ||
+    fail "a crash is not named"
 
 if [ "$failures" -ne 0 ]; then
     echo "conformance_finds: $failures failures" >&2
