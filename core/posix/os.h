@@ -79,6 +79,9 @@ unsigned os_forks(void);
 /* getenv, NULL in a privileged process. */
 const char *os_getenv(const char *name);
 char **os_environment(void);
+/* For programs that are started: os_environment, and in a privileged process,
+ * whose environment its caller wrote, nothing but a search path. */
+char **os_child_environment(void);
 /* The file mode creation mask, without changing it; false: not to be known. */
 bool os_umask(mode_t *out);
 /* A path that names the running program; NULL: not known. In buf. */

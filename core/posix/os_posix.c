@@ -80,6 +80,14 @@ const char *os_getenv(const char *name)
     return os_is_privileged() ? NULL : getenv(name);
 }
 
+char **os_child_environment(void)
+{
+    static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+    static char *const safe[] = {path, NULL};
+
+    return os_is_privileged() ? (char **)safe : os_environment();
+}
+
 static int max_fd(void)
 {
     long max = sysconf(_SC_OPEN_MAX);

@@ -182,8 +182,9 @@ static int run_secret_command(const struct config *c, const struct way *way,
     const char *problem = split_words(words, argv);
     struct config_command command = {
         .argv = argv,
-        .environment = c->environment ? c->environment
-                                      : (const char *const *)os_environment(),
+        .environment = c->environment
+                           ? c->environment
+                           : (const char *const *)os_child_environment(),
         .timeout_ms = COMMAND_TIMEOUT_MS,
         .output_max = CONFIG_SECRET_MAX};
     int rc;

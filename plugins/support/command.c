@@ -112,7 +112,7 @@ void command_words_finish(struct command_words *w)
 /* The environment and the extra texts, which come first and so win. */
 static char **make_environment(const char *const *extra)
 {
-    char **const inherited = os_environment();
+    char **const inherited = os_child_environment();
     size_t n = 0, n_extra = 0, at = 0;
     char **out;
 
@@ -322,9 +322,16 @@ int32_t command_run(const struct persist_backend_host *host,
                     .end_ns = host->monotonic_ns() + timeout_ms * NS_PER_MS,
                     .printed = {.max = max, .secret = true},
                     .err = err};
-    char **environment = make_environment(extra_env);
+    char **environment;
     int32_t rc;
 
+    /* Its caller's PATH says where others would be found. */
+    if (os_is_privileged() && strchr(argv[0], '/') == NULL)
+        return fail(err, PERSIST_BACKEND_CONFIG,
+                    "%.200s: a program with more rights than its caller runs "
+                    "others by their path only",
+                    argv[0]);
+    environment = make_environment(extra_env);
     if (environment == NULL)
         return fail(err, PERSIST_BACKEND_MEMORY, "out of memory");
     if ((call->present & PERSIST_BACKEND_CALL_DEADLINE) != 0 &&

@@ -33,6 +33,14 @@
 static pthread_once_t process_once = PTHREAD_ONCE_INIT;
 static CURLcode process_result;
 
+/* libcurl writes the keys of its TLS sessions to the file that the environment
+ * names, also where a program runs with more rights than whoever wrote that
+ * environment. */
+static bool may_begin(void)
+{
+    return !os_is_privileged() || getenv("SSLKEYLOGFILE") == NULL;
+}
+
 static void process_begin(void)
 {
     process_result = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -40,6 +48,10 @@ static void process_begin(void)
 
 int32_t http_process_init(struct persist_backend_error *err)
 {
+    if (!may_begin())
+        return fail(err, PERSIST_BACKEND_CONFIG,
+                    "SSLKEYLOGFILE is set, and this program has more rights "
+                    "than its caller");
     (void)pthread_once(&process_once, process_begin);
     if (process_result == CURLE_OK)
         return PERSIST_BACKEND_OK;

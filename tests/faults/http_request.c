@@ -11,6 +11,7 @@
  *     --body BYTES   of a body            --writes       may change something
  *     --expect       waits for 100-continue
  *     --times N      that many requests   --allow-http
+ *     --run LINE     runs that program first and prints what it prints
  *
  * Prints for each: "CODE STATUS may=0|1 length=N MESSAGE".  SIGPIPE is left as
  * it is by default: it would end the program.
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "support/command.h"
 #include "support/http.h"
 
 static uint64_t host_now(void)
@@ -84,6 +86,7 @@ struct options {
     struct http_request request;
     size_t body_len;
     unsigned times;
+    const char *run;
 };
 
 static void read_options(int argc, char **argv, struct options *o)
@@ -98,6 +101,7 @@ static void read_options(int argc, char **argv, struct options *o)
         {"expect", no_argument, NULL, 'x'},
         {"times", required_argument, NULL, 't'},
         {"allow-http", no_argument, NULL, 'a'},
+        {"run", required_argument, NULL, 'r'},
         {NULL, 0, NULL, 0}};
     int c;
 
@@ -120,6 +124,8 @@ static void read_options(int argc, char **argv, struct options *o)
             o->times = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'a')
             o->config.allow_http = true;
+        else if (c == 'r')
+            o->run = optarg;
         else
             exit(2);
     }
@@ -143,6 +149,23 @@ static void perform(struct http_client *client, const struct options *o)
     http_response_finish(&r);
 }
 
+static void run_program(const char *line)
+{
+    struct persist_backend_call call = {.struct_size = sizeof(call),
+                                        .attempt = 1};
+    struct persist_backend_error err = {.struct_size = sizeof(err)};
+    struct command_words words = {0};
+    struct secret out = {0};
+    int32_t rc = command_split(line, &words, &err);
+
+    if (rc == PERSIST_BACKEND_OK)
+        rc = command_run(&host, &call, words.argv, NULL, 10000, 65536, &out,
+                         &err);
+    (void)printf("%d %s\n%s", rc, err.message, secret_text(&out));
+    command_words_finish(&words);
+    secret_wipe(&out);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.config = {.host = &host, .proxy = ""}, .times = 1};
@@ -151,6 +174,8 @@ int main(int argc, char **argv)
     char *body;
 
     read_options(argc, argv, &o);
+    if (o.run != NULL)
+        run_program(o.run);
     body = calloc(1, o.body_len + 1);
     if (body == NULL)
         return 2;

@@ -311,5 +311,45 @@ class ProxyTest(Test):
         self.assertEqual((target.connections, proxy.connections), (3, 1))
 
 
+class MoreRightsTest(unittest.TestCase):
+    """A program with more rights than its caller: what the caller's environment says moves nothing."""
+
+    def setUp(self):
+        if os.getuid() != 0:
+            self.skipTest("only root can make a program that is somebody else's")
+        self.place = tempfile.mkdtemp(prefix="persist-more-rights-")
+        self.addCleanup(shutil.rmtree, self.place)
+        os.chmod(self.place, 0o777)
+        self.program = os.path.join(self.place, "http-request")
+        shutil.copy(PROGRAM, self.program)
+        os.chown(self.program, 65534, 65534)
+        os.chmod(self.program, 0o4755)
+
+    def output(self, *arguments, program=None, **env):
+        done = subprocess.run([program or self.program, *arguments, "GET", "http://127.0.0.1:1/"],
+                              env={"LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""), **env},
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout
+
+    def test_keys_of_tls_go_to_no_file(self):
+        keys = os.path.join(self.place, "keys")
+        self.assertIn("more rights than its caller", self.output(SSLKEYLOGFILE=keys))
+        self.assertFalse(os.path.exists(keys))
+        self.assertIn("127.0.0.1:1", self.output())
+        self.assertIn("127.0.0.1:1", self.output(program=PROGRAM, SSLKEYLOGFILE=keys))
+
+    def test_programs_are_found_and_run_without_it(self):
+        env = {"PATH": self.place, "CANARY": "1"}
+        out = self.output("--run", "/usr/bin/env", **env)
+        self.assertTrue(out.startswith("0 \nPATH=/usr/local/bin:/usr/bin:/bin\n"), out)
+        self.assertNotIn("CANARY", out)
+        self.assertIn("CANARY=1\n", self.output("--run", "/usr/bin/env", program=PROGRAM, **env))
+        with open(os.path.join(self.place, "helper"), "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\necho caught\n")
+        os.chmod(f.name, 0o755)
+        self.assertIn("by their path only", self.output("--run", "helper", **env))
+        self.assertIn("caught", self.output("--run", "helper", program=PROGRAM, **env))
+
+
 if __name__ == "__main__":
     unittest.main()
