@@ -210,6 +210,23 @@ static void clock__is_suspected_behind_a_bare_403(void **state)
     stage_close(&g);
 }
 
+/* Against the clock that was corrected, not the one that is wrong. */
+static void clock__that_was_corrected_is_right(void **state)
+{
+    const struct script replies[] = {
+        REPLY_EMPTY("403", "Date: Thu, 15 Jan 2026 12:20:00 GMT\r\n"), FOUND,
+        REPLY_EMPTY("403", "Date: Thu, 15 Jan 2026 12:20:30 GMT\r\n"), FOUND};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, COUNT(replies), NULL);
+    atomic_store(&kit_wall, NOW_US);
+    assert_int_equal(stage_head(&g, "a"), OK);
+    assert_int_equal(stage_head(&g, "a"), PERSIST_BACKEND_DENIED);
+    assert_int_equal(server_requests(g.server), 3);
+    stage_close(&g);
+}
+
 static void denied__is_sent_once_where_the_clock_is_right(void **state)
 {
     const struct script replies[] = {
@@ -530,6 +547,7 @@ int main(void)
         TEST(pages__are_the_endpoints_fault),
         TEST(clock__is_corrected_by_the_date_once),
         TEST(clock__is_suspected_behind_a_bare_403),
+        TEST(clock__that_was_corrected_is_right),
         TEST(denied__is_sent_once_where_the_clock_is_right),
         TEST(token__is_renewed_where_a_head_cannot_say_why),
         TEST(token__is_renewed_once),

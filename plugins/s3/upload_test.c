@@ -5,9 +5,11 @@
  */
 #include "stage_test_kit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define BEGUN(headers)                                                         \
@@ -391,6 +393,49 @@ static void commit__asks_the_object_where_the_upload_is_gone(void **state)
     }
 }
 
+/* A service may think for minutes, in silence; other requests may not. */
+static void commit__may_take_its_time(void **state)
+{
+    struct script replies[] = {reply_with("200", "", RESULT("")), STORED("")};
+    struct stage g;
+
+    (void)state;
+    replies[0].pause_ms = replies[1].pause_ms = 900;
+    stage_open(&g, replies, 2, "stall_timeout=300", NULL);
+    assert_int_equal(stage_commit(&g, "a", "w.id", IF_ABSENT), OK);
+    assert_int_equal(stage_part(&g, "a", "w.id", 1, DATA, 9, true),
+                     PERSIST_BACKEND_TIMEOUT);
+    stage_close(&g);
+}
+
+static void *cancel_soon(void *server)
+{
+    while (server_requests(server) == 0)
+        (void)usleep(1000);
+    (void)usleep(50000);
+    atomic_store(&kit_cancelled, true);
+    return NULL;
+}
+
+/* What has been sent may be done, whatever its sender wants by now. */
+static void commit__that_is_cancelled_is_uncertain(void **state)
+{
+    const struct script replies[] = {{.then = THEN_STALL}};
+    struct stage g;
+    pthread_t thread;
+
+    (void)state;
+    stage_open(&g, replies, 1, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, g.server), 0);
+    assert_int_equal(stage_commit(&g, "a", "w.id", IF_ABSENT),
+                     PERSIST_BACKEND_UNCERTAIN);
+    (void)pthread_join(thread, NULL);
+    /* And what has not been sent is not. */
+    assert_int_equal(stage_commit(&g, "a", "w.id", IF_ABSENT),
+                     PERSIST_BACKEND_CANCELLED);
+    stage_close(&g);
+}
+
 static void commit__is_checked_before_it_is_sent(void **state)
 {
     const struct persist_backend_receipt good[] = {
@@ -521,6 +566,8 @@ int main(void)
         TEST(commit__says_what_happened),
         TEST(commit__asks_the_object_where_the_upload_is_gone),
         TEST(commit__is_checked_before_it_is_sent),
+        TEST(commit__may_take_its_time),
+        TEST(commit__that_is_cancelled_is_uncertain),
         TEST(commit__takes_ten_thousand_parts),
         TEST(abort__is_done_where_nothing_is_left),
     };

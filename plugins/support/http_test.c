@@ -96,6 +96,13 @@ static int32_t put_large(bool expect)
                                          .body = {{f.large, LARGE}}});
 }
 
+static void stall_after(uint32_t ms)
+{
+    http_client_destroy(f.client);
+    make_client(
+        &(struct http_config){.stall_timeout_ms = ms, .stall_bytes_per_s = 1});
+}
+
 #define ASSERT_MESSAGE(part) assert_non_null(strstr(f.err.message, part))
 
 /* ---------------------------------------------------------------- requests */
@@ -590,6 +597,19 @@ static void connections__that_die_are_replaced_for_reads_alone(void **state)
 
 /* --------------------------------------------------------- what went wrong */
 
+/* libcurl 7.88 would send the second try's head alone, and wait for ever. */
+static void connections__that_die_in_a_large_body_are_given_up(void **state)
+{
+    SERVE({.bytes = OK_EMPTY}, {.then = THEN_RESET}, {.bytes = OK_EMPTY});
+
+    (void)state;
+    assert_int_equal(get(), OK);
+    assert_int_equal(perform((struct http_request){.method = "PUT",
+                                                   .body = {{f.large, LARGE}}}),
+                     PERSIST_BACKEND_TRANSIENT);
+    assert_int_equal(server_requests(f.server), 2);
+}
+
 static void failure__before_a_connection_is_transient(void **state)
 {
     SERVE({.bytes = OK_EMPTY});
@@ -741,13 +761,6 @@ static void flood__of_headers_is_refused(void **state)
     assert_int_equal(put_small(), PERSIST_BACKEND_UNCERTAIN);
 }
 
-static void stall_after(uint32_t ms)
-{
-    http_client_destroy(f.client);
-    make_client(
-        &(struct http_config){.stall_timeout_ms = ms, .stall_bytes_per_s = 1});
-}
-
 /* Each is a head of its own, and none is the answer. */
 static void flood__of_interim_replies_is_refused(void **state)
 {
@@ -896,6 +909,22 @@ static void cancel_in_silence(int fd, int end, uint64_t most_ms)
     (void)pthread_join(thread, NULL);
 }
 
+/* It is told so, and that it may have been done. */
+static void cancel__of_a_write_says_what_it_left(void **state)
+{
+    SERVE({.then = THEN_STALL});
+    int end = -1;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &end), 0);
+    assert_int_equal(put_small(), PERSIST_BACKEND_CANCELLED);
+    assert_true(f.r.may_have_applied);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(put_small(), PERSIST_BACKEND_CANCELLED);
+    assert_false(f.r.may_have_applied);
+}
+
 /* Within 100 ms here; the bound leaves room for a machine that is busy. */
 static void cancel__is_seen_in_silence(void **state)
 {
@@ -1021,6 +1050,7 @@ int main(void)
         HTTP_TEST(connections__are_not_inherited),
         HTTP_TEST(connections__that_were_closed_are_replaced),
         HTTP_TEST(connections__that_die_are_replaced_for_reads_alone),
+        HTTP_TEST(connections__that_die_in_a_large_body_are_given_up),
         HTTP_TEST(failure__before_a_connection_is_transient),
         HTTP_TEST(failure__of_a_read_is_transient),
         HTTP_TEST(failure__of_a_write_is_uncertain_once_it_is_sent),
@@ -1037,6 +1067,7 @@ int main(void)
         HTTP_TEST(stall__limit_can_be_lifted),
         HTTP_TEST(deadline__ends_a_request),
         HTTP_TEST(cancel__is_seen_in_silence),
+        HTTP_TEST(cancel__of_a_write_says_what_it_left),
         HTTP_TEST(log__shows_no_secret),
         HTTP_TEST(threads__share_a_client),
     };

@@ -259,6 +259,30 @@ static void others__go_on_with_the_old_value(void **state)
     assert_int_equal(get(), 2);
 }
 
+/* So near to its end it could be over before the service looks at it. */
+static void others__wait_where_the_old_value_is_nearly_over(void **state)
+{
+    pthread_t threads[2];
+    int results[2] = {0};
+
+    (void)state;
+    assert_int_equal(get(), 1);
+    at(500 * S);
+    atomic_store(&source.slow, true);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, get_in_thread, &results[i]), 0);
+        wait_for_fetches(2);
+    }
+    (void)usleep(30000);
+    atomic_store(&source.slow, false);
+    for (int i = 0; i < 2; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_int_equal(results[i], 2);
+    }
+    assert_int_equal(atomic_load(&source.fetches), 2);
+}
+
 static void waiting__can_be_cancelled(void **state)
 {
     struct persist_backend_call call = kit_call();
@@ -294,6 +318,7 @@ int main(void)
         R_TEST(value__that_is_held_outlives_the_next),
         R_TEST(refresher__is_one),
         R_TEST(others__go_on_with_the_old_value),
+        R_TEST(others__wait_where_the_old_value_is_nearly_over),
         R_TEST(waiting__can_be_cancelled),
     };
 
