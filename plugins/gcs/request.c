@@ -9,6 +9,8 @@
 #include "support/encode.h"
 #include "support/fail.h"
 
+/* The same as S3's. */
+#define COMMIT_TIMEOUT_MS (10 * 60 * 1000)
 #define N_OWN 2 /* Authorization, x-goog-user-project */
 
 static void fill(const struct gcs_request *q, const char *url,
@@ -20,6 +22,7 @@ static void fill(const struct gcs_request *q, const char *url,
         .writes = q->writes,
         .fresh = q->fresh,
         .no_stall_limit = q->may_think,
+        .timeout_ms = q->may_think ? COMMIT_TIMEOUT_MS : 0,
         .into = q->into,
         .into_cap = q->into_cap,
         .body_max = q->body_max,

@@ -24,7 +24,7 @@ struct gcs_request {
     struct http_piece body[HTTP_BODY_PIECES];
     bool writes;
     bool fresh;     /* on a new connection */
-    bool may_think; /* no limit on silence: a whole object is being made */
+    bool may_think; /* in silence, ten minutes: a whole object is being made */
     void *into;
     uint64_t into_cap;
     size_t body_max; /* of a 2xx body; 0: HTTP_ERROR_BODY_MAX */

@@ -408,6 +408,31 @@ static void commit__may_take_its_time(void **state)
     stage_close(&g);
 }
 
+static void *ten_minutes_later(void *server)
+{
+    while (server_requests(server) == 0)
+        (void)usleep(1000);
+    atomic_store(&kit_ahead, 601000 * MS);
+    return NULL;
+}
+
+static void commit__ends_where_nothing_comes(void **state)
+{
+    const struct script replies[] = {{.then = THEN_STALL}};
+    struct stage g;
+    pthread_t thread;
+
+    (void)state;
+    stage_open(&g, replies, 1, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, ten_minutes_later, g.server),
+                     0);
+    assert_int_equal(stage_commit(&g, "a", "w.id", IF_ABSENT),
+                     PERSIST_BACKEND_UNCERTAIN);
+    assert_non_null(strstr(g.err.message, "no reply in time"));
+    (void)pthread_join(thread, NULL);
+    stage_close(&g);
+}
+
 static void *cancel_soon(void *server)
 {
     while (server_requests(server) == 0)
@@ -567,6 +592,7 @@ int main(void)
         TEST(commit__asks_the_object_where_the_upload_is_gone),
         TEST(commit__is_checked_before_it_is_sent),
         TEST(commit__may_take_its_time),
+        TEST(commit__ends_where_nothing_comes),
         TEST(commit__that_is_cancelled_is_uncertain),
         TEST(commit__takes_ten_thousand_parts),
         TEST(abort__is_done_where_nothing_is_left),

@@ -22,6 +22,7 @@ atomic_bool kit_cancelled;
 atomic_int kit_cancel_fd = -1;
 atomic_bool kit_log_debug;
 atomic_int_fast64_t kit_wall;
+atomic_uint_fast64_t kit_ahead;
 const char *kit_secret;
 static char logged[1 << 20];
 static size_t logged_len;
@@ -66,7 +67,8 @@ uint64_t kit_now(void)
     struct timespec t;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec +
+           atomic_load(&kit_ahead);
 }
 
 static int64_t host_wall(void)
@@ -104,6 +106,20 @@ static int32_t host_secret(void *store, const char *key, char *out,
     return OK;
 }
 
+/* CRC-32C, bit by bit: RFC 3720, appendix B.4. */
+static uint32_t host_crc32c(uint32_t crc, const void *data, uint64_t len)
+{
+    const uint8_t *p = data;
+
+    crc = ~crc;
+    for (uint64_t i = 0; i < len; i++) {
+        crc ^= p[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}
+
 const struct persist_backend_host kit_host = {
     .struct_size = sizeof(kit_host),
     .abi_major = PERSIST_BACKEND_ABI_MAJOR,
@@ -118,6 +134,7 @@ const struct persist_backend_host kit_host = {
     .is_cancelled = host_is_cancelled,
     .cancel_fd = host_cancel_fd,
     .secret = host_secret,
+    .crc32c = host_crc32c,
 };
 
 void kit_reset(void)
@@ -125,6 +142,7 @@ void kit_reset(void)
     atomic_store(&kit_cancelled, false);
     atomic_store(&kit_cancel_fd, -1);
     atomic_store(&kit_log_debug, false);
+    atomic_store(&kit_ahead, 0);
     atomic_store(&kit_wall, INT64_C(1369353600000000)); /* 2013-05-24 */
     kit_secret = NULL;
     logged_len = 0;

@@ -34,17 +34,18 @@
 /* ------------------------------------------------------------------- host */
 
 extern const struct persist_backend_host kit_host;
-extern atomic_long kit_blocks;       /* alloc without free */
-extern atomic_bool kit_cancelled;    /* what is_cancelled answers */
-extern atomic_int kit_cancel_fd;     /* -1: none */
-extern atomic_bool kit_log_debug;    /* keep DEBUG lines */
-extern atomic_int_fast64_t kit_wall; /* wall_us */
-extern const char *kit_secret;       /* value of every secret; NULL: not set */
+extern atomic_long kit_blocks;         /* alloc without free */
+extern atomic_bool kit_cancelled;      /* what is_cancelled answers */
+extern atomic_int kit_cancel_fd;       /* -1: none */
+extern atomic_bool kit_log_debug;      /* keep DEBUG lines */
+extern atomic_int_fast64_t kit_wall;   /* wall_us */
+extern atomic_uint_fast64_t kit_ahead; /* ns that kit_now runs ahead */
+extern const char *kit_secret; /* value of every secret; NULL: not set */
 
 void kit_reset(void);
 /* All lines logged since kit_reset, "\n" behind each. */
 const char *kit_logged(void);
-/* The real monotonic clock, which is the host's too. */
+/* The real monotonic clock and kit_ahead, which is the host's too. */
 uint64_t kit_now(void);
 struct persist_backend_call kit_call(void);
 
