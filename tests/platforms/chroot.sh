@@ -90,7 +90,7 @@ make_base() {
             --customize-hook="copy-in tests/platforms/libraries tests/platforms/toolchain.cmake \
                 tests/platforms/$1 /opt" \
             --customize-hook="cp $work/sources/*.orig.tar.* \"\$1/usr/src/libraries\"" \
-            --customize-hook="chroot \"\$1\" /opt/$1"
+            --customize-hook="chroot \"\$1\" env -i HOME=/root PATH=\"\$PATH\" LC_ALL=C.UTF-8 /opt/$1"
         ;;
     esac
     platform=$1
