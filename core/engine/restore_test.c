@@ -411,7 +411,7 @@ static void restore__stays_within_the_budget(void **state)
         assert_status(persist_restore_buffer(f.store, "a", len, NULL, &got,
                                              &got_len, NULL, &err),
                       PERSIST_E_MEMORY, &err);
-        assert_contains(err.hint, "memory_limit");
+        assert_contains(err.hint, "raise memory_limit to ");
         assert_status(persist_verify(f.store, "a", NULL, NULL, &err),
                       PERSIST_E_MEMORY, &err);
         fixture_close(&f);

@@ -45,7 +45,8 @@ static int no_budget(struct object *o, int rc, uint64_t bytes,
               "reading this snapshot takes %s of memory, and the "
               "limit is %s",
               need, limit);
-    error_hint(err, "raise memory_limit");
+    error_hint(err, "raise memory_limit to %" PRIu64 "M or more",
+               (bytes + ((UINT64_C(1) << 20) - 1)) >> 20);
     return rc;
 }
 
