@@ -24,10 +24,10 @@ static void append_details(struct buf *out, const struct persist_error *err)
     char text[128];
     char http[24];
 
-    /* A backend may leave it to the number. */
+    /* A backend may leave it to the number; who hints has said it. */
     system =
         err->os_errno ? os_error_text(err->os_errno, text, sizeof(text)) : NULL;
-    if (system && !strstr(err->message, system)) {
+    if (system && !err->hint[0] && !strcasestr(err->message, system)) {
         buf_printf(out, "%s%s", separator, system);
         separator = ", ";
     }

@@ -160,15 +160,18 @@ static void fail__says_what_the_system_said_once(void **state)
                                 .message = "opening the root failed"};
 
     cli_fail(&c->cli, PERSIST_E_IO, &err);
-    snprintf(err.message, sizeof(err.message), "cannot open x: %s",
-             strerror(ENOENT));
+    snprintf(err.message, sizeof(err.message),
+             "cannot open x: no such file or directory");
+    cli_fail(&c->cli, PERSIST_E_IO, &err);
+    snprintf(err.message, sizeof(err.message), "there is no x");
+    snprintf(err.hint, sizeof(err.hint), "make it");
     cli_fail(&c->cli, PERSIST_E_IO, &err);
 
     collect(c);
     assert_string_equal(
         c->err, "persist: restore: opening the root failed (No such file or "
-                "directory)\npersist: restore: cannot open x: No such file or "
-                "directory\n");
+                "directory)\npersist: restore: cannot open x: no such file or "
+                "directory\npersist: restore: there is no x\nhint: make it\n");
 }
 
 static void fail__says_a_status_once(void **state)

@@ -36,6 +36,9 @@ int32_t fail(struct persist_backend_error *err, int32_t code,
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     put_message(err, text);
+    /* Of what was tried before, and is not what failed. */
+    err->present &= ~PERSIST_BACKEND_ERROR_ERRNO;
+    err->os_errno = 0;
     return code;
 }
 

@@ -100,6 +100,12 @@ static void fail__writes_one_harmless_line(void **state)
     assert_string_equal(err.message, "cannot 1: No such file or directory");
     assert_int_equal(err.os_errno, 2);
     assert_int_equal(err.present, PERSIST_BACKEND_ERROR_ERRNO);
+    /* The number of a file that was only looked for is not this failure's. */
+    err.present |= PERSIST_BACKEND_ERROR_HTTP_STATUS;
+    assert_int_equal(fail(&err, PERSIST_BACKEND_AUTH, "none is there"),
+                     PERSIST_BACKEND_AUTH);
+    assert_int_equal(err.os_errno, 0);
+    assert_int_equal(err.present, PERSIST_BACKEND_ERROR_HTTP_STATUS);
     assert_int_equal(fail(&old, PERSIST_BACKEND_IO, "x"), PERSIST_BACKEND_IO);
     assert_string_equal(old.message, "");
     assert_int_equal(fail(NULL, PERSIST_BACKEND_IO, "x"), PERSIST_BACKEND_IO);
