@@ -11,10 +11,12 @@
 
 /* ------------------------------------------------------------------- values */
 
-/* jansson recurses; how deep is decided before it starts. */
-static bool depth_ok(const char *text, size_t len)
+/* jansson recurses, and makes 200 bytes and more of the three that an empty
+ * object is written in: how deep, and how many values, is decided before it
+ * starts. */
+static bool shape_ok(const char *text, size_t len)
 {
-    unsigned depth = 0;
+    unsigned depth = 0, values = 0;
     bool in_string = false;
 
     for (size_t i = 0; i < len; i++) {
@@ -28,7 +30,10 @@ static bool depth_ok(const char *text, size_t len)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > GCS_JSON_DEPTH)
+            if (++depth > GCS_JSON_DEPTH || ++values > GCS_JSON_VALUES)
+                return false;
+        } else if (c == ',') {
+            if (++values > GCS_JSON_VALUES)
                 return false;
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
@@ -41,7 +46,7 @@ json_t *json_parse_object(const char *text, size_t len)
 {
     json_t *json;
 
-    if (text == NULL || len == 0 || !depth_ok(text, len))
+    if (text == NULL || len == 0 || !shape_ok(text, len))
         return NULL;
     json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     if (json != NULL && !json_is_object(json)) {

@@ -20,9 +20,13 @@
 #include "support/text.h"
 
 #define GCS_JSON_DEPTH 24
+/* Commas, braces and brackets. A page of a thousand objects with every field
+ * that the service has comes to half of it. */
+#define GCS_JSON_VALUES (1u << 18)
 
 /* Parses an object ({...}); NULL where it is none, is nested deeper than
- * GCS_JSON_DEPTH, or memory is short. The caller's reference. */
+ * GCS_JSON_DEPTH, of more values than GCS_JSON_VALUES, or memory is short. The
+ * caller's reference. */
 json_t *json_parse_object(const char *text, size_t len);
 /* A text member; NULL where it is missing or no text. Lives as long as o. */
 const char *json_text(const json_t *o, const char *name);

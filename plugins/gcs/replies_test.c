@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,38 @@ static void object__damaged(void **state)
             copy[i] = (char)(copy[i] ^ flip);
             (void)reply_object(copy, sizeof(text) - 1, &o);
         }
+}
+
+static size_t made; /* bytes that jansson was given */
+
+static void *count_bytes(size_t len)
+{
+    made += len;
+    return malloc(len);
+}
+
+/* Eight megabytes of "{}," are 600 in memory. */
+static void json__is_not_made_of_millions_of_values(void **state)
+{
+    static const char *const ones[] = {"{},", "[],", "0,", "\"\","};
+    size_t len = (size_t)8 << 20;
+    char *text = malloc(len);
+
+    (void)state;
+    json_set_alloc_funcs(count_bytes, free);
+    for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++) {
+        size_t at = (size_t)sprintf(text, "{\"items\":[");
+        size_t n = strlen(ones[i]);
+
+        for (; at + n + 2 < len; at += n)
+            memcpy(text + at, ones[i], n);
+        memcpy(text + at - 1, "]}", 2);
+        made = 0;
+        assert_null(json_parse_object(text, at + 1));
+        assert_int_equal(made, 0);
+    }
+    json_set_alloc_funcs(malloc, free);
+    free(text);
 }
 
 static void json__depth_is_limited(void **state)
@@ -243,6 +276,7 @@ int main(void)
         cmocka_unit_test(object__is_read),
         cmocka_unit_test(object__lacks_what_it_must_have),
         cmocka_unit_test(object__damaged),
+        cmocka_unit_test(json__is_not_made_of_millions_of_values),
         cmocka_unit_test(json__depth_is_limited),
         cmocka_unit_test(problem__from_json_xml_and_text),
         cmocka_unit_test(problem__long_and_hostile),
