@@ -23,7 +23,10 @@ static const struct shape {
     int flags;
 } shapes[] = {
     {"authorization", WHOLE_LINE | LOOSE_COLON},
+    {"cookie", WHOLE_LINE | LOOSE_COLON},
     {"x-amz-security-token", LOOSE_COLON},
+    {"x-amz-s3session-token", LOOSE_COLON},
+    {"x-amz-sso-bearer-token", LOOSE_COLON},
     {"x-amz-credential", LOOSE_COLON},
     {"x-amz-signature", LOOSE_COLON},
     {"server-side-encryption-customer-key", LOOSE_COLON},
@@ -42,6 +45,8 @@ static const struct shape {
     {"id-token", 0},
     {"client-secret", 0},
     {"assertion", 0},
+    {"webidentitytoken", 0},
+    {"subject-token", 0},
     {"private-key", 0},
     {"secret-access-key", 0},
     {"secretaccesskey", 0},

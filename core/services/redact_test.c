@@ -167,6 +167,26 @@ static void secret__may_be_large(void **state)
     redactor_destroy(r);
 }
 
+/* One that begins with another, whichever was known first, goes as a whole. */
+static void secrets__that_begin_alike_go_whole(void **state)
+{
+    static const char *const secrets[] = {"0123456789", "0123456789-abcdef"};
+
+    (void)state;
+    for (size_t first = 0; first < 2; first++) {
+        struct redactor *r = redactor_create();
+
+        for (size_t i = 0; i < 2; i++) {
+            const char *s = secrets[i ^ first];
+
+            assert_int_equal(redactor_add(r, s, strlen(s)), 0);
+        }
+        assert_redacted(r, "a 0123456789-abcdef b", "a (redacted) b");
+        assert_redacted(r, "a 0123456789-abc b", "a (redacted)-abc b");
+        redactor_destroy(r);
+    }
+}
+
 static void shapes__of_headers_and_queries(void **state)
 {
     (void)state;
@@ -199,6 +219,16 @@ static void shapes__of_headers_and_queries(void **state)
          "?X-Goog-Signature=(redacted)&x-goog-credential=(redacted)&a=b"},
         {"x-goog-iam-authorization-token: 0123456789ab",
          "x-goog-iam-authorization-token: (redacted)"},
+        {"x-amz-s3session-token: 0123456789ab x",
+         "x-amz-s3session-token: (redacted) x"},
+        {"x-amz-sso_bearer_token: 0123456789ab x",
+         "x-amz-sso_bearer_token: (redacted) x"},
+        {"< Set-Cookie: session=0123456789ab; Path=/\nnext",
+         "< Set-Cookie: (redacted)\nnext"},
+        {"Action=x&WebIdentityToken=ey01234.ey1&Version=1",
+         "Action=x&WebIdentityToken=(redacted)&Version=1"},
+        {"subject_token=ey012.ey1.ey2&audience=a",
+         "subject_token=(redacted)&audience=a"},
         {"x-amz-server-side-encryption-customer-key: 0123456789ab",
          "x-amz-server-side-encryption-customer-key: (redacted)"},
         {"https://h/k?AWSAccessKeyId=A&Signature=0123456789%3D&Expires=1",
@@ -347,6 +377,7 @@ int main(void)
         cmocka_unit_test(secret__is_found_in_base64_at_every_alignment),
         cmocka_unit_test(secret__is_found_in_hex_url_and_json),
         cmocka_unit_test(secret__may_be_large),
+        cmocka_unit_test(secrets__that_begin_alike_go_whole),
         cmocka_unit_test(shapes__of_headers_and_queries),
         cmocka_unit_test(shapes__of_userinfo),
         cmocka_unit_test(shapes__leave_ordinary_text_alone),
