@@ -276,6 +276,47 @@ static void destroy__waits_for_what_runs(void **state)
     executor_destroy(cpu);
 }
 
+/* Noise is encoded at once, and its hash takes much longer: it reads the lane's
+ * own memory when nobody wants it any more. */
+static void destroy__waits_for_the_hash(void **state)
+{
+    const size_t len = (size_t)16 << 20;
+    struct executor *cpu = executor_create("cpu", 2, 0);
+    struct sha256 *sha = sha256_create();
+    const struct lanes_what what = {
+        .codec = CODEC_ZSTD,
+        .level = 1,
+        .frame_size = (uint32_t)len,
+        .in_cap = len,
+        .out_cap = frame_bound(CODEC_ZSTD, len),
+        .n = 2,
+        .cpu = cpu,
+        .sha256 = sha,
+    };
+
+    (void)state;
+    for (int turn = 0; turn < 5; turn++) {
+        struct lanes *l = lanes_create(&what);
+        struct lane *lane = NULL;
+        uint64_t x = 1;
+
+        assert_int_equal(lanes_free(l, &lane, NULL), PERSIST_OK);
+        for (size_t i = 0; i < len; i += sizeof(x)) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            memcpy(lane->in_buf + i, &x, sizeof(x));
+        }
+        lane->in = lane->in_buf;
+        lane->in_len = len;
+        lanes_start(l, lane);
+        usleep(3000);
+        lanes_destroy(l);
+    }
+    sha256_destroy(sha);
+    executor_destroy(cpu);
+}
+
 static atomic_bool gate_open;
 
 static void wait_at_gate(struct task *t)
@@ -329,6 +370,7 @@ int main(void)
         cmocka_unit_test(decode__gives_payload_in_order),
         cmocka_unit_test(decode__reports_damage_of_its_lane_alone),
         cmocka_unit_test(destroy__waits_for_what_runs),
+        cmocka_unit_test(destroy__waits_for_the_hash),
         cmocka_unit_test(destroy__takes_back_what_has_not_begun),
     };
 

@@ -47,14 +47,33 @@ static void open_object(struct rig *r, struct object *o)
     assert_ok(object_read_tail(o, tail, sizeof(tail), &len, &err), &err);
 }
 
+/* Pieces that were got and are not released. */
+struct held {
+    const uint8_t *at[4];
+    uint64_t pos[4];
+    size_t len[4];
+    unsigned n;
+};
+
+/* They have stayed until now. */
+static void release_oldest(struct readahead *r, struct held *h)
+{
+    assert_true(h->n > 0);
+    assert_memory_equal(h->at[0], bytes + h->pos[0], h->len[0]);
+    readahead_release(r, h->pos[0] + h->len[0]);
+    h->n--;
+    memmove(h->at, h->at + 1, sizeof(h->at) - sizeof(h->at[0]));
+    memmove(h->pos, h->pos + 1, sizeof(h->pos) - sizeof(h->pos[0]));
+    memmove(h->len, h->len + 1, sizeof(h->len) - sizeof(h->len[0]));
+}
+
 /* Reads [start, end) in pieces, each released `behind` pieces later. */
 static void read_all(struct readahead *r, uint64_t start, uint64_t end,
                      unsigned behind)
 {
     struct persist_error err = {0};
+    struct held held = {.n = 0};
     const uint8_t *out = NULL;
-    uint64_t done = start;
-    unsigned held = 0;
 
     for (uint64_t pos = start; pos < end;) {
         size_t n = (size_t)(PIECE - pos % PIECE);
@@ -64,21 +83,17 @@ static void read_all(struct readahead *r, uint64_t start, uint64_t end,
             n = (size_t)(end - pos);
         rc = readahead_get(r, pos, n, &out, &err);
         if (rc == READAHEAD_NOT_NOW) {
-            assert_true(held > 0);
-            done += PIECE - done % PIECE;
-            held--;
-            readahead_release(r, done);
+            release_oldest(r, &held);
             continue;
         }
         assert_ok(rc, &err);
         assert_memory_equal(out, bytes + pos, n);
+        held.at[held.n] = out;
+        held.pos[held.n] = pos;
+        held.len[held.n++] = n;
         pos += n;
-        held++;
-        if (held > behind) {
-            done += PIECE - done % PIECE;
-            held--;
-            readahead_release(r, done < end ? done : end);
-        }
+        if (held.n > behind)
+            release_oldest(r, &held);
     }
 }
 
