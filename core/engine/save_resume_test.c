@@ -8,9 +8,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -842,6 +844,51 @@ static void file__that_cannot_be_written_is_no_failure(void **state)
     assert_contains(err.hint, "XDG_STATE_HOME");
 }
 
+static struct rlimit no_limit;
+
+/* From the last part on nothing can be written, but removed. */
+static void fill_disk(void *ctx)
+{
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = no_limit.rlim_max};
+
+    (void)ctx;
+    assert_int_equal(n_files(), 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+}
+
+static void expect_no_file(void *ctx)
+{
+    (void)ctx;
+    assert_int_equal(n_files(), 0);
+}
+
+/* A file that does not know of the commit would let a later save bring the
+ * source of another day under the same name. */
+static void file__that_cannot_tell_of_the_commit_goes(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err;
+    uint32_t last;
+
+    assert_ok(save(r, &err), &err);
+    last = (uint32_t)n_parts(r);
+    write_noise(LEN, 6, 2000);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &no_limit), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    rig_one_by_one(r);
+    rig_fault(r, (struct rig_fault){.op = "upload_part",
+                                    .at = last,
+                                    .phase = MEMORY_AFTER,
+                                    .then = fill_disk});
+    rig_fault(
+        r, (struct rig_fault){.op = "upload_commit", .then = expect_no_file});
+    assert_ok(save(r, &err), &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &no_limit), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(r->memory->count(r->id, "upload_commit"), 2);
+    expect_saved(r, 1, LEN, 6);
+}
+
 static void lock__lets_one_process_at_a_time(void **state)
 {
     struct rig *r = *state;
@@ -964,6 +1011,7 @@ int main(void)
         T(file__damaged_is_passed_over_with_a_warning),
         T(file__of_another_save_is_not_trusted),
         T(file__that_cannot_be_written_is_no_failure),
+        T(file__that_cannot_tell_of_the_commit_goes),
         T(lock__lets_one_process_at_a_time),
         T(pipe__cannot_be_resumed),
         T(store__that_cannot_resume_starts_anew),
