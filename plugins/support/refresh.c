@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "posix/os.h"
@@ -42,6 +43,9 @@ struct refresh {
     uint64_t generation;   /* lock */
     uint64_t fetches;      /* lock: how many have ended */
     int64_t not_before_us; /* lock: no early refresh until then */
+    /* lock: what the last fetch failed with, as far as it is others' too; OK */
+    int32_t failure;
+    struct persist_backend_error failure_err;
 };
 
 static int64_t now_us(const struct refresh *r)
@@ -59,6 +63,7 @@ int32_t refresh_create(const struct refresh_config *config,
         return PERSIST_BACKEND_MEMORY;
     r->config = *config;
     r->not_before_us = INT64_MIN;
+    r->failure_err.struct_size = sizeof(r->failure_err);
     (void)pthread_mutex_init(&r->lock, NULL);
     (void)os_cond_init(&r->changed);
     *out = r;
@@ -168,6 +173,27 @@ static int32_t install(struct refresh *r, const struct refresh_value *v,
     return PERSIST_BACKEND_OK;
 }
 
+static void copy_err(struct persist_backend_error *out,
+                     const struct persist_backend_error *err)
+{
+    uint32_t size;
+
+    if (out == NULL || err == NULL)
+        return;
+    size = out->struct_size;
+    memcpy((char *)out + sizeof(size), (const char *)err + sizeof(size),
+           (size < err->struct_size ? size : err->struct_size) - sizeof(size));
+}
+
+/* Whether who waited has the same answer to expect.  That one's call was
+ * cancelled, or its time was over, is nobody else's. */
+static bool is_others_too(int32_t rc, const struct persist_backend_call *call)
+{
+    return rc != PERSIST_BACKEND_OK && rc != PERSIST_BACKEND_CANCELLED &&
+           (rc != PERSIST_BACKEND_TIMEOUT ||
+            (call->present & PERSIST_BACKEND_CALL_DEADLINE) == 0);
+}
+
 /* Lock held, and given up meanwhile.  A failure is remembered, so that not
  * everybody tries at once. */
 static int32_t fetch(struct refresh *r, const struct persist_backend_call *call,
@@ -184,6 +210,9 @@ static int32_t fetch(struct refresh *r, const struct persist_backend_call *call,
         rc = install(r, &v, now_us(r));
     else
         r->not_before_us = now_us(r) + r->config.retry_us + jitter(r);
+    r->failure = is_others_too(rc, call) ? rc : PERSIST_BACKEND_OK;
+    if (r->failure != PERSIST_BACKEND_OK)
+        copy_err(&r->failure_err, err);
     r->fetching = false;
     r->fetches++;
     (void)pthread_cond_broadcast(&r->changed);
@@ -226,6 +255,13 @@ static int32_t provide(struct refresh *r,
             rc = wait_for_other(r, call, err);
             if (rc != PERSIST_BACKEND_OK)
                 return rc;
+            /* Else those who wait would fail one behind the other, each after
+             * a time limit of his own. */
+            if (r->failure != PERSIST_BACKEND_OK &&
+                state_of(r, now_us(r)) == GONE) {
+                copy_err(err, &r->failure_err);
+                return r->failure;
+            }
             continue;
         }
         rc = fetch(r, call, err);

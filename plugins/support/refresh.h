@@ -7,7 +7,8 @@
  * refreshes, and a failure is tolerated (the next try waits retry_us); the
  * others get the old value at once.  From `must` on all wait for the one
  * refresher, but a failure still gives the old value until it has really
- * expired.  The clock is the caller's, so that a corrected one can be used.
+ * expired; then it is the answer to all who waited.  The clock is the caller's,
+ * so that a corrected one can be used.
  *
  * Values are reference-counted: one that was handed out stays whole while a
  * newer one replaces it.

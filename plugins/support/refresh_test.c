@@ -241,6 +241,61 @@ static void refresher__is_one(void **state)
     assert_int_equal(atomic_load(&source.fetches), 1);
 }
 
+struct asker {
+    pthread_t thread;
+    struct persist_backend_error err;
+    int32_t rc;
+};
+
+static void *ask(void *asker)
+{
+    struct asker *a = asker;
+    struct persist_backend_call call = kit_call();
+    void *value = NULL;
+
+    a->rc = refresh_get(r, &call, &value, NULL, NULL, &a->err);
+    return NULL;
+}
+
+/* Eight ask, of whom one fetches, which fails. How many fetches there were. */
+static int fail_all(int32_t code)
+{
+    struct asker askers[8];
+
+    atomic_store(&source.failing, code);
+    atomic_store(&source.slow, true);
+    for (int i = 0; i < 8; i++) {
+        askers[i].err =
+            (struct persist_backend_error){.struct_size = sizeof(err)};
+        assert_int_equal(
+            pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+    }
+    wait_for_fetches(1);
+    (void)usleep(300000);
+    atomic_store(&source.slow, false);
+    for (int i = 0; i < 8; i++) {
+        (void)pthread_join(askers[i].thread, NULL);
+        assert_int_equal(askers[i].rc, code);
+        assert_string_equal(askers[i].err.message, "no value");
+    }
+    return atomic_load(&source.fetches);
+}
+
+/* A source that takes its time to fail: not eight times, for the last one. */
+static void failure__is_told_to_all_who_waited(void **state)
+{
+    (void)state;
+    assert_in_range(fail_all(PERSIST_BACKEND_AUTH), 1, 4);
+    atomic_store(&source.failing, OK);
+    assert_true(get() > 1);
+}
+
+static void failure__of_one_call_alone_is_not(void **state)
+{
+    (void)state;
+    assert_int_equal(fail_all(PERSIST_BACKEND_CANCELLED), 8);
+}
+
 static void others__go_on_with_the_old_value(void **state)
 {
     pthread_t thread;
@@ -317,6 +372,8 @@ int main(void)
         R_TEST(invalidate__fetches_once),
         R_TEST(value__that_is_held_outlives_the_next),
         R_TEST(refresher__is_one),
+        R_TEST(failure__is_told_to_all_who_waited),
+        R_TEST(failure__of_one_call_alone_is_not),
         R_TEST(others__go_on_with_the_old_value),
         R_TEST(others__wait_where_the_old_value_is_nearly_over),
         R_TEST(waiting__can_be_cancelled),
