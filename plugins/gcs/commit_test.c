@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A commit against a server that plays back what a test wrote down: how long
- * its answer is waited for. */
+/* Commits against a server that plays back what a test wrote down: how long an
+ * answer is waited for, and what becomes of an upload that another process had
+ * finished. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,11 +157,92 @@ static void commit__ends_where_nothing_comes(void **state)
     close_store(&f);
 }
 
+/* ------------------------------------------- what another process committed */
+
+#define OTHER "{\"size\":\"8\",\"generation\":\"7\",\"crc32c\":\"AAAAAA==\"}"
+#define FINISHED "HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n" OTHER
+
+static void put_le(uint8_t *out, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        out[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* The id of an upload that this process has not begun. */
+static void id_of_another(const struct fixture *f, char out[256])
+{
+    (void)snprintf(out, 256, "a:%s/upload?upload_id=u", f->url);
+}
+
+/* Somebody may have been told that it is there. */
+static void commit__leaves_what_another_has_committed(void **state)
+{
+    struct script script[2];
+    struct fixture f;
+    char id[256];
+    uint8_t bytes[24];
+    const struct persist_backend_receipt receipt = {.len = 9,
+                                                    .number = 1,
+                                                    .crc32c = 1,
+                                                    .receipt = bytes,
+                                                    .receipt_len = 24};
+    const struct persist_backend_commit_args commit = {
+        .struct_size = sizeof(commit),
+        .flags = IF_ABSENT,
+        .key = "k",
+        .upload_id = id,
+        .receipts = &receipt,
+        .n_receipts = 1,
+        .receipt_size = sizeof(receipt)};
+    struct persist_backend_commit_result done = {.struct_size = sizeof(done)};
+
+    (void)state;
+    open_store(&f, script, (struct script){.bytes = NULL});
+    script[0].bytes = FINISHED;
+    id_of_another(&f, id);
+    put_le(bytes, 0, 8);
+    put_le(bytes + 8, 9, 8);
+    put_le(bytes + 16, 1, 4);
+    put_le(bytes + 20, kit_host.crc32c(0, id, strlen(id)), 4);
+    assert_int_equal(
+        f.ops->upload_commit(f.store, &f.call, &commit, &done, &f.err),
+        PERSIST_BACKEND_EXISTS);
+    assert_non_null(strstr(server_head(f.server, 0), "bytes */*\r\n"));
+    assert_int_equal(server_requests(f.server), 1);
+    close_store(&f);
+}
+
+static void part__leaves_what_another_has_committed(void **state)
+{
+    struct script script[2];
+    struct fixture f;
+    char id[256];
+    const struct persist_backend_part_args part = {.struct_size = sizeof(part),
+                                                   .is_last = 1,
+                                                   .key = "k",
+                                                   .upload_id = id,
+                                                   .data = DATA,
+                                                   .len = 9,
+                                                   .number = 1};
+    struct persist_backend_part_result sent = {.struct_size = sizeof(sent)};
+
+    (void)state;
+    open_store(&f, script, (struct script){.bytes = NULL});
+    script[0].bytes = FINISHED;
+    id_of_another(&f, id);
+    assert_int_equal(f.ops->upload_part(f.store, &f.call, &part, &sent, &f.err),
+                     PERSIST_BACKEND_NOT_FOUND);
+    assert_int_equal(server_requests(f.server), 1);
+    close_store(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(commit__may_take_its_time),
         TEST(commit__ends_where_nothing_comes),
+        TEST(commit__leaves_what_another_has_committed),
+        TEST(part__leaves_what_another_has_committed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
