@@ -109,10 +109,12 @@ int32_t folder_begin(const struct folder *f, char temp[FOLDER_NAME_CAP],
 {
     uint64_t random[2];
     int dir, fd;
-    int32_t rc = open_root(f, &dir, error);
+    int32_t rc = f->host->random(random, sizeof(random));
+    if (rc)
+        return folder_answer(error, rc, "no random numbers for a name");
+    rc = open_root(f, &dir, error);
     if (rc)
         return rc;
-    rc = f->host->random(random, sizeof(random));
     snprintf(temp, FOLDER_NAME_CAP, TEMP_PREFIX "%016" PRIx64 "%016" PRIx64,
              random[0], random[1]);
     fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
