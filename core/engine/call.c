@@ -13,6 +13,12 @@
 
 static _Thread_local bool acts_for_caller;
 
+static bool holds_memory(const struct engine_call *call)
+{
+    return call->operation == OPERATION_SAVE ||
+           call->operation == OPERATION_RESTORE;
+}
+
 void engine_act_for_caller(bool on)
 {
     acts_for_caller = on;
@@ -148,6 +154,9 @@ int engine_begin(struct persist_store *store, enum metrics_operation operation,
     call->op = callers ? callers : &call->own;
     *out_op = call->op;
     op_start(call->op, store->p->clock, timeout_ms);
+    call->thread = pthread_self();
+    if (holds_memory(call))
+        op_hold(call->op);
     call->object[0] = '\0';
     call->began_ns = clock_boot_ns(store->p->clock);
     join_trace(call);
@@ -161,6 +170,10 @@ void engine_end(struct engine_call *call, int status)
 {
     struct persist_store *store = call->store;
 
+    /* A reader may be closed on another thread: the one that opened it then
+     * counts it on, and its later calls wait no longer than such calls do. */
+    if (holds_memory(call) && pthread_equal(call->thread, pthread_self()))
+        op_let_go(call->op);
     if (!call->rehearsal)
         metrics_record_operation(store->counted, call->operation, status,
                                  clock_wall_us(store->p->clock));

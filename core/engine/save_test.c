@@ -973,6 +973,37 @@ static void save__can_be_cancelled_while_it_waits_for_memory(void **state)
     rig_save(r, "x", 0);
 }
 
+/* A copy from one snapshot to another: the reader holds what the save waits
+ * for, and would give it back when the save has returned. */
+static int read_reader(void *ctx, void *out, size_t cap, size_t *out_len,
+                       struct persist_error *err)
+{
+    return persist_reader_read(ctx, out, cap, out_len, err);
+}
+
+static void save__does_not_wait_for_a_reader_of_its_own(void **state)
+{
+    struct persist_source source = PERSIST_SOURCE_INIT;
+    struct persist_reader *reader = NULL;
+    struct persist_error err = {0};
+    struct rig *r = *state;
+
+    rig_save(r, "x", 0);
+    assert_ok(persist_reader_open(r->store, "a", NULL, &reader, &err), &err);
+    source.read = read_reader;
+    source.ctx = reader;
+    uint64_t rest = budget_limit(r->p->budget) - budget_used(r->p->budget);
+    assert_ok(budget_try(r->p->budget, rest), &err);
+    assert_status(persist_save(r->store, "copy", &source, NULL, NULL, &err),
+                  PERSIST_E_MEMORY, &err);
+    assert_contains(err.message, "waited 10 s for");
+    assert_contains(err.hint, "instance of its own");
+    budget_release(r->p->budget, rest);
+    /* With room beside the reader it is done. */
+    assert_ok(persist_save(r->store, "copy", &source, NULL, NULL, &err), &err);
+    persist_reader_close(reader);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -1011,6 +1042,7 @@ int main(void)
         cmocka_unit_test(save__refuses_a_store_that_replaces),
         cmocka_unit_test(save__needs_memory_and_says_how_much),
         T(save__can_be_cancelled_while_it_waits_for_memory),
+        T(save__does_not_wait_for_a_reader_of_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ static int init(struct persist_op *op, const struct cancel *parent, bool fd)
     atomic_init(&op->payload_total, 0);
     atomic_init(&op->stored_bytes, 0);
     op->deadline_ns = 0;
+    op->is_holder = false;
     op->trace = NULL;
     op->traceparent[0] = '\0';
     return cancel_init(&op->cancel, parent, fd);
@@ -79,5 +80,34 @@ int op_sleep(const struct persist_op *op, const struct clock *clock,
         now = clock_boot_ns(clock);
         rc = op_check(op, clock);
     }
+    return rc;
+}
+
+static _Thread_local unsigned holders;
+
+void op_hold(struct persist_op *op)
+{
+    op->is_holder = true;
+    holders++;
+}
+
+void op_let_go(struct persist_op *op)
+{
+    op->is_holder = false;
+    holders--;
+}
+
+int op_reserve(const struct persist_op *op, struct budget *b, uint64_t bytes,
+               const struct clock *clock)
+{
+    uint64_t until = op->deadline_ns;
+
+    if (holders > (op->is_holder ? 1U : 0U)) {
+        uint64_t end = clock_boot_ns(clock) + OP_PATIENCE_S * NS_PER_S;
+        until = until == 0 || end < until ? end : until;
+    }
+    int rc = budget_reserve(b, bytes, &op->cancel, clock, until);
+    if (rc == PERSIST_E_TIMEOUT && op_check(op, clock) == PERSIST_OK)
+        rc = PERSIST_E_MEMORY;
     return rc;
 }

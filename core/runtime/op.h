@@ -7,8 +7,10 @@
 #define PERSIST_RUNTIME_OP_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/budget.h"
 #include "runtime/cancel.h"
 #include "util/clock.h"
 
@@ -20,6 +22,7 @@ struct persist_op {
     atomic_uint_fast64_t payload_total;
     atomic_uint_fast64_t stored_bytes;
     uint64_t deadline_ns; /* on the clock's boot_ns; 0: none; set at start */
+    bool is_holder;       /* op_hold was called for it, op_let_go not yet */
     /* services/trace.h: of the call it serves; NULL: none.  Who makes an op for
      * a part of another's work hands it on. */
     struct trace_call *trace;
@@ -37,6 +40,17 @@ void op_finish(struct persist_op *op);
 /* Called when a call starts: zeroes progress, sets the deadline (0: none). */
 void op_start(struct persist_op *op, const struct clock *clock,
               uint64_t timeout_ms);
+/* This thread begins, and ends, what holds memory of the budget. */
+void op_hold(struct persist_op *op);
+void op_let_go(struct persist_op *op);
+/*
+ * budget_reserve for an op.  Where its thread has another that holds memory (a
+ * callback that calls, a save from a reader) it does not wait for ever, because
+ * that might be for itself: PERSIST_E_MEMORY after OP_PATIENCE_S.
+ */
+#define OP_PATIENCE_S 10
+int op_reserve(const struct persist_op *op, struct budget *b, uint64_t bytes,
+               const struct clock *clock);
 /* PERSIST_OK, CANCELLED or TIMEOUT. */
 int op_check(const struct persist_op *op, const struct clock *clock);
 /* Sleeps ns, less where the op is cancelled or its deadline comes first; then

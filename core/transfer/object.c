@@ -41,6 +41,16 @@ static int no_budget(struct object *o, int rc, uint64_t bytes,
         return error_set(err, rc, "%s while waiting for %s of memory",
                          rc == PERSIST_E_TIMEOUT ? "timed out" : "cancelled",
                          need);
+    if (bytes <= budget_limit(budget)) {
+        error_set(err, rc,
+                  "waited %d s for %s of memory to read this snapshot, and a "
+                  "reader or a call that waits for it holds what there is of "
+                  "%s",
+                  OP_PATIENCE_S, need, limit);
+        error_hint(err,
+                   "raise memory_limit, or read by an instance of its own");
+        return rc;
+    }
     error_set(err, rc,
               "reading this snapshot takes %s of memory, and the "
               "limit is %s",
@@ -62,8 +72,7 @@ int object_reserve(struct object *o, uint64_t bytes, struct persist_error *err)
     }
     budget_release(env->budget, o->reserved);
     o->reserved = 0;
-    int rc = budget_reserve(env->budget, bytes, &o->op->cancel, env->clock,
-                            o->op->deadline_ns);
+    int rc = op_reserve(o->op, env->budget, bytes, env->clock);
     if (rc != PERSIST_OK)
         return no_budget(o, rc, bytes, err);
     o->reserved = bytes;

@@ -306,6 +306,15 @@ static int too_little(const struct upload *u, uint64_t need,
 
     text_from_size(need, need_text);
     text_from_size(budget_limit(u->budget), limit_text);
+    if (need <= budget_limit(u->budget)) {
+        error_set(err, PERSIST_E_MEMORY,
+                  "this save waited %d s for %s of memory, and a reader or a "
+                  "call that waits for it holds what there is of %s",
+                  OP_PATIENCE_S, need_text, limit_text);
+        error_hint(err,
+                   "raise memory_limit, or save by an instance of its own");
+        return PERSIST_E_MEMORY;
+    }
     error_set(err, PERSIST_E_MEMORY,
               "this save needs %s of memory, and memory_limit is %s", need_text,
               limit_text);
@@ -344,8 +353,7 @@ int upload_reserve(struct upload *u, struct persist_error *err)
         rc = budget_reserve_now(u->budget, need);
     }
     if (rc != PERSIST_OK)
-        rc = budget_reserve(u->budget, need, &u->what.op->cancel, u->clock,
-                            u->what.op->deadline_ns);
+        rc = op_reserve(u->what.op, u->budget, need, u->clock);
     if (rc == PERSIST_E_MEMORY)
         return too_little(u, need, err);
     if (rc != PERSIST_OK)
