@@ -107,7 +107,7 @@ static void save(struct rig *r, enum persist_compression compression,
     struct persist_save_options o = PERSIST_SAVE_OPTIONS_INIT;
     struct persist_error err = {0};
 
-    o.compression = compression;
+    o.compression = (int32_t)compression;
     o.frame_size = FRAME;
     assert_ok(persist_save_buffer(r->store, "a", data, len, &o, NULL, &err),
               &err);
