@@ -102,6 +102,10 @@ static void read__pins_a_version(void **state)
     assert_int_equal(second.rc, PERSIST_BACKEND_PRECONDITION);
 }
 
+#ifdef __APPLE__
+#define st_mtim st_mtimespec
+#endif
+
 /* tmpfs and Btrfs keep them all. */
 static void modified__is_at_most_what_it_can_say(void **state)
 {
