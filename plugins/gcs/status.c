@@ -145,30 +145,24 @@ int32_t status_refused(const struct http_client *client,
     int32_t code;
 
     reply_problem(r->body.data, r->body.len, &problem);
-    if (http_redirects_to(r, place)) {
-        note(client, asked, r, &problem, err);
+    note(client, asked, r, &problem, err);
+    if (http_redirects_to(r, place))
         return fail(err, PERSIST_BACKEND_CONFIG,
                     "cannot %s %.100s: the endpoint redirects to %s, which is "
                     "not followed (check the endpoint)",
                     asked->verb, name, place);
-    }
-    if (r->status == 407) {
-        note(client, asked, r, &problem, err);
+    if (r->status == 407)
         return fail(err, PERSIST_BACKEND_AUTH,
                     "cannot %s %.100s: a proxy wants a name and a password, "
                     "or others (HTTP 407)",
                     asked->verb, name);
-    }
-    if (is_foreign(r)) {
-        note(client, asked, r, &problem, err);
+    if (is_foreign(r))
         return fail(err, PERSIST_BACKEND_CONFIG,
                     "cannot %s %.100s: the endpoint answered %d with a web "
                     "page (check the endpoint)",
                     asked->verb, name, (int)r->status);
-    }
     code = adjust(code_of(r->status, problem.reason, asked->writes), asked, r,
                   &problem);
-    note(client, asked, r, &problem, err);
     if (asked->subject == GCS_SESSION || problem.message[0] == '\0')
         return fail(err, code, "cannot %s %.100s: %s (HTTP %d)", asked->verb,
                     name, words_for(code, asked), (int)r->status);
