@@ -18,15 +18,7 @@ fail() {
     exit 1
 }
 
-# quietly WHAT COMMAND...: its output only where it fails.
-quietly() {
-    what=$1
-    shift
-    if ! "$@" >"$work/out" 2>&1; then
-        cat "$work/out" >&2
-        fail "$what failed"
-    fi
-}
+. "$SOURCE_DIR/tests/support/quietly.sh"
 
 # ours COMMAND...: with nothing said in the environment but where snapshots go.
 ours() {

@@ -13,15 +13,7 @@ fail() {
     exit 1
 }
 
-# quietly WHAT COMMAND...: its output only where it fails.
-quietly() {
-    what=$1
-    shift
-    if ! "$@" >"$work/out" 2>&1; then
-        cat "$work/out" >&2
-        fail "$what failed"
-    fi
-}
+. "$SOURCE_DIR/tests/support/quietly.sh"
 
 prefix=$work/prefix
 quietly "installing the SDK" \
