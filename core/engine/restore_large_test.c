@@ -127,6 +127,46 @@ static void range__works_in_a_huge_payload(void **state)
     assert_contains(err.message, "SHA-256");
 }
 
+/* gzip members say where the next one begins, so that what lies before the
+ * range is read: more of it than there are buffers. */
+static void range__lies_behind_more_than_is_read_ahead(void **state)
+{
+    const size_t len = 40 << 20;
+    uint64_t x = 88172645463325252u, *words = malloc(len);
+    struct snapshot_spec spec = {.codec = CODEC_GZIP,
+                                 .frame_size = 1 << 20,
+                                 .payload = words,
+                                 .len = len};
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct fixture f;
+    void *got = NULL;
+    size_t got_len = 0;
+    (void)state;
+
+    assert_non_null(words);
+    for (size_t i = 0; i < len / sizeof(*words); i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        words[i] = x;
+    }
+    fixture_open(&f, 80 << 20, NULL); /* two buffers */
+    fixture_put(&f, &spec);
+    o.flags = PERSIST_RESTORE_RANGE;
+    o.offset = (30 << 20) + 5;
+    o.length = 5 << 20;
+    o.timeout_ms = 60000; /* it would wait for a buffer for ever */
+    assert_ok(
+        persist_restore_buffer(f.store, "a", 0, &o, &got, &got_len, NULL, &err),
+        &err);
+    assert_int_equal(got_len, o.length);
+    assert_memory_equal(got, (const char *)words + o.offset, got_len);
+    persist_free(got);
+    fixture_close(&f);
+    free(words);
+}
+
 static void headers__may_be_long(void **state)
 {
     struct fixture *f = *state;
@@ -436,6 +476,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(show__costs_two_reads_and_three_above_six_thousand),
         TEST(range__works_in_a_huge_payload),
+        TEST(range__lies_behind_more_than_is_read_ahead),
         TEST(headers__may_be_long),
         TEST(cancelling__ends_restore_verify_and_lists),
         TEST(sink__that_refuses_ends_the_restore),

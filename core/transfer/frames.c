@@ -359,6 +359,8 @@ static int fill_lanes(struct download *d, struct persist_error *err)
             lanes_start(d->lanes, lane);
         }
         step(d, stored_len, payload_len);
+        if (!d->fed && d->reads) /* no lane will give its buffer back */
+            readahead_release(d->reads, d->stored_pos);
     }
     return PERSIST_OK;
 }
