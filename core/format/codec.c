@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "format/codec_impl.h"
+#include "format/zstd_raw.h"
 
 struct frame_encoder {
     const struct codec_ops *ops;
@@ -118,20 +119,43 @@ void frame_encoder_destroy(struct frame_encoder *e)
     free(e);
 }
 
-int frame_encode_in_place(struct frame_encoder *e, const void *payload,
-                          size_t len, void *out, size_t cap, size_t *out_len,
-                          struct zstd_raw *raw, struct persist_error *err)
+bool frame_is_raw(struct frame_encoder *e, const void *payload, size_t len,
+                  void *out, size_t cap)
 {
-    raw->payload = NULL;
+    return len <= e->frame_size && e->ops->is_noise &&
+           e->ops->is_noise(e->state, e->level, payload, len, out, cap);
+}
+
+int frame_compress(struct frame_encoder *e, const void *payload, size_t len,
+                   void *out, size_t cap, size_t *out_len,
+                   struct persist_error *err)
+{
     if (len == 0 || len > e->frame_size)
         return error_set(err, PERSIST_E_INTERNAL,
                          "a frame of %zu bytes where 1 to %u may be", len,
                          (unsigned)e->frame_size);
-    if (!e->ops->is_noise ||
-        !e->ops->is_noise(e->state, e->level, payload, len, out, cap))
-        return e->ops->encode(e->state, payload, len, out, cap, out_len, err);
-    zstd_raw_begin(raw, payload, len);
+    return e->ops->encode(e->state, payload, len, out, cap, out_len, err);
+}
+
+static int put_raw(const void *payload, size_t len, void *out, size_t cap,
+                   size_t *out_len, struct persist_error *err)
+{
+    struct zstd_raw raw;
+    const void *piece;
+    uint8_t *at = out;
+    uint32_t crc;
+    size_t n;
+
     *out_len = zstd_raw_len(len);
+    if (*out_len > cap)
+        return error_set(err, PERSIST_E_INTERNAL,
+                         "a frame of %zu bytes in room for %zu", *out_len, cap);
+    zstd_raw_begin(&raw, payload, len);
+    (void)zstd_raw_sum(&raw, NULL, NULL); /* cannot fail */
+    while ((n = zstd_raw_next(&raw, &piece, &crc)) > 0) {
+        memcpy(at, piece, n);
+        at += n;
+    }
     return PERSIST_OK;
 }
 
@@ -139,23 +163,9 @@ int frame_encode(struct frame_encoder *e, const void *payload, size_t len,
                  void *out, size_t cap, size_t *out_len,
                  struct persist_error *err)
 {
-    struct zstd_raw raw;
-    const void *piece;
-    uint8_t *at = out;
-    size_t n;
-    int rc =
-        frame_encode_in_place(e, payload, len, out, cap, out_len, &raw, err);
-
-    if (rc || !raw.payload)
-        return rc;
-    if (*out_len > cap)
-        return error_set(err, PERSIST_E_INTERNAL,
-                         "a frame of %zu bytes in room for %zu", *out_len, cap);
-    while ((n = zstd_raw_next(&raw, &piece)) > 0) {
-        memcpy(at, piece, n);
-        at += n;
-    }
-    return PERSIST_OK;
+    return frame_is_raw(e, payload, len, out, cap)
+               ? put_raw(payload, len, out, cap, out_len, err)
+               : frame_compress(e, payload, len, out, cap, out_len, err);
 }
 
 struct frame_decoder *frame_decoder_create(enum codec codec,

@@ -14,7 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "format/zstd_raw.h"
 #include "util/error.h"
 
 enum codec { CODEC_ZSTD = 1, CODEC_GZIP = 2 };
@@ -53,13 +52,15 @@ size_t frame_bound(enum codec codec, size_t payload_len);
 int frame_encode(struct frame_encoder *e, const void *payload, size_t len,
                  void *out, size_t cap, size_t *out_len,
                  struct persist_error *err);
-/* The same frame, but where the payload does not compress nothing is written:
- * it is the pieces of *raw then, which hold as long as the payload does.
- * raw->payload is NULL where the frame is in out.  out has room all the same.
- */
-int frame_encode_in_place(struct frame_encoder *e, const void *payload,
-                          size_t len, void *out, size_t cap, size_t *out_len,
-                          struct zstd_raw *raw, struct persist_error *err);
+/* The same frame in two steps, for whoever has something else to do with a
+ * payload that does not compress: where frame_is_raw says so, the frame is what
+ * zstd_raw.h makes of the payload; else what frame_compress does.  Both want
+ * the room that frame_encode wants. */
+bool frame_is_raw(struct frame_encoder *e, const void *payload, size_t len,
+                  void *out, size_t cap);
+int frame_compress(struct frame_encoder *e, const void *payload, size_t len,
+                   void *out, size_t cap, size_t *out_len,
+                   struct persist_error *err);
 
 struct frame_decoder *frame_decoder_create(enum codec codec,
                                            uint32_t frame_size);

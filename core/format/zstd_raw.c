@@ -2,6 +2,8 @@
 #include "format/zstd_raw.h"
 
 #include "format/zstd_frame.h"
+#include "util/crc32c.h"
+#include "util/error.h"
 #include "util/le.h"
 
 #define HEAD_LEN 10
@@ -24,20 +26,49 @@ void zstd_raw_begin(struct zstd_raw *r, const void *payload, size_t len)
 {
     r->payload = payload;
     r->len = len;
-    xxh64_init(&r->sum);
     r->step = ZSTD_RAW_HEAD;
+    r->block = 0;
 }
 
-static size_t block_len(const struct zstd_raw *r)
+static size_t first_block(size_t len)
 {
-    return r->len < ZSTD_BLOCK_LONGEST ? r->len : ZSTD_BLOCK_LONGEST;
+    return len < ZSTD_BLOCK_LONGEST ? len : ZSTD_BLOCK_LONGEST;
+}
+
+/* Beside nothing: short pieces, the second time from the nearest cache. */
+static int just_sum(void *ctx, struct xxh64 *xxh, uint32_t *crc,
+                    const void *data, size_t len)
+{
+    (void)ctx;
+    xxh64_update(xxh, data, len);
+    *crc = crc32c(*crc, data, len);
+    return PERSIST_OK;
+}
+
+int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx)
+{
+    const uint8_t *at = r->payload;
+    size_t left = r->len, n;
+    struct xxh64 xxh;
+    int rc = PERSIST_OK;
+
+    xxh64_init(&xxh);
+    for (unsigned i = 0; rc == PERSIST_OK && left > 0; i++) {
+        n = first_block(left);
+        r->crc32c[i] = 0;
+        rc = (fn ? fn : just_sum)(ctx, &xxh, &r->crc32c[i], at, n);
+        at += n;
+        left -= n;
+    }
+    r->checksum = (uint32_t)xxh64_digest(&xxh);
+    return rc;
 }
 
 /* Type 0, raw; bit 0: the last one. */
 static void put_block_head(const struct zstd_raw *r, uint8_t *out)
 {
     uint32_t head =
-        (uint32_t)block_len(r) << 3 | (r->len <= ZSTD_BLOCK_LONGEST);
+        (uint32_t)first_block(r->len) << 3 | (r->len <= ZSTD_BLOCK_LONGEST);
 
     le_put16(out, (uint16_t)head);
     out[2] = (uint8_t)(head >> 16);
@@ -54,12 +85,12 @@ static size_t head(struct zstd_raw *r)
     return HEAD_LEN + ZSTD_BLOCK_HEAD_LEN;
 }
 
-static size_t block(struct zstd_raw *r, const void **out)
+static size_t block(struct zstd_raw *r, const void **out, uint32_t *out_crc)
 {
-    size_t n = block_len(r);
+    size_t n = first_block(r->len);
 
     *out = r->payload;
-    xxh64_update(&r->sum, r->payload, n);
+    *out_crc = r->crc32c[r->block++];
     r->payload += n;
     r->len -= n;
     r->step = ZSTD_RAW_SUM;
@@ -74,22 +105,28 @@ static size_t behind_block(struct zstd_raw *r)
         r->step = ZSTD_RAW_BLOCK;
         return ZSTD_BLOCK_HEAD_LEN;
     }
-    le_put32(r->own, (uint32_t)xxh64_digest(&r->sum));
+    le_put32(r->own, r->checksum);
     r->step = ZSTD_RAW_END;
     return ZSTD_CHECKSUM_LEN;
 }
 
-size_t zstd_raw_next(struct zstd_raw *r, const void **out)
+size_t zstd_raw_next(struct zstd_raw *r, const void **out, uint32_t *out_crc)
 {
+    size_t n = 0;
+
     *out = r->own;
     switch (r->step) {
     case ZSTD_RAW_HEAD:
-        return head(r);
+        n = head(r);
+        break;
     case ZSTD_RAW_BLOCK:
-        return block(r, out);
+        return block(r, out, out_crc);
     case ZSTD_RAW_SUM:
-        return behind_block(r);
+        n = behind_block(r);
+        break;
     default:
-        return 0;
+        break;
     }
+    *out_crc = crc32c(0, r->own, n);
+    return n;
 }

@@ -7,11 +7,9 @@
  * payload itself, where it lies.
  *
  *     zstd_raw_begin(&r, payload, len);
- *     while ((n = zstd_raw_next(&r, &piece)) > 0)
+ *     zstd_raw_sum(&r, sum, ctx)               reads the payload, once
+ *     while ((n = zstd_raw_next(&r, &piece, &crc)) > 0)
  *         the next n bytes of the frame are at piece
- *
- * A piece of the payload has been read just before it is given (for the
- * frame's checksum), and is short enough to be in the processor's cache yet.
  */
 #ifndef PERSIST_FORMAT_ZSTD_RAW_H
 #define PERSIST_FORMAT_ZSTD_RAW_H
@@ -19,14 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/codec.h"
+#include "format/zstd_frame.h"
 #include "util/xxh64.h"
+
+#define ZSTD_RAW_BLOCKS_MAX (FRAME_SIZE_MAX / ZSTD_BLOCK_LONGEST)
 
 struct zstd_raw {
     const uint8_t *payload; /* the caller's; what no piece has given yet */
     size_t len;             /* bytes of it */
-    struct xxh64 sum;
     enum { ZSTD_RAW_HEAD, ZSTD_RAW_BLOCK, ZSTD_RAW_SUM, ZSTD_RAW_END } step;
+    unsigned block;  /* the one that comes next */
     uint8_t own[16]; /* pieces that are not payload */
+    /* Made by zstd_raw_sum. */
+    uint32_t checksum;                    /* of all payload */
+    uint32_t crc32c[ZSTD_RAW_BLOCKS_MAX]; /* of each block's */
 };
 
 /* Bytes of the whole frame; never more than frame_bound of the same payload. */
@@ -35,7 +40,16 @@ size_t zstd_raw_len(size_t payload_len);
 /* payload: 1 to FRAME_SIZE_MAX bytes, which stay until the last piece. */
 void zstd_raw_begin(struct zstd_raw *r, const void *payload, size_t len);
 
-/* Bytes at *out, valid until the next call; 0: the frame has ended. */
-size_t zstd_raw_next(struct zstd_raw *r, const void **out);
+/* How the payload is read: *xxh and *crc go on over the bytes.  A negative
+ * return ends zstd_raw_sum with it. */
+typedef int (*zstd_raw_sum_fn)(void *ctx, struct xxh64 *xxh, uint32_t *crc,
+                               const void *data, size_t len);
+/* Before the first piece: what the pieces need to know of the payload.  Whoever
+ * has to read it anyway does so here; NULL: nobody. */
+int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx);
+
+/* Bytes at *out, valid until the next call, and their CRC-32C; 0: the frame has
+ * ended. */
+size_t zstd_raw_next(struct zstd_raw *r, const void **out, uint32_t *out_crc);
 
 #endif

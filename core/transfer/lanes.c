@@ -20,7 +20,8 @@ struct slot {
     struct lanes *all;
     struct frame_encoder *encoder;
     struct frame_decoder *decoder;
-    bool done; /* under all->mutex */
+    bool looked; /* under all->mutex: lane.is_raw says whether it is */
+    bool done;   /* under all->mutex: the work is */
 };
 
 struct lanes {
@@ -72,69 +73,38 @@ static struct slot *slot_at(struct lanes *l, uint64_t counter)
     return &l->slots[counter % l->what.n];
 }
 
-/* -------------------------------------------------------------------- work
- */
-
-static void encode(struct slot *s)
-{
-    struct lane *lane = &s->lane;
-
-    lane->rc = frame_encode_in_place(s->encoder, lane->in, lane->in_len,
-                                     lane->out, s->all->what.out_cap,
-                                     &lane->out_len, &lane->raw, &lane->err);
-}
-
-static void decode_once(struct slot *s)
-{
-    struct lane *lane = &s->lane;
-
-    lane->rc = frame_decode(s->decoder, lane->in, lane->in_len, lane->out,
-                            s->all->what.out_cap, &lane->out_len, &lane->err);
-}
-
-static void decode(struct slot *s)
-{
-    const struct lanes_what *w = &s->all->what;
-
-    decode_once(s);
-    if (s->lane.rc == PERSIST_OK || !w->again)
-        return;
-    s->lane.rc = w->again(w->again_ctx, &s->lane);
-    if (s->lane.rc == PERSIST_OK)
-        decode_once(s);
-}
-
-static void work(struct slot *s)
-{
-    if (s->all->what.decode)
-        decode(s);
-    else
-        encode(s);
-}
-
 /* -------------------------------------------------------------------- hash
  */
 
 /* Under the mutex: is the next payload in order there? */
 static bool can_hash(struct lanes *l)
 {
+    const struct slot *s = slot_at(l, l->hashed);
+
     return !l->abandoned && l->hashed < l->hashable &&
-           (!l->what.decode || slot_at(l, l->hashed)->done);
+           (l->what.decode ? s->done : s->looked);
+}
+
+static int hash_one(struct sha256 *sha256, bool decode, struct lane *lane)
+{
+    if (lane->is_raw)
+        return zstd_raw_sum(&lane->raw, sha256 ? sha256_update_beside : NULL,
+                            sha256);
+    if (!sha256 || (decode && lane->rc))
+        return PERSIST_OK;
+    return decode ? sha256_update(sha256, lane->out, lane->out_len)
+                  : sha256_update(sha256, lane->in, lane->in_len);
 }
 
 /* Hashes all that is ready.  Called and returns with the mutex held. */
 static void hash_ready(struct lanes *l)
 {
     while (can_hash(l)) {
-        const struct lane *lane = &slot_at(l, l->hashed)->lane;
-        bool skip = !l->what.sha256 || (l->what.decode && lane->rc);
-        int rc = 0;
+        struct lane *lane = &slot_at(l, l->hashed)->lane;
+        int rc;
 
         pthread_mutex_unlock(&l->mutex);
-        if (!skip)
-            rc = l->what.decode
-                     ? sha256_update(l->what.sha256, lane->out, lane->out_len)
-                     : sha256_update(l->what.sha256, lane->in, lane->in_len);
+        rc = hash_one(l->what.sha256, l->what.decode, lane);
         pthread_mutex_lock(&l->mutex);
         l->hash_failed = l->hash_failed || rc != 0;
         l->hashed++;
@@ -164,6 +134,66 @@ static void wake_hash(struct lanes *l)
     task_init(&l->hash_task, run_hash);
     if (!l->what.cpu || executor_submit(l->what.cpu, &l->hash_task))
         hash_ready(l);
+}
+
+/* -------------------------------------------------------------------- work
+ */
+
+/* Whether the payload is stored as it is; the hash waits for that. */
+static void look(struct slot *s)
+{
+    struct lanes *l = s->all;
+    struct lane *lane = &s->lane;
+
+    lane->is_raw = frame_is_raw(s->encoder, lane->in, lane->in_len, lane->out,
+                                l->what.out_cap);
+    if (lane->is_raw) {
+        zstd_raw_begin(&lane->raw, lane->in, lane->in_len);
+        lane->out_len = zstd_raw_len(lane->in_len);
+    }
+    pthread_mutex_lock(&l->mutex);
+    s->looked = true;
+    wake_hash(l);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void encode(struct slot *s)
+{
+    struct lane *lane = &s->lane;
+
+    look(s);
+    if (!lane->is_raw)
+        lane->rc =
+            frame_compress(s->encoder, lane->in, lane->in_len, lane->out,
+                           s->all->what.out_cap, &lane->out_len, &lane->err);
+}
+
+static void decode_once(struct slot *s)
+{
+    struct lane *lane = &s->lane;
+
+    lane->rc = frame_decode(s->decoder, lane->in, lane->in_len, lane->out,
+                            s->all->what.out_cap, &lane->out_len, &lane->err);
+}
+
+static void decode(struct slot *s)
+{
+    const struct lanes_what *w = &s->all->what;
+
+    decode_once(s);
+    if (s->lane.rc == PERSIST_OK || !w->again)
+        return;
+    s->lane.rc = w->again(w->again_ctx, &s->lane);
+    if (s->lane.rc == PERSIST_OK)
+        decode_once(s);
+}
+
+static void work(struct slot *s)
+{
+    if (s->all->what.decode)
+        decode(s);
+    else
+        encode(s);
 }
 
 /* -------------------------------------------------------------------- lanes
@@ -224,8 +254,10 @@ void lanes_start(struct lanes *l, struct lane *lane)
     struct slot *s = (struct slot *)lane;
 
     lane->rc = PERSIST_OK;
+    lane->is_raw = false;
     lane->out_len = 0;
     pthread_mutex_lock(&l->mutex);
+    s->looked = false;
     s->done = false;
     l->started++;
     l->hashable = l->started;
@@ -233,9 +265,14 @@ void lanes_start(struct lanes *l, struct lane *lane)
     task_init(&s->task, run_work);
     if (!l->what.cpu || executor_submit(l->what.cpu, &s->task))
         run_work(&s->task);
-    pthread_mutex_lock(&l->mutex);
-    wake_hash(l); /* an encoder's payload is ready at once */
-    pthread_mutex_unlock(&l->mutex);
+}
+
+/* Under the mutex: the oldest lane that is not taken. */
+static bool can_take(struct lanes *l)
+{
+    const struct slot *s = slot_at(l, l->taken);
+
+    return s->done && (!s->lane.is_raw || l->hashed > l->taken);
 }
 
 struct lane *lanes_take(struct lanes *l)
@@ -245,7 +282,7 @@ struct lane *lanes_take(struct lanes *l)
     if (l->taken == l->started)
         return NULL;
     pthread_mutex_lock(&l->mutex);
-    while (!s->done)
+    while (!can_take(l))
         pthread_cond_wait(&l->moved, &l->mutex);
     pthread_mutex_unlock(&l->mutex);
     return &s->lane;

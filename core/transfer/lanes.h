@@ -11,6 +11,10 @@
  *                             payload, in order,         lanes_release
  *                             one at a time
  *
+ * To encode begins with a look at whether the payload is stored as it is, which
+ * the hash waits for: what such a frame needs beside it is summed in the same
+ * pass.
+ *
  * A lane is a slot with its own buffers and its own codec.  Its bytes belong to
  * the caller from lanes_free to lanes_start, to the executor until lanes_take,
  * to the caller again until lanes_release.  It is free once it is released and
@@ -29,6 +33,7 @@
 #include <stdint.h>
 
 #include "format/codec.h"
+#include "format/zstd_raw.h"
 #include "runtime/executor.h"
 #include "transfer/sha256.h"
 #include "util/error.h"
@@ -40,9 +45,10 @@ struct lane {
     size_t in_len;   /* the same */
     size_t out_len;  /* after lanes_take */
     uint64_t tag;    /* the caller's */
-    struct zstd_raw raw; /* encode: where raw.payload is set the frame is these
-                          * pieces of in, out_len bytes, and out says nothing */
-    int rc;              /* of the work; not OK: err says why */
+    bool is_raw; /* encode: the frame is the pieces of raw, which are of in and
+                  * summed; out_len bytes, and out says nothing */
+    struct zstd_raw raw;
+    int rc; /* of the work; not OK: err says why */
     struct persist_error err;
 };
 

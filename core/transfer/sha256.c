@@ -6,7 +6,9 @@
  * its provider tables: half of all instructions of a `persist save` of 4 KiB
  * (docs/decisions.md).  These functions run the same code on the data, are
  * marked deprecated since OpenSSL 3.0 for applications that want to choose
- * providers, and this is a checksum, not a choice of provider.
+ * providers, and this is a checksum, not a choice of provider.  The state is
+ * theirs and stands in their header, so that the loop of three sums can go on
+ * with it (sha256_x86.c) and they with what it leaves.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "transfer/sha256.h"
@@ -14,6 +16,12 @@
 #include <openssl/sha.h>
 #include <persist/error.h>
 #include <stdlib.h>
+
+#include "transfer/sha256_sums.h"
+#include "util/crc32c.h"
+
+/* Read three times: the second and third time from the nearest cache. */
+#define PIECE ((size_t)16 << 10)
 
 struct sha256 {
     SHA256_CTX ctx;
@@ -42,6 +50,46 @@ int sha256_update(struct sha256 *h, const void *data, size_t len)
 {
     return SHA256_Update(&h->ctx, data, len) == 1 ? PERSIST_OK
                                                   : PERSIST_E_INTERNAL;
+}
+
+static void count(SHA256_CTX *ctx, uint64_t bytes)
+{
+    uint64_t bits = ((uint64_t)ctx->Nh << 32 | ctx->Nl) + (bytes << 3);
+
+    ctx->Nl = (SHA_LONG)bits;
+    ctx->Nh = (SHA_LONG)(bits >> 32);
+}
+
+/* As much of it as goes in one loop; bytes. */
+static size_t at_once(SHA256_CTX *ctx, struct xxh64 *xxh, uint32_t *crc,
+                      const uint8_t *p, size_t len)
+{
+    size_t n;
+
+    if (ctx->num || xxh->len % XXH64_STRIPE)
+        return 0;
+    n = sha256_sums(ctx->h, xxh->lanes, crc, p, len / SHA256_CBLOCK) *
+        SHA256_CBLOCK;
+    count(ctx, n);
+    xxh->len += n;
+    return n;
+}
+
+int sha256_update_beside(void *sha256, struct xxh64 *xxh, uint32_t *crc,
+                         const void *data, size_t len)
+{
+    struct sha256 *h = sha256;
+    const uint8_t *p = data;
+    size_t n = at_once(&h->ctx, xxh, crc, p, len);
+    int rc = PERSIST_OK;
+
+    for (p += n, len -= n; rc == PERSIST_OK && len > 0; p += n, len -= n) {
+        n = len < PIECE ? len : PIECE;
+        rc = sha256_update(h, p, n);
+        xxh64_update(xxh, p, n);
+        *crc = crc32c(*crc, p, n);
+    }
+    return rc;
 }
 
 int sha256_final(struct sha256 *h, uint8_t out[32])

@@ -237,8 +237,10 @@ int upload_send(struct upload *u, struct persist_metadata *m,
     if (!rc)
         rc = encode_tail(u, m, err);
     if (!rc)
-        rc = parts_append(u, u->tail_bytes.data, u->tail_bytes.len, &tail_crc,
-                          err);
+        rc = parts_append(u,
+                          (struct part_piece){.data = u->tail_bytes.data,
+                                              .len = u->tail_bytes.len},
+                          &tail_crc, err);
     if (!rc)
         rc = parts_end(u, err);
     if (rc)

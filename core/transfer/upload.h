@@ -19,6 +19,7 @@
  *   lane.out     a frame as it is stored  (lane.in again, where the payload
  *     │                                    does not compress: zstd_raw.h)
  *     │ append, CRC-32C while it is hot       the save's thread, in order
+ *     │         (of lane.in: taken beside the hash)
  *     ▼
  *   buffer       [room|frames...|tail]        one is filled, the others fly
  *     │ cut into parts
@@ -29,7 +30,7 @@
  * until the last part out of it has landed; then each is used again.  Nothing
  * else copies.  (The append is a copy because a frame's place is known only
  * when the one before it is done; it moves stored bytes, and is where the
- * checksums of the part and of the object are taken.)  Where there is memory
+ * checksums of the part and of the object are made.)  Where there is memory
  * for one lane only, or no executor, the save's thread encodes straight into
  * the buffer; where there is memory for one buffer only, it fills when nothing
  * flies.  Every buffer has its size from the start, so a sink that is slow or

@@ -142,14 +142,70 @@ static int next_frame(struct upload *u, uint8_t *into, const void **out,
 /* ---------------------------------------------------------------- encoding
  */
 
-/* One frame on the caller's thread. */
+/* Until the first part is cut the current buffer has room for whatever
+ * upload_fill puts there. */
+static int append(struct upload *u, struct part_piece piece, uint32_t *crc,
+                  struct persist_error *err)
+{
+    if (u->sending)
+        return parts_append(u, piece, crc, err);
+    part_put(u->now, piece, crc);
+    return PERSIST_OK;
+}
+
+static int append_raw(struct upload *u, struct zstd_raw *raw, uint32_t *crc,
+                      struct persist_error *err)
+{
+    struct part_piece piece = {.summed = true};
+    int rc = PERSIST_OK;
+
+    while (!rc && (piece.len = zstd_raw_next(raw, &piece.data, &piece.crc)) > 0)
+        rc = append(u, piece, crc, err);
+    return rc;
+}
+
+/* ------------------------------------------------- on the caller's thread
+ */
+
+static int compress_direct(struct upload *u, const void *payload, size_t len,
+                           size_t *out_stored, uint32_t *crc,
+                           struct persist_error *err)
+{
+    struct part_buffer *b = u->now;
+    uint8_t *at = b->data + b->end;
+    int rc;
+
+    if (sha256_update(u->kit->sha256, payload, len))
+        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
+    rc = frame_compress(u->kit->encoder, payload, len, at, b->cap - b->end,
+                        out_stored, err);
+    if (rc)
+        return rc;
+    b->end += *out_stored;
+    *crc = crc32c(0, at, *out_stored);
+    return PERSIST_OK;
+}
+
+static int put_direct(struct upload *u, const void *payload, size_t len,
+                      size_t *out_stored, uint32_t *crc,
+                      struct persist_error *err)
+{
+    struct zstd_raw raw;
+
+    zstd_raw_begin(&raw, payload, len);
+    *out_stored = zstd_raw_len(len);
+    if (zstd_raw_sum(&raw, sha256_update_beside, u->kit->sha256))
+        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
+    return append_raw(u, &raw, crc, err);
+}
+
 static int add_direct(struct upload *u, bool *out_any,
                       struct persist_error *err)
 {
-    struct part_buffer *b;
+    const struct part_buffer *b;
     const void *payload = NULL;
     size_t len = 0, stored = 0;
-    uint8_t *at;
+    uint32_t crc = 0;
     int rc = PERSIST_OK;
 
     if (u->sending)
@@ -159,18 +215,19 @@ static int add_direct(struct upload *u, bool *out_any,
     *out_any = !rc && len;
     if (!*out_any)
         return rc;
-    if (sha256_update(u->kit->sha256, payload, len))
-        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
     b = u->now;
-    at = b->data + b->end;
-    rc = frame_encode(u->kit->encoder, payload, len, at, b->cap - b->end,
-                      &stored, err);
+    rc = frame_is_raw(u->kit->encoder, payload, len, b->data + b->end,
+                      b->cap - b->end)
+             ? put_direct(u, payload, len, &stored, &crc, err)
+             : compress_direct(u, payload, len, &stored, &crc, err);
     if (rc)
         return rc;
-    b->end += stored;
-    return snapshot_tail_frame(&u->tail, (uint32_t)stored, (uint32_t)len,
-                               crc32c(0, at, stored), err);
+    return snapshot_tail_frame(&u->tail, (uint32_t)stored, (uint32_t)len, crc,
+                               err);
 }
+
+/* ----------------------------------------------------------- through lanes
+ */
 
 int upload_read_ahead(struct upload *u, struct persist_error *err)
 {
@@ -187,31 +244,6 @@ int upload_read_ahead(struct upload *u, struct persist_error *err)
         lanes_start(u->lanes, lane);
     }
     return PERSIST_OK;
-}
-
-/* Until the first part is cut the current buffer has room for whatever
- * upload_fill puts there. */
-static int append(struct upload *u, const void *data, size_t len, uint32_t *crc,
-                  struct persist_error *err)
-{
-    if (u->sending)
-        return parts_append(u, data, len, crc, err);
-    part_put(u->now, data, len, crc);
-    return PERSIST_OK;
-}
-
-static int append_frame(struct upload *u, struct lane *lane, uint32_t *crc,
-                        struct persist_error *err)
-{
-    const void *piece;
-    size_t n;
-    int rc = PERSIST_OK;
-
-    if (!lane->raw.payload)
-        return append(u, lane->out, lane->out_len, crc, err);
-    while (!rc && (n = zstd_raw_next(&lane->raw, &piece)) > 0)
-        rc = append(u, piece, n, crc, err);
-    return rc;
 }
 
 /* The oldest frame under way, copied behind the others. */
@@ -233,7 +265,11 @@ static int add_from_lanes(struct upload *u, bool *out_any,
         *err = lane->err;
     rc = lane->rc;
     if (!rc)
-        rc = append_frame(u, lane, &crc, err);
+        rc = lane->is_raw ? append_raw(u, &lane->raw, &crc, err)
+                          : append(u,
+                                   (struct part_piece){.data = lane->out,
+                                                       .len = lane->out_len},
+                                   &crc, err);
     if (!rc)
         rc = snapshot_tail_frame(&u->tail, (uint32_t)lane->out_len,
                                  (uint32_t)lane->in_len, crc, err);

@@ -32,6 +32,14 @@ struct part_buffer {
     unsigned n_flying; /* parts under way out of it */
 };
 
+/* Bytes for a buffer. */
+struct part_piece {
+    const void *data;
+    size_t len;
+    bool summed;
+    uint32_t crc; /* CRC-32C, where it is summed */
+};
+
 /* One part under way. */
 struct flight {
     struct work work;
@@ -127,12 +135,12 @@ int parts_begin(struct upload *u, struct backend_upload *to,
  * that are full go on their way; something comes behind them. */
 int parts_make_room(struct upload *u, size_t need, struct persist_error *err);
 /* *crc goes on over the bytes; see part_put. */
-int parts_append(struct upload *u, const void *data, size_t len, uint32_t *crc,
+int parts_append(struct upload *u, struct part_piece piece, uint32_t *crc,
                  struct persist_error *err);
-/* Copies into room that is there, and sums while the bytes are in the cache:
- * *crc, the CRC-32C of what they belong to, and the part's. */
-void part_put(struct part_buffer *b, const uint8_t *from, size_t len,
-              uint32_t *crc);
+/* Copies into room that is there.  *crc, the CRC-32C of what the bytes belong
+ * to, and that of the part go on with the piece's, or else with what is read
+ * while the bytes are in the cache. */
+void part_put(struct part_buffer *b, struct part_piece piece, uint32_t *crc);
 /* The rest, as the last part; every part has arrived after that. */
 int parts_end(struct upload *u, struct persist_error *err);
 /* Waits for all that is under way.  Where a part failed, rc and err become its

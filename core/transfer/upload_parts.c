@@ -167,7 +167,8 @@ static int allocate(struct part_buffer *b, uint64_t cap,
 static int move_on(struct upload *u, struct persist_error *err)
 {
     struct part_buffer *from = u->now, *to;
-    size_t left = from->end - from->start;
+    size_t left = from->end - from->start, summed;
+    uint32_t crc;
     int rc = land(u, u->n_flights, err);
 
     to = idle_buffer(u);
@@ -182,7 +183,9 @@ static int move_on(struct upload *u, struct persist_error *err)
     if (rc)
         return rc;
     memmove(to->data, from->data + from->start, left);
-    to->summed = take_sum(from, left, &to->crc);
+    summed = take_sum(from, left, &crc);
+    to->summed = summed;
+    to->crc = crc;
     from->start = from->end = 0;
     to->start = 0;
     to->end = left;
@@ -261,33 +264,50 @@ int parts_make_room(struct upload *u, size_t need, struct persist_error *err)
     return rc;
 }
 
-void part_put(struct part_buffer *b, const uint8_t *from, size_t len,
-              uint32_t *crc)
+/* The first n bytes of it. */
+static struct part_piece take_piece(struct part_piece *from, size_t n)
 {
-    while (len > 0) {
-        size_t n = len < SUM_STEP ? len : SUM_STEP;
-        uint8_t *at = b->data + b->end;
-        uint32_t sum;
+    struct part_piece piece = {.data = from->data, .len = n};
 
-        memcpy(at, from, n);
-        sum = crc32c(0, at, n);
-        *crc = crc32c_combine(*crc, sum, n);
-        if (b->summed == b->end - b->start) {
-            b->crc = crc32c_combine(b->crc, sum, n);
-            b->summed += n;
-        }
-        b->end += n;
-        from += n;
-        len -= n;
+    if (n == from->len) {
+        piece.summed = from->summed;
+        piece.crc = from->crc;
+    }
+    from->summed = false;
+    from->data = (const uint8_t *)from->data + n;
+    from->len -= n;
+    return piece;
+}
+
+static void put_step(struct part_buffer *b, struct part_piece piece,
+                     uint32_t *crc)
+{
+    uint8_t *at = b->data + b->end;
+    uint32_t sum;
+
+    memcpy(at, piece.data, piece.len);
+    sum = piece.summed ? piece.crc : crc32c(0, at, piece.len);
+    *crc = crc32c_combine(*crc, sum, piece.len);
+    if (b->summed == b->end - b->start) {
+        b->crc = crc32c_combine(b->crc, sum, piece.len);
+        b->summed += piece.len;
+    }
+    b->end += piece.len;
+}
+
+void part_put(struct part_buffer *b, struct part_piece piece, uint32_t *crc)
+{
+    while (piece.len > 0) {
+        size_t n = piece.summed || piece.len < SUM_STEP ? piece.len : SUM_STEP;
+
+        put_step(b, take_piece(&piece, n), crc);
     }
 }
 
-int parts_append(struct upload *u, const void *data, size_t len, uint32_t *crc,
+int parts_append(struct upload *u, struct part_piece piece, uint32_t *crc,
                  struct persist_error *err)
 {
-    const uint8_t *from = data;
-
-    while (len > 0) {
+    while (piece.len > 0) {
         int rc = parts_make_room(u, 1, err);
         struct part_buffer *b = u->now;
         uint64_t left = part_size(u) - (b->end - b->start);
@@ -297,10 +317,8 @@ int parts_append(struct upload *u, const void *data, size_t len, uint32_t *crc,
             return rc;
         if (n > left)
             n = (size_t)left;
-        n = n < len ? n : len;
-        part_put(b, from, n, crc);
-        from += n;
-        len -= n;
+        n = n < piece.len ? n : piece.len;
+        part_put(b, take_piece(&piece, n), crc);
     }
     return PERSIST_OK;
 }

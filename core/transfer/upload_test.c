@@ -269,16 +269,17 @@ static int count(void *ctx, struct persist_error *err)
 }
 
 /* Sends a payload through an upload; the object must be right. */
-static unsigned send_with(bool threads, const char *const *options, size_t n,
-                          size_t len, bool known, uint64_t *out_size)
+static unsigned send_frames(uint32_t frame_size, bool threads,
+                            const char *const *options, size_t n,
+                            const uint8_t *payload, size_t len, bool known,
+                            uint64_t *out_size)
 {
-    const uint8_t *payload = noise(len);
     struct reader reader = {payload, len, 0};
     struct upload_source source = {.read = read_some,
                                    .ctx = &reader,
                                    .has_size = known,
                                    .size = known ? len : 0};
-    struct persist_metadata m = describe(3, 65536);
+    struct persist_metadata m = describe(3, frame_size);
     struct persist_error err = {0};
     struct backend_upload *to = NULL;
     struct upload *u = NULL;
@@ -294,7 +295,7 @@ static unsigned send_with(bool threads, const char *const *options, size_t n,
     rig_open(&r, 64 << 20, options, n);
     if (threads)
         rig_threads(&r);
-    w = what(&r, 65536);
+    w = what(&r, frame_size);
     assert_ok(upload_open(&w, &source, &u, &err), &err);
     assert_ok(upload_fill(u, &whole, &err), &err);
     assert_false(whole);
@@ -310,8 +311,18 @@ static unsigned send_with(bool threads, const char *const *options, size_t n,
     upload_close(u);
     rig_close(&r);
     free(object);
-    free((void *)(uintptr_t)payload);
     *out_size = size;
+    return n_parts;
+}
+
+static unsigned send_with(bool threads, const char *const *options, size_t n,
+                          size_t len, bool known, uint64_t *out_size)
+{
+    uint8_t *payload = noise(len);
+    unsigned n_parts =
+        send_frames(65536, threads, options, n, payload, len, known, out_size);
+
+    free(payload);
     return n_parts;
 }
 
@@ -363,6 +374,29 @@ static void send__cuts_parts_as_the_store_wants(void **state)
     assert_int_equal(send(one, 1, 300000, true), 1);
     /* Several full parts of the smallest usual size. */
     assert_int_equal(send(one, 1, 20 << 20, false), 3);
+}
+
+/* Frames that are stored as they are come in pieces, which parts cut anywhere;
+ * frames that compress stand between them. */
+static void send__cuts_frames_that_are_stored_as_they_are(void **state)
+{
+    enum { MIB = 1 << 20, LEN = 5 * MIB + 333333 };
+    static const char *const odd[] = {"put_max=4K", "part_max=70001"};
+    static const char *const large[] = {"put_max=64K", "part_max=900001"};
+    uint8_t *payload = noise(LEN);
+    uint64_t size[4];
+
+    (void)state;
+    memset(payload + 2 * MIB, 'a', MIB);
+    for (int threads = 0; threads < 2; threads++) {
+        send_frames(MIB, threads, odd, 2, payload, LEN, true, &size[threads]);
+        send_frames(MIB, threads, large, 2, payload, LEN, false,
+                    &size[2 + threads]);
+    }
+    assert_true(size[0] > 4 * MIB && size[0] < LEN - MIB / 2);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(size[i], size[0]);
+    free(payload);
 }
 
 static int refuse(void *ctx, struct persist_error *err)
@@ -637,6 +671,7 @@ int main(void)
         cmocka_unit_test(pool__gives_back_what_suits),
         cmocka_unit_test(send__cuts_parts_as_the_store_wants),
         cmocka_unit_test(send__ends_with_a_full_part),
+        cmocka_unit_test(send__cuts_frames_that_are_stored_as_they_are),
         cmocka_unit_test(send__hands_the_trace_on_to_parts),
         cmocka_unit_test(send__stops_when_told_between_parts),
         cmocka_unit_test(parts__have_the_size_that_fits),

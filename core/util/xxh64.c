@@ -6,21 +6,16 @@
 
 #include "util/le.h"
 
-#define P1 UINT64_C(0x9E3779B185EBCA87)
-#define P2 UINT64_C(0xC2B2AE3D27D4EB4F)
+#define P1 XXH64_PRIME_1
+#define P2 XXH64_PRIME_2
 #define P3 UINT64_C(0x165667B19E3779F9)
 #define P4 UINT64_C(0x85EBCA77C2B2AE63)
 #define P5 UINT64_C(0x27D4EB2F165667C5)
-#define STRIPE 32
+#define STRIPE XXH64_STRIPE
 
 static uint64_t rotate(uint64_t v, int by)
 {
     return (v << by) | (v >> (64 - by));
-}
-
-static uint64_t round_of(uint64_t lane, uint64_t word)
-{
-    return rotate(lane + word * P2, 31) * P1;
 }
 
 void xxh64_init(struct xxh64 *x)
@@ -33,10 +28,10 @@ static void stripes(struct xxh64 *x, const uint8_t *p, size_t n)
     uint64_t a = x->lanes[0], b = x->lanes[1], c = x->lanes[2], d = x->lanes[3];
 
     for (; n > 0; n--, p += STRIPE) {
-        a = round_of(a, le_get64(p));
-        b = round_of(b, le_get64(p + 8));
-        c = round_of(c, le_get64(p + 16));
-        d = round_of(d, le_get64(p + 24));
+        a = xxh64_round(a, le_get64(p));
+        b = xxh64_round(b, le_get64(p + 8));
+        c = xxh64_round(c, le_get64(p + 16));
+        d = xxh64_round(d, le_get64(p + 24));
     }
     x->lanes[0] = a;
     x->lanes[1] = b;
@@ -67,13 +62,13 @@ void xxh64_update(struct xxh64 *x, const void *data, size_t len)
 
 static uint64_t merge(uint64_t sum, uint64_t lane)
 {
-    return (sum ^ round_of(0, lane)) * P1 + P4;
+    return (sum ^ xxh64_round(0, lane)) * P1 + P4;
 }
 
 static uint64_t add_rest(uint64_t sum, const uint8_t *p, size_t len)
 {
     for (; len >= 8; p += 8, len -= 8)
-        sum = rotate(sum ^ round_of(0, le_get64(p)), 27) * P1 + P4;
+        sum = rotate(sum ^ xxh64_round(0, le_get64(p)), 27) * P1 + P4;
     if (len >= 4) {
         sum = rotate(sum ^ le_get32(p) * P1, 23) * P2 + P3;
         p += 4;
