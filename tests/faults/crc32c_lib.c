@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRC-32C for crc32c.py, slow and independent of the code under test: eight
- * tables, eight bytes a step.
+ * CRC-32C for crc32c.py, independent of the code under test: by the instruction
+ * for it where there is one, and by eight tables, eight bytes a step.
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static uint32_t tables[8][256];
 
@@ -22,11 +23,36 @@ __attribute__((constructor)) static void make_tables(void)
                 (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 255];
 }
 
+#ifdef __x86_64__
+#define HAVE_INSTRUCTION() __builtin_cpu_supports("sse4.2")
+
+__attribute__((target("sse4.2"))) static uint32_t
+by_instruction(uint32_t crc, const unsigned char *p, size_t n)
+{
+    uint64_t wide = crc;
+
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        wide = __builtin_ia32_crc32di(wide, word);
+    }
+    crc = (uint32_t)wide;
+    while (n-- > 0)
+        crc = __builtin_ia32_crc32qi(crc, *p++);
+    return crc;
+}
+#else
+#define HAVE_INSTRUCTION() 0
+#define by_instruction(crc, p, n) (crc)
+#endif
+
 uint32_t test_crc32c(uint32_t crc, const unsigned char *p, size_t n);
 
 uint32_t test_crc32c(uint32_t crc, const unsigned char *p, size_t n)
 {
     crc = ~crc;
+    if (HAVE_INSTRUCTION())
+        return ~by_instruction(crc, p, n);
     for (; n >= 8; n -= 8, p += 8) {
         uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
                               (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
