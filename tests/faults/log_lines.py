@@ -26,6 +26,7 @@ from ops import Backend
 
 SOURCE = os.environ["SOURCE_DIR"]
 M = 1 << 20
+LARGE = 9 * M  # more than the 8 MiB that one put holds
 PREFIX, AGENT, SESSION = "OUTERfolder/INNERfolder", "writername x", "sessionname"
 FOLDER = "writername%20x/sessionname/"  # of keys, as Persist writes them
 WORDS = ("OUTERfolder", "INNERfolder", "writername", "sessionname")
@@ -74,6 +75,7 @@ class Gcs:
     kinds = ("put", "start", "chunk", "final", "query", "cancel", "read", "look", "delete", "list",
              "bucket", "permissions")
     upload_fails = ("chunk", "final", "cancel")
+    part = 256 << 10  # of an upload, op by op: the least that the service takes
     faults = COMMON + (("corrupt_sent", {}), ("corrupt_stored", {}), ("excess", {}), ("gone", {}),
                        ("early", {}), ("less", {"bytes": 1}), ("garbled", {}), ("gzip", {}))
 
@@ -81,6 +83,12 @@ class Gcs:
         self.server = gcs_server.start()
         self.options = {"bucket": "bucket", "prefix": PREFIX, "endpoint": self.server.url,
                         "anonymous": "true", "chunk_size": "1M", "stall_timeout": "500ms"}
+
+    def forget(self):
+        """What is stored, so that gigabytes do not pile up."""
+        with self.server.lock:
+            self.server.buckets["bucket"].clear()
+            self.server.sessions.clear()
 
     def add(self, key, data):
         self.server.create("bucket", f"{PREFIX}/{key}", data, {}, {})
@@ -91,6 +99,7 @@ class S3:
     kinds = ("put", "create", "part", "complete", "abort", "uploads", "parts", "get", "head",
              "delete", "list", "bucket", "batch")
     upload_fails = ("part", "complete", "abort")
+    part = 256 << 10
     faults = COMMON + (("error_in_200", {"code": "InternalError"}), ("wrong_checksum", {}),
                        ("wrong_etag", {}), ("short", {}), ("whole", {}),
                        ("redirect", {"location": f"http://127.0.0.1:1/{PREFIX}/{FOLDER}x"}))
@@ -100,6 +109,11 @@ class S3:
         self.options = {"bucket": "persist-test", "prefix": PREFIX, "endpoint": self.server.url,
                         "region": "us-east-1", "part_size": "5M", "stall_timeout": "500ms",
                         "access_key_id": "testak", "secret_access_key": "testsecret"}
+
+    def forget(self):
+        with self.server.lock:
+            self.server.buckets["persist-test"].clear()
+            self.server.uploads.clear()
 
     def add(self, key, data):
         with self.server.lock:
@@ -125,7 +139,7 @@ class Command:
             f.writelines(f"{key} = {value}\n" for key, value in service.options.items())
         os.chmod(self.config, 0o600)
         self.files = {}
-        for size in (5, 11 * M):
+        for size in (5, LARGE):
             self.files[size] = os.path.join(folder, f"data-{size}")
             with open(self.files[size], "wb") as f:
                 f.write(os.urandom(size))
@@ -148,7 +162,7 @@ class Command:
         self.n += 1
         at = f"writername%20x/{SESSION}{self.n}"
         out = ("-o", os.path.join(self.folder, "out"), "--overwrite")
-        small, large = self.files[5], self.files[11 * M]
+        small, large = self.files[5], self.files[LARGE]
         writes = (("save", at, small), ("save", at, large), ("save", at, large, "--resume"))
         reads = (("restore", at, *out), ("restore", at + "@0", *out), ("verify", at), ("show", at),
                  ("list", at, "--long"), ("list", "cloud:"))
@@ -196,6 +210,7 @@ class Command:
     def sweep(self, kind):
         for (what, more), times in BY_COMMAND:
             self.service.server.clear()
+            self.service.forget()
             self.service.server.fault(kind, what, times=times, **more)
             self.verbs(kind)
         self.service.server.clear()
@@ -213,7 +228,8 @@ def sweep_command(make, kinds):
 def op_by_op(service, folder, key=FOLDER + "7.snap"):
     path = os.path.join(folder, "part")
     with open(path, "wb") as f:
-        f.write(os.urandom(11 * M))
+        f.write(os.urandom(service.part + 100))
+    service.server.part_min = service.part
     for kind in service.kinds:
         for what, more in service.faults:
             if service.name == "s3" and not hasattr(s3_server.Handler, "fault_" + what):
@@ -222,7 +238,7 @@ def op_by_op(service, folder, key=FOLDER + "7.snap"):
             service.server.fault(kind, what, times=3, **more)
             with Backend(service.name, env={"LOG_DEBUG": "1"}, **service.options) as b:
                 answers = [b("put", key=key, text="text", if_absent=True),
-                           b.upload(FOLDER + "8.data", path, 5 * M),
+                           b.upload(FOLDER + "8.data", path, service.part),
                            b("read", key=key, len=100), b("head", key=key),
                            b("list", prefix=FOLDER), b("probe"), b("delete", key=key),
                            b.repeat("delete", key=FOLDER + "8.data")]
@@ -233,6 +249,15 @@ def op_by_op(service, folder, key=FOLDER + "7.snap"):
                 for level, text in answer["log"]:
                     note(service.name, LEVELS[level], text)
     service.server.clear()
+
+
+def one_by_one(make):
+    service = make()
+    with tempfile.TemporaryDirectory() as folder:
+        Command(service, folder).plain()
+        op_by_op(service, folder)
+        if service.name == "s3":
+            exposed_keys(service, folder)
 
 
 def exposed_keys(service, folder):
@@ -339,18 +364,10 @@ def check_lines(backend):
 
 def main():
     kinds = [(make, make.kinds[i::3]) for make in (Gcs, S3) for i in range(3)]
-    with tempfile.TemporaryDirectory() as folder:
-        for make in (Gcs, S3):
-            service = make()
-            here = os.path.join(folder, service.name)
-            os.mkdir(here)
-            Command(service, here).plain()
-            op_by_op(service, here)
-            if service.name == "s3":
-                exposed_keys(service, here)
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            for done in [pool.submit(sweep_command, *each) for each in kinds]:
-                done.result()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(one_by_one, make) for make in (Gcs, S3)] + \
+                [pool.submit(sweep_command, *each) for each in kinds]:
+            done.result()
     check_sources()
     for make in (Gcs, S3):
         check_lines(make.name)
