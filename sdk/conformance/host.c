@@ -5,6 +5,7 @@
 #include "host.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,15 +154,41 @@ static int32_t host_secret(void *host_store, const char *key, char *out,
     return PERSIST_BACKEND_NOT_FOUND;
 }
 
-static uint32_t host_crc32c(uint32_t crc, const void *data, uint64_t len)
+static uint32_t crc_table[8][256]; /* [k][b]: b and k zero bytes behind it */
+
+static void make_crc_table(void)
 {
-    const uint8_t *at = data;
-    crc = ~crc;
-    for (uint64_t i = 0; i < len; i++) {
-        crc ^= at[i];
+    for (uint32_t b = 0; b < 256; b++) {
+        uint32_t crc = b;
         for (int bit = 0; bit < 8; bit++)
             crc = (crc >> 1) ^ (UINT32_C(0x82f63b78) & (0U - (crc & 1U)));
+        crc_table[0][b] = crc;
     }
+    for (int k = 1; k < 8; k++)
+        for (int b = 0; b < 256; b++) {
+            uint32_t before = crc_table[k - 1][b];
+            crc_table[k][b] = (before >> 8) ^ crc_table[0][before & 0xff];
+        }
+}
+
+/* Eight bytes a step: bit by bit it took half the time of a suite. */
+static uint32_t host_crc32c(uint32_t crc, const void *data, uint64_t len)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const uint8_t *at = data;
+
+    pthread_once(&once, make_crc_table);
+    crc = ~crc;
+    for (; len >= 8; at += 8, len -= 8) {
+        crc ^= at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+               (uint32_t)at[3] << 24;
+        crc = crc_table[7][crc & 0xff] ^ crc_table[6][crc >> 8 & 0xff] ^
+              crc_table[5][crc >> 16 & 0xff] ^ crc_table[4][crc >> 24] ^
+              crc_table[3][at[4]] ^ crc_table[2][at[5]] ^ crc_table[1][at[6]] ^
+              crc_table[0][at[7]];
+    }
+    for (; len > 0; at++, len--)
+        crc = (crc >> 8) ^ crc_table[0][(crc ^ *at) & 0xff];
     return ~crc;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a test can do to the in-memory backend: hooks, faults, clock, damage,
- * branching.  That its ops keep the contract is the conformance suite's affair.
+ * branching.  That its ops keep the contract is the conformance suite's affair,
+ * whose host it is opened by.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -312,6 +313,28 @@ static void copy__branches_objects_and_uploads(void **state)
     assert_int_equal(control->n_uploads("branch"), 0);
 }
 
+/* The conformance program's own. */
+static void host__crc32c_is_castagnolis(void **state)
+{
+    const struct persist_backend_host *host = host_services();
+    static const char check[] = "123456789";
+    uint8_t bytes[67];
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 37 + 11);
+
+    assert_int_equal(host->crc32c(0, check, 9), 0xe3069283);
+
+    uint32_t whole = host->crc32c(0, bytes, sizeof(bytes)), by_byte = 0;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        uint32_t part = host->crc32c(0, bytes, i);
+        assert_int_equal(host->crc32c(part, bytes + i, sizeof(bytes) - i),
+                         whole);
+        by_byte = host->crc32c(by_byte, bytes + i, 1);
+    }
+    assert_int_equal(by_byte, whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +347,7 @@ int main(void)
         cmocka_unit_test(poke__damages_in_place),
         cmocka_unit_test(each__walks_in_order_until_told),
         cmocka_unit_test(copy__branches_objects_and_uploads),
+        cmocka_unit_test(host__crc32c_is_castagnolis),
     };
     return cmocka_run_group_tests(tests, load, NULL);
 }
