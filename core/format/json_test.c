@@ -167,31 +167,47 @@ static void json__is_read_as_jansson_reads_it(void **state)
     assert_true(passed > 1000);
 }
 
-/* Every byte, at every place within and around eight, against the spelling of
- * one byte alone. */
+/* A byte in a text, as a value and as a name, against the spelling of one byte
+ * alone. */
+static void is_escaped(const char *text)
+{
+    char expected[160], *to = expected;
+    struct buf out;
+
+    buf_init(&out, 1000);
+    buf_putc(&out, '{');
+    json_put_name(&out, text);
+    json_put_text(&out, text);
+    json_put_name(&out, text);
+    *to++ = '{';
+    for (const char *const *mark = (const char *const[]){":", ",", ":", NULL};
+         *mark; mark++) {
+        *to++ = '"';
+        for (const char *p = text; *p; p++)
+            to += json_escape((unsigned char)*p, to);
+        *to++ = '"';
+        *to++ = **mark;
+    }
+    *to = '\0';
+    assert_string_equal(out.data, expected);
+    buf_finish(&out);
+}
+
+/* Every byte, at every place within and around eight. */
 static void text__is_escaped_wherever_it_stands(void **state)
 {
-    char text[21], expected[64];
+    char text[21];
 
     (void)state;
-    for (size_t at = 0; at < sizeof(text) - 1; at++)
-        for (unsigned c = 1; c < 256; c++) {
-            struct buf out;
-            char *to = expected;
-
-            memset(text, 'x', sizeof(text) - 1);
-            text[sizeof(text) - 1] = '\0';
-            text[at] = (char)c;
-            *to++ = '"';
-            for (size_t i = 0; i < sizeof(text) - 1; i++)
-                to += json_escape((unsigned char)text[i], to);
-            *to++ = '"';
-            *to = '\0';
-            buf_init(&out, 1000);
-            json_put_text(&out, text);
-            assert_string_equal(out.data, expected);
-            buf_finish(&out);
-        }
+    is_escaped("");
+    for (size_t len = 1; len < sizeof(text); len++)
+        for (size_t at = 0; at < len; at++)
+            for (unsigned c = 1; c < 256; c++) {
+                memset(text, 'x', len);
+                text[len] = '\0';
+                text[at] = (char)c;
+                is_escaped(text);
+            }
 }
 
 static void numbers__are_written_plainly(void **state)

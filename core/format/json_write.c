@@ -43,10 +43,20 @@ size_t json_escape(unsigned char c, char out[6])
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 
-/* Whether any of eight bytes is below `limit` (at most 0x80). */
-static bool any_below(uint64_t eight, uint8_t limit)
+/* Whether all of eight bytes stand for themselves: none below a space, no quote
+ * and no backslash.  A byte is below n (at most 0x80) where taking n away
+ * borrows. */
+static bool are_plain(const char *eight_bytes)
 {
-    return ((eight - limit * EACH_BYTE) & ~eight & 0x80 * EACH_BYTE) != 0;
+    uint64_t eight, quote, backslash;
+
+    memcpy(&eight, eight_bytes, sizeof(eight));
+    quote = eight ^ '"' * EACH_BYTE;
+    backslash = eight ^ '\\' * EACH_BYTE;
+    return ((((eight - 0x20 * EACH_BYTE) & ~eight) |
+             ((quote - EACH_BYTE) & ~quote) |
+             ((backslash - EACH_BYTE) & ~backslash)) &
+            0x80 * EACH_BYTE) == 0;
 }
 
 /* How many bytes come first that stand for themselves: mostly all. */
@@ -54,49 +64,85 @@ static size_t plain_len(const char *text, size_t len)
 {
     size_t n = 0;
 
-    for (uint64_t eight; len - n >= sizeof(eight); n += sizeof(eight)) {
-        memcpy(&eight, text + n, sizeof(eight));
-        if (any_below(eight, 0x20) || any_below(eight ^ '"' * EACH_BYTE, 1) ||
-            any_below(eight ^ '\\' * EACH_BYTE, 1))
-            break;
-    }
+    while (len - n >= 8 && are_plain(text + n))
+        n += 8;
+    /* The last eight once more rather than the rest one by one. */
+    if (len - n < 8 && n > 0 && are_plain(text + len - 8))
+        return len;
     while (n < len && (unsigned char)text[n] >= 0x20 && text[n] != '"' &&
            text[n] != '\\')
         n++;
     return n;
 }
 
-void json_put_text(struct buf *out, const char *text)
+/* Behind n bytes there is something to escape. */
+static void put_escaped(struct buf *out, const char *text, size_t len, size_t n)
 {
-    if (!text) {
-        buf_puts(out, "null");
-        return;
-    }
-    buf_putc(out, '"');
-    for (size_t len = strlen(text), n;; text += n + 1, len -= n + 1) {
-        n = plain_len(text, len);
+    char escaped[6];
+
+    for (;; n = plain_len(text, len)) {
         buf_append(out, text, n);
         if (n == len)
-            break;
-        char escaped[6];
+            return;
         buf_append(out, escaped, json_escape((unsigned char)text[n], escaped));
+        text += n + 1;
+        len -= n + 1;
     }
-    buf_putc(out, '"');
+}
+
+/* Text that needs no escapes, into room for it; what follows it. */
+static char *quote(char *at, const char *text, size_t len)
+{
+    *at++ = '"';
+    memcpy(at, text, len);
+    at[len] = '"';
+    return at + len + 1;
+}
+
+void json_put_text(struct buf *out, const char *text)
+{
+    size_t len = text ? strlen(text) : 0, n = plain_len(text, len);
+    char *at;
+
+    if (!text) {
+        buf_puts(out, "null");
+    } else if (n < len) {
+        buf_putc(out, '"');
+        put_escaped(out, text, len, n);
+        buf_putc(out, '"');
+    } else {
+        at = buf_extend(out, len + 2);
+        if (at)
+            quote(at, text, len);
+    }
 }
 
 /* A value or name needs a comma before it unless it is the first. */
-static void put_comma(struct buf *out)
+static bool needs_comma(const struct buf *out)
 {
-    if (out->len == 0)
-        return;
-    char last = out->data[out->len - 1];
-    if (last != '{' && last != '[')
-        buf_putc(out, ',');
+    char last = '{';
+
+    if (out->len > 0)
+        last = out->data[out->len - 1];
+    return last != '{' && last != '[';
 }
 
 void json_put_name(struct buf *out, const char *name)
 {
-    put_comma(out);
+    size_t len = strlen(name);
+    bool comma = needs_comma(out);
+    char *at = NULL;
+
+    if (plain_len(name, len) == len)
+        at = buf_extend(out, comma + len + 3);
+    if (at) {
+        if (comma)
+            *at++ = ',';
+        *quote(at, name, len) = ':';
+        return;
+    }
+    if (comma)
+        buf_putc(out, ',');
     json_put_text(out, name);
     buf_putc(out, ':');
 }
@@ -119,7 +165,8 @@ static void put_array(struct buf *out, const json_t *array)
 {
     buf_putc(out, '[');
     for (size_t i = 0; i < json_array_size(array); i++) {
-        put_comma(out);
+        if (needs_comma(out))
+            buf_putc(out, ',');
         json_put_value(out, json_array_get(array, i));
     }
     buf_putc(out, ']');

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CAP 256
+#define FIRST_CAP 512 /* a snapshot's header, mostly */
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -58,14 +58,24 @@ static bool reserve(struct buf *b, size_t more)
     return !b->failed;
 }
 
+char *buf_extend(struct buf *b, size_t len)
+{
+    char *at;
+
+    if (!reserve(b, len))
+        return NULL;
+    at = b->data + b->len;
+    at[len] = '\0';
+    b->len += len;
+    return at;
+}
+
 void buf_append(struct buf *b, const void *data, size_t len)
 {
-    if (!reserve(b, len))
-        return;
-    if (len > 0)
-        memcpy(b->data + b->len, data, len);
-    b->len += len;
-    b->data[b->len] = '\0';
+    char *at = buf_extend(b, len);
+
+    if (at && len > 0)
+        memcpy(at, data, len);
 }
 
 void buf_puts(struct buf *b, const char *text)
@@ -83,10 +93,10 @@ void buf_join(struct buf *b, const char *const *texts, const char *separator)
 
 void buf_putc(struct buf *b, char c)
 {
-    if (!reserve(b, 1))
-        return;
-    b->data[b->len++] = c;
-    b->data[b->len] = '\0';
+    char *at = buf_extend(b, 1);
+
+    if (at)
+        *at = c;
 }
 
 /* Into what room there is; only a text that does not fit is made twice. */

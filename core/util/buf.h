@@ -27,6 +27,8 @@ void buf_finish(struct buf *b); /* frees; b may be initialised again */
 void buf_clear(struct buf *b);  /* len = 0, failed = false; keeps memory */
 
 void buf_append(struct buf *b, const void *data, size_t len);
+/* Longer by len bytes, which the caller fills at once; NULL after a failure. */
+char *buf_extend(struct buf *b, size_t len);
 void buf_puts(struct buf *b, const char *text);
 void buf_putc(struct buf *b, char c);
 /* texts, up to a NULL, with the separator between them. */

@@ -31,6 +31,28 @@ static void append__keeps_a_nul_behind_the_bytes(void **state)
     assert_null(b.data);
 }
 
+static void extend__gives_room_to_fill(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 700);
+
+    buf_puts(&b, "head");
+    char *room = buf_extend(&b, 600);
+    assert_non_null(room);
+    memset(room, 'x', 600);
+    buf_putc(&b, '.');
+    assert_int_equal(b.len, 605);
+    assert_memory_equal(b.data, "headx", 5);
+    assert_string_equal(b.data + 603, "x.");
+    assert_null(buf_extend(&b, 96));
+    assert_true(buf_failed(&b));
+    assert_null(buf_extend(&b, 1));
+    assert_int_equal(b.len, 605);
+    assert_string_equal(b.data + 603, "x.");
+    buf_finish(&b);
+}
+
 static void append__grows_over_many_pieces(void **state)
 {
     (void)state;
@@ -162,6 +184,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(append__keeps_a_nul_behind_the_bytes),
+        cmocka_unit_test(extend__gives_room_to_fill),
         cmocka_unit_test(append__grows_over_many_pieces),
         cmocka_unit_test(ceiling__is_reached_and_not_passed),
         cmocka_unit_test(failure__is_sticky),

@@ -99,6 +99,8 @@ static void make_zeros(void)
 /* crc(A||B) = crc(A) * x^(8 |B|) + crc(B): the inversions cancel out. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b)
 {
+    if (crc_a == 0) /* mostly because A is empty */
+        return crc_b;
     pthread_once(&zeros_once, make_zeros);
     for (int k = 0; len_b; len_b >>= 1, k++)
         if (len_b & 1)
