@@ -303,6 +303,31 @@ static void encode__compresses_noise_that_comes_again(void **state)
     }
 }
 
+/* Noise where the first `n` bytes come again at `distance`, and no others. */
+static bool is_raw_with(size_t n, size_t distance)
+{
+    uint8_t *data = repeated(4 * MIB, 0);
+    size_t len = 0;
+    bool found;
+
+    memcpy(data + distance, data, n);
+    found = is_raw(1, data, 4 * MIB, &len);
+    free(data);
+    return found;
+}
+
+/* Wherever in a word, a line of the cache, a page. */
+static void encode__finds_what_comes_again_at_any_distance(void **state)
+{
+    (void)state;
+    for (size_t at = 8200; at < 8200 + 300; at += 23)
+        assert_false(is_raw_with(320, at));
+    assert_false(is_raw_with(320, 512 * KIB - 320));
+    for (size_t at = 8200; at < 8200 + 300; at += 23) /* a word does not do */
+        assert_true(is_raw_with(31, at));
+    assert_true(is_raw_with(320, 512 * KIB + 320)); /* zstd finds it no more */
+}
+
 static void encode__compresses_noise_that_comes_again_in_part(void **state)
 {
     uint8_t *data = repeated(100 * KIB, MIB);
@@ -332,6 +357,7 @@ int main(void)
         cmocka_unit_test(encode__compresses_base64),
         cmocka_unit_test(encode__compresses_noise_that_comes_again),
         cmocka_unit_test(encode__compresses_noise_that_comes_again_in_part),
+        cmocka_unit_test(encode__finds_what_comes_again_at_any_distance),
     };
 
     return cmocka_run_group_tests(tests, make_payloads, free_payloads);
