@@ -34,7 +34,21 @@ fi
 [ "$server" != faults-s3 ] ||
     set -- "$@" --set "access_key_id=$AWS_ACCESS_KEY_ID" \
         --set "secret_access_key=$AWS_SECRET_ACCESS_KEY" --denied access_key_id=nobody
-if ! "$program" "$@"; then
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+status=0
+"$program" "$@" >"$out" || status=$?
+cat "$out"
+# LocalStack looks whether there is an object and then makes it: one in eight times
+# two commits at the same moment both win. That alone is tried again.
+race=threads.commit.if-absent-has-one-winner
+for _ in 1 2 3; do
+    [ "$server $status" = "localstack 1" ] || break
+    [ "$(sed -n 's/^not ok [0-9]* - //p' "$out")" = "$race" ] || break
+    "$program" "$@" --case "$race" >"$out" && status=0
+    cat "$out"
+done
+if [ "$status" -ne 0 ]; then
     echo "conformance_s3: $server ($style): rules fail, see above" >&2
     exit 1
 fi
