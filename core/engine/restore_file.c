@@ -283,6 +283,8 @@ static int run(struct restore *r, const struct target_file *f,
     sink.ctx = &s;
     rc =
         begin(&s, f, overwrite && f->exists, download_length(r->download), err);
+    if (s.direct.fd >= 0)
+        download_copies(r->download);
     if (rc == PERSIST_OK)
         rc = restore_run(r, &sink, err);
     int flush_rc = end_flush(&s);

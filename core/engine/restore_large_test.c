@@ -8,16 +8,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "util/crc32c.h"
 
 #define FRAME ((size_t)FRAME_SIZE_MIN)
 
-/* n frames of zeros.  Making them costs one; the payload's SHA-256 is a lie,
- * which only a whole restore can find out. */
-static void put_many_frames(struct fixture *f, unsigned n)
+/* The same bytes every time; malloc. */
+static uint8_t *noise_of(size_t len)
 {
-    static const uint8_t zeros[FRAME_SIZE_MIN];
+    uint64_t x = 88172645463325252u;
+    uint8_t *p = malloc(len + 8);
+
+    assert_non_null(p);
+    for (size_t i = 0; i < len; i += 8) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        memcpy(p + i, &x, 8);
+    }
+    return p;
+}
+
+/* n frames of this payload.  Making them costs one; the payload's SHA-256 is a
+ * lie, which only a whole restore can find out. */
+static void put_frames(struct fixture *f, const uint8_t *payload, unsigned n)
+{
     static const uint8_t sha[32] = {1};
     struct frame_encoder *e = frame_encoder_create(CODEC_ZSTD, 3, FRAME);
     struct persist_metadata m = {
@@ -35,7 +51,6 @@ static void put_many_frames(struct fixture *f, unsigned n)
     struct snapshot_tail tail;
     struct persist_error err;
     struct buf out;
-    char frame[4096];
     char header[4096];
     char key[KEY_CAP];
     size_t len = 0;
@@ -47,12 +62,9 @@ static void put_many_frames(struct fixture *f, unsigned n)
     assert_true(header_len < sizeof(header));
     memcpy(header, out.data, header_len);
     size_t cap = frame_bound(CODEC_ZSTD, FRAME);
-    char *room = malloc(cap);
-    assert_non_null(room);
-    assert_ok(frame_encode(e, zeros, FRAME, room, cap, &len, &err), &err);
-    assert_true(len < sizeof(frame));
-    memcpy(frame, room, len);
-    free(room);
+    char *frame = malloc(cap);
+    assert_non_null(frame);
+    assert_ok(frame_encode(e, payload, FRAME, frame, cap, &len, &err), &err);
     for (unsigned i = 0; i < n; i++) {
         buf_append(&out, frame, len);
         assert_ok(snapshot_tail_frame(&tail, (uint32_t)len, FRAME,
@@ -67,6 +79,14 @@ static void put_many_frames(struct fixture *f, unsigned n)
     snapshot_tail_finish(&tail);
     frame_encoder_destroy(e);
     buf_finish(&out);
+    free(frame);
+}
+
+static void put_many_frames(struct fixture *f, unsigned n)
+{
+    static const uint8_t zeros[FRAME_SIZE_MIN];
+
+    put_frames(f, zeros, n);
 }
 
 static uint64_t reads_of_show(struct fixture *f)
@@ -132,10 +152,10 @@ static void range__works_in_a_huge_payload(void **state)
 static void range__lies_behind_more_than_is_read_ahead(void **state)
 {
     const size_t len = 40 << 20;
-    uint64_t x = 88172645463325252u, *words = malloc(len);
+    uint8_t *payload = noise_of(len);
     struct snapshot_spec spec = {.codec = CODEC_GZIP,
                                  .frame_size = 1 << 20,
-                                 .payload = words,
+                                 .payload = payload,
                                  .len = len};
     struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
     struct persist_error err = {0};
@@ -144,13 +164,6 @@ static void range__lies_behind_more_than_is_read_ahead(void **state)
     size_t got_len = 0;
     (void)state;
 
-    assert_non_null(words);
-    for (size_t i = 0; i < len / sizeof(*words); i++) {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        words[i] = x;
-    }
     fixture_open(&f, 80 << 20, NULL); /* two buffers */
     fixture_put(&f, &spec);
     o.flags = PERSIST_RESTORE_RANGE;
@@ -161,10 +174,147 @@ static void range__lies_behind_more_than_is_read_ahead(void **state)
         persist_restore_buffer(f.store, "a", 0, &o, &got, &got_len, NULL, &err),
         &err);
     assert_int_equal(got_len, o.length);
-    assert_memory_equal(got, (const char *)words + o.offset, got_len);
+    assert_memory_equal(got, payload + o.offset, got_len);
     persist_free(got);
     fixture_close(&f);
-    free(words);
+    free(payload);
+}
+
+/* ------------------------------------------------------------------- noise
+ */
+
+struct gather {
+    uint8_t *got;
+    size_t len, cap;
+    bool slow;
+};
+
+static int gather(void *ctx, const void *data, size_t len,
+                  struct persist_error *err)
+{
+    struct gather *g = ctx;
+    const struct timespec wait = {0, 200000};
+
+    (void)err;
+    assert_true(len <= g->cap - g->len);
+    if (g->slow) /* reads that wait for a buffer are not to get this one */
+        nanosleep(&wait, NULL);
+    memcpy(g->got + g->len, data, len);
+    g->len += len;
+    return PERSIST_OK;
+}
+
+static void expect_whole(struct fixture *f, const uint8_t *payload, size_t len,
+                         bool slow)
+{
+    struct gather g = {.got = malloc(len), .cap = len, .slow = slow};
+    struct persist_sink sink = PERSIST_SINK_INIT;
+    struct persist_error err = {0};
+
+    assert_non_null(g.got);
+    sink.write = gather;
+    sink.ctx = &g;
+    assert_ok(persist_restore(f->store, "a", &sink, NULL, NULL, &err), &err);
+    assert_int_equal(g.len, len);
+    assert_memory_equal(g.got, payload, len);
+    free(g.got);
+}
+
+static void expect_range(struct fixture *f, const uint8_t *payload,
+                         uint64_t offset, uint64_t n)
+{
+    struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
+    struct persist_error err = {0};
+    void *got = NULL;
+    size_t len = 0;
+
+    o.flags = PERSIST_RESTORE_RANGE;
+    o.offset = offset;
+    o.length = n;
+    assert_ok(
+        persist_restore_buffer(f->store, "a", n, &o, &got, &len, NULL, &err),
+        &err);
+    assert_int_equal(len, n);
+    assert_memory_equal(got, payload + offset, n);
+    persist_free(got);
+}
+
+/* Its frames are given where they were read to: from buffers that are many, two
+ * and only one, and that are read into again. */
+static void noise__is_given_out_of_the_buffers(void **state)
+{
+    static const uint64_t limits[] = {0, 80 << 20, 12 << 20};
+    const size_t len = (30 << 20) + 12345;
+    uint8_t *payload = noise_of(len);
+    (void)state;
+
+    for (size_t i = 0; i < 6; i++) {
+        struct snapshot_spec spec = {.frame_size = i % 2 ? FRAME : 1 << 20,
+                                     .payload = payload,
+                                     .len = len};
+        struct fixture f;
+
+        fixture_open(&f, limits[i / 2], NULL);
+        fixture_put(&f, &spec);
+        expect_whole(&f, payload, len, false);
+        expect_whole(&f, payload, len, true);
+        expect_range(&f, payload, 0, 1);
+        expect_range(&f, payload, (1 << 20) - 1, 2);
+        expect_range(&f, payload, (7 << 20) + 131071, 14 << 20);
+        expect_range(&f, payload, len - 131073, 131073);
+        if (limits[i / 2])
+            assert_true(budget_peak(f.p->budget) <= limits[i / 2]);
+        fixture_close(&f);
+    }
+    free(payload);
+}
+
+/* The last frame waits for the sums of the whole, all pieces of it. */
+static void noise__of_another_payload_is_not_given_to_its_end(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *payload = noise_of(FRAME);
+    struct gather g = {.cap = 40 * FRAME};
+    struct persist_sink sink = PERSIST_SINK_INIT;
+    struct persist_error err = {0};
+
+    g.got = malloc(g.cap);
+    assert_non_null(g.got);
+    sink.write = gather;
+    sink.ctx = &g;
+    put_frames(f, payload, 40);
+    assert_status(persist_restore(f->store, "a", &sink, NULL, NULL, &err),
+                  PERSIST_E_CORRUPT, &err);
+    assert_contains(err.message, "SHA-256");
+    assert_int_equal(g.len, 39 * FRAME);
+    free(g.got);
+    free(payload);
+}
+
+/* Past the page cache it goes from memory of its own. */
+static void noise__is_restored_to_a_large_file(void **state)
+{
+    static const char path[] = "noise.restored";
+    const size_t len = (66 << 20) + 77;
+    uint8_t *payload = noise_of(len), *got = malloc(len + 1);
+    struct snapshot_spec spec = {
+        .frame_size = 1 << 20, .payload = payload, .len = len};
+    struct persist_error err = {0};
+    struct fixture *f = *state;
+
+    assert_non_null(got);
+    fixture_put(f, &spec);
+    (void)remove(path);
+    assert_ok(persist_restore_file(f->store, "a", path, NULL, NULL, &err),
+              &err);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fread(got, 1, len + 1, file), len);
+    assert_memory_equal(got, payload, len);
+    fclose(file);
+    (void)remove(path);
+    free(got);
+    free(payload);
 }
 
 static void headers__may_be_long(void **state)
@@ -477,6 +627,9 @@ int main(void)
         TEST(show__costs_two_reads_and_three_above_six_thousand),
         TEST(range__works_in_a_huge_payload),
         TEST(range__lies_behind_more_than_is_read_ahead),
+        TEST(noise__is_given_out_of_the_buffers),
+        TEST(noise__of_another_payload_is_not_given_to_its_end),
+        TEST(noise__is_restored_to_a_large_file),
         TEST(headers__may_be_long),
         TEST(cancelling__ends_restore_verify_and_lists),
         TEST(sink__that_refuses_ends_the_restore),

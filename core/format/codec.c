@@ -194,10 +194,23 @@ void frame_decoder_destroy(struct frame_decoder *d)
     free(d);
 }
 
+/* What a payload may have where there is room for cap bytes. */
+static size_t most(const struct frame_decoder *d, size_t cap)
+{
+    return cap < d->frame_size ? cap : d->frame_size;
+}
+
 int frame_decode(struct frame_decoder *d, const void *frame, size_t len,
                  void *out, size_t cap, size_t *out_len,
                  struct persist_error *err)
 {
-    size_t max = cap < d->frame_size ? cap : d->frame_size;
-    return d->ops->decode(d->state, frame, len, out, max, out_len, err);
+    return d->ops->decode(d->state, frame, len, out, most(d, cap), out_len,
+                          err);
+}
+
+bool frame_find_raw(const struct frame_decoder *d, const void *frame,
+                    size_t len, size_t cap, struct frame_payload *out)
+{
+    return d->ops == &codec_zstd && zstd_raw_find(frame, len, out) &&
+           out->len <= most(d, cap);
 }

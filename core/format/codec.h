@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/frame_payload.h"
 #include "util/error.h"
 
 enum codec { CODEC_ZSTD = 1, CODEC_GZIP = 2 };
@@ -73,5 +74,9 @@ void frame_decoder_destroy(struct frame_decoder *d);
 int frame_decode(struct frame_decoder *d, const void *frame, size_t len,
                  void *out, size_t cap, size_t *out_len,
                  struct persist_error *err);
+/* Whether frame_decode has nothing to decode but a checksum to look at: *out is
+ * then what it would give, and lies in the frame (zstd_raw_check looks). */
+bool frame_find_raw(const struct frame_decoder *d, const void *frame,
+                    size_t len, size_t cap, struct frame_payload *out);
 
 #endif

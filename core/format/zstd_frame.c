@@ -8,6 +8,7 @@
 #include "format/codec.h"
 #include "util/le.h"
 
+#define BLOCK_RAW 0
 #define BLOCK_RLE 1
 #define BLOCK_RESERVED 3
 
@@ -79,19 +80,33 @@ static int walk_head(struct zstd_walk *w, const uint8_t *data, size_t len,
     w->content_size = content_size(data + 5 + window_len, field_len);
     if (w->content_size == 0)
         return refuse(err, "is empty");
-    w->pos = *out_len;
+    w->window = window_len ? window_size(data[5]) : w->content_size;
+    w->pos = w->first = *out_len;
     return PERSIST_OK;
+}
+
+static uint32_t block_word(const uint8_t *head)
+{
+    return le_get16(head) | (uint32_t)head[2] << 16;
+}
+
+uint32_t zstd_block_len(const uint8_t head[ZSTD_BLOCK_HEAD_LEN])
+{
+    return block_word(head) >> 3;
 }
 
 static int walk_block(struct zstd_walk *w, const uint8_t *head,
                       struct persist_error *err)
 {
-    uint32_t word = le_get16(head) | (uint32_t)head[2] << 16;
-    uint32_t type = word >> 1 & 3;
-    uint32_t size = word >> 3;
+    uint32_t type = block_word(head) >> 1 & 3;
+    uint32_t size = zstd_block_len(head);
     if (type == BLOCK_RESERVED || size > ZSTD_BLOCK_LONGEST)
         return refuse(err, "has an impossible block");
-    w->last = word & 1;
+    if (type == BLOCK_RAW)
+        w->raw_len += size;
+    if (type != BLOCK_RAW || size == 0 || size > w->window)
+        w->not_raw = true;
+    w->last = block_word(head) & 1;
     w->pos += ZSTD_BLOCK_HEAD_LEN + (type == BLOCK_RLE ? 1 : size);
     return PERSIST_OK;
 }

@@ -24,11 +24,18 @@
 /* A checksummed frame of one byte: magic, descriptor, size, block, XXH64. */
 #define ZSTD_FRAME_MIN 14
 
+/* Block_Size of a block's header, 3.1.1.2.3 */
+uint32_t zstd_block_len(const uint8_t head[ZSTD_BLOCK_HEAD_LEN]);
+
 /* Zero-initialised it stands before a frame. */
 struct zstd_walk {
     uint64_t content_size; /* 0: the header is not complete yet */
     size_t pos;            /* where the next block's header begins */
     bool last;             /* the last block has been passed */
+    bool not_raw;          /* a block was not; or empty, or above the window */
+    size_t first;          /* where the first block's header begins */
+    uint64_t window;       /* what a block may not be longer than */
+    uint64_t raw_len;      /* bytes of the raw blocks passed */
 };
 
 /*

@@ -130,3 +130,43 @@ size_t zstd_raw_next(struct zstd_raw *r, const void **out, uint32_t *out_crc)
     *out_crc = crc32c(0, r->own, n);
     return n;
 }
+
+/* -------------------------------------------------------------------- back */
+
+bool zstd_raw_find(const void *frame, size_t len, struct frame_payload *out)
+{
+    const uint8_t *bytes = frame;
+    struct zstd_walk walk = {0};
+    size_t frame_len = 0;
+
+    if (zstd_walk(&walk, frame, len, &frame_len, NULL) != PERSIST_OK ||
+        frame_len != len || walk.not_raw || walk.raw_len != walk.content_size)
+        return false;
+    *out =
+        (struct frame_payload){bytes + walk.first, (size_t)walk.raw_len, true};
+    return true;
+}
+
+int zstd_raw_check(const void *frame, size_t len, struct frame_payload payload,
+                   const void *copy, zstd_raw_sum_fn fn, void *ctx,
+                   uint32_t *out_crc, bool *out_holds)
+{
+    const uint8_t *at = frame, *end = at + len - ZSTD_CHECKSUM_LEN;
+    const uint8_t *copied = copy;
+    const void *piece;
+    uint32_t crc = 0;
+    struct xxh64 xxh;
+    size_t n;
+    int rc = PERSIST_OK;
+
+    xxh64_init(&xxh);
+    while (rc == PERSIST_OK && (n = frame_payload_next(&payload, &piece)) > 0) {
+        crc = crc32c(crc, at, (size_t)((const uint8_t *)piece - at));
+        at = (const uint8_t *)piece + n;
+        rc = (fn ? fn : just_sum)(ctx, &xxh, &crc, copied ? copied : piece, n);
+        copied = copied ? copied + n : NULL;
+    }
+    *out_crc = crc32c(crc, end, ZSTD_CHECKSUM_LEN);
+    *out_holds = (uint32_t)xxh64_digest(&xxh) == le_get32(end);
+    return rc;
+}

@@ -10,6 +10,13 @@
  *     zstd_raw_sum(&r, sum, ctx)               reads the payload, once
  *     while ((n = zstd_raw_next(&r, &piece, &crc)) > 0)
  *         the next n bytes of the frame are at piece
+ *
+ * And back, whoever wrote the frame: nothing is decoded, its payload lies
+ * there.
+ *
+ *     zstd_raw_find(frame, len, &payload)      else it is the decoder's
+ *     zstd_raw_check(frame, len, payload, NULL, sum, ctx, &crc, &holds)
+ *     where it holds: frame_payload_next(&payload, &piece) ...
  */
 #ifndef PERSIST_FORMAT_ZSTD_RAW_H
 #define PERSIST_FORMAT_ZSTD_RAW_H
@@ -18,6 +25,7 @@
 #include <stdint.h>
 
 #include "format/codec.h"
+#include "format/frame_payload.h"
 #include "format/zstd_frame.h"
 #include "util/xxh64.h"
 
@@ -51,5 +59,17 @@ int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx);
 /* Bytes at *out, valid until the next call, and their CRC-32C; 0: the frame has
  * ended. */
 size_t zstd_raw_next(struct zstd_raw *r, const void **out, uint32_t *out_crc);
+
+/* Whether these len bytes are one frame of raw blocks, all of it, that zstd
+ * would decode to *out if its checksum holds.  Of any other frame, a damaged
+ * one too, nothing is said: the decoder has to. */
+bool zstd_raw_find(const void *frame, size_t len, struct frame_payload *out);
+
+/* Of such a frame: reads the payload as zstd_raw_sum does (out of `copy`, where
+ * it lies there in one piece; NULL: in the frame).  *out_crc: CRC-32C of the
+ * whole frame; *out_holds: its checksum is that of the payload. */
+int zstd_raw_check(const void *frame, size_t len, struct frame_payload payload,
+                   const void *copy, zstd_raw_sum_fn fn, void *ctx,
+                   uint32_t *out_crc, bool *out_holds);
 
 #endif

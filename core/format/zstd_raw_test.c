@@ -166,6 +166,290 @@ static void sum__ends_where_reading_fails(void **state)
     assert_int_equal(r.left, 256 * KIB);
 }
 
+/* -------------------------------------------------------------------- back */
+
+/* The payload as zstd_raw_find says, where the checksum holds; NULL: the
+ * decoder has to say.  malloc. */
+static uint8_t *found_payload(const uint8_t *frame, size_t len, size_t *out_len)
+{
+    struct frame_payload p;
+    uint8_t *got, *at;
+    const void *piece;
+    uint32_t crc;
+    bool holds;
+    size_t n;
+
+    if (!zstd_raw_find(frame, len, &p))
+        return NULL;
+    *out_len = p.len;
+    assert_int_equal(
+        zstd_raw_check(frame, len, p, NULL, NULL, NULL, &crc, &holds), 0);
+    assert_int_equal(crc, crc32c(0, frame, len));
+    if (!holds)
+        return NULL;
+    at = got = malloc(p.len);
+    assert_non_null(got);
+    while ((n = frame_payload_next(&p, &piece)) > 0) {
+        assert_true((const uint8_t *)piece + n <= frame + len);
+        memcpy(at, piece, n);
+        at += n;
+    }
+    assert_int_equal(at - got, *out_len);
+    return got;
+}
+
+static void find__gives_the_payload_of_our_frames(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SIZES; i++) {
+        uint8_t *frame = collect(noise, sizes[i]), *got;
+        size_t len = 0;
+
+        got = found_payload(frame, zstd_raw_len(sizes[i]), &len);
+        assert_non_null(got);
+        assert_int_equal(len, sizes[i]);
+        assert_memory_equal(got, noise, len);
+        free(got);
+        frame[zstd_raw_len(sizes[i]) - 1] ^= 1;
+        assert_null(found_payload(frame, zstd_raw_len(sizes[i]), &len));
+        free(frame);
+    }
+}
+
+/* zstd's own, of short noise; of text there is nothing to find. */
+static void find__gives_the_payload_of_zstds_frames(void **state)
+{
+    const size_t cap = frame_bound(CODEC_ZSTD, 256 * KIB);
+    struct frame_encoder *e =
+        frame_encoder_create(CODEC_ZSTD, 3, FRAME_SIZE_DEFAULT);
+    uint8_t *frame = malloc(cap), *got;
+    size_t len = 0, n = 0;
+
+    (void)state;
+    assert_non_null(e);
+    assert_non_null(frame);
+    for (size_t size = 64 * KIB; size <= 256 * KIB; size += 64 * KIB) {
+        assert_int_equal(frame_compress(e, noise, size, frame, cap, &len, NULL),
+                         0);
+        got = found_payload(frame, len, &n);
+        assert_non_null(got);
+        assert_int_equal(n, size);
+        assert_memory_equal(got, noise, size);
+        free(got);
+    }
+    assert_int_equal(frame_compress(e, text, 256 * KIB, frame, cap, &len, NULL),
+                     0);
+    assert_null(found_payload(frame, len, &n));
+    frame_encoder_destroy(e);
+    free(frame);
+}
+
+/* Where the payload was copied to it is checked there. */
+static void check__reads_the_copy(void **state)
+{
+    const size_t size = 300 * KIB, len = zstd_raw_len(size);
+    uint8_t *frame = collect(noise, size), *copy = malloc(size);
+    struct frame_payload p;
+    bool holds = false;
+    uint32_t crc = 0;
+
+    (void)state;
+    assert_non_null(copy);
+    memcpy(copy, noise, size);
+    assert_true(zstd_raw_find(frame, len, &p));
+    assert_int_equal(
+        zstd_raw_check(frame, len, p, copy, NULL, NULL, &crc, &holds), 0);
+    assert_true(holds);
+    assert_int_equal(crc, crc32c(0, frame, len));
+    copy[size - 1] ^= 1;
+    assert_int_equal(
+        zstd_raw_check(frame, len, p, copy, NULL, NULL, &crc, &holds), 0);
+    assert_false(holds);
+    free(frame);
+    free(copy);
+}
+
+static uint32_t random_below(uint32_t n)
+{
+    static uint64_t x = 88172645463325252u;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return (uint32_t)(x >> 33) % n;
+}
+
+/* A frame of raw blocks of any lengths, with one of the headers that there are;
+ * up to 4 KiB of payload. */
+static size_t make_blocks(uint8_t *frame)
+{
+    size_t left = 1 + random_below(4000), at = 0, pos = 0;
+    bool single = random_below(2);
+    struct xxh64 sum;
+
+    xxh64_init(&sum);
+    xxh64_update(&sum, noise, left);
+    le_put32(frame, ZSTD_FRAME_MAGIC);
+    frame[4] = (uint8_t)(2 << ZSTD_FHD_SIZE_SHIFT | ZSTD_FHD_CHECKSUM |
+                         (single ? 1 << 5 : 0));
+    pos = 5;
+    if (!single)
+        frame[pos++] = (uint8_t)(random_below(8) << 3); /* 1 to 128 KiB */
+    le_put32(frame + pos, (uint32_t)left);
+    pos += 4;
+    while (left > 0) {
+        size_t n = 1 + random_below((uint32_t)left);
+        uint32_t head = (uint32_t)n << 3 | (n == left);
+
+        le_put16(frame + pos, (uint16_t)head);
+        frame[pos + 2] = (uint8_t)(head >> 16);
+        memcpy(frame + pos + 3, noise + at, n);
+        pos += 3 + n;
+        at += n;
+        left -= n;
+    }
+    le_put32(frame + pos, (uint32_t)xxh64_digest(&sum));
+    return pos + 4;
+}
+
+/* Headers are hit as often as payload. */
+static size_t mutate(uint8_t *frame, size_t len)
+{
+    struct frame_payload p = {.len = 0};
+    size_t at = random_below((uint32_t)len);
+    bool known = zstd_raw_find(frame, len, &p);
+
+    switch (random_below(8)) {
+    case 0: /* cut short */
+        return at;
+    case 1: /* something behind it */
+        memcpy(frame + len, noise + at, 8);
+        return len + 1 + random_below(8);
+    case 2: /* in the frame's header */
+        at = random_below(10);
+        break;
+    case 3: /* its checksum */
+        at = len - 1 - random_below(4);
+        break;
+    case 4: /* a block's header */
+    case 5:
+    case 6:
+        for (unsigned n = known ? random_below(4) : 0; n > 0; n--) {
+            const void *piece;
+
+            if (frame_payload_next(&p, &piece) == 0)
+                break;
+        }
+        if (known && p.len > 0)
+            at = (size_t)(p.at - frame) + random_below(3);
+        break;
+    default:
+        break;
+    }
+    frame[at] ^= (uint8_t)(1u << random_below(8));
+    return len;
+}
+
+/* Whatever is found the decoder would give too, to the byte; and what it
+ * refuses is not found.  Frames are in memory of their own length. */
+static void find__never_says_more_than_the_decoder(void **state)
+{
+    struct frame_decoder *d = frame_decoder_create(CODEC_ZSTD, FRAME_SIZE_MIN);
+    uint8_t *room = malloc(16 * KIB), *out = malloc(FRAME_SIZE_MIN);
+    unsigned n_found = 0, n_refused = 0;
+
+    (void)state;
+    assert_non_null(d);
+    assert_non_null(room);
+    assert_non_null(out);
+    for (unsigned i = 0; i < 60000; i++) {
+        size_t len = make_blocks(room), found_len = 0, decoded_len = 0;
+        uint8_t *frame, *found;
+
+        for (unsigned n = random_below(4); n > 0 && len > 0; n--)
+            len = mutate(room, len);
+        frame = malloc(len ? len : 1);
+        assert_non_null(frame);
+        memcpy(frame, room, len);
+        int rc = frame_decode(d, frame, len, out, FRAME_SIZE_MIN, &decoded_len,
+                              NULL);
+        found = found_payload(frame, len, &found_len);
+        if (found) {
+            assert_int_equal(rc, PERSIST_OK);
+            assert_int_equal(found_len, decoded_len);
+            assert_memory_equal(found, out, found_len);
+        }
+        n_found += found != NULL;
+        n_refused += rc != PERSIST_OK;
+        free(found);
+        free(frame);
+    }
+    assert_true(n_found > 10000);
+    assert_true(n_refused > 10000);
+    frame_decoder_destroy(d);
+    free(out);
+    free(room);
+}
+
+/* What raw frames of ours are not: every one is left to the decoder. */
+static void find__leaves_everything_else_to_the_decoder(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } changes[] = {
+        {0, 0x50},  /* skippable: 184D2A50 has another second byte too */
+        {4, 0x80},  /* no checksum */
+        {4, 0x8c},  /* a reserved bit */
+        {4, 0x85},  /* a dictionary */
+        {5, 0xff},  /* a window above all */
+        {6, 0x01},  /* one byte more than there are */
+        {10, 0x02}, /* a block of one byte, repeated */
+        {10, 0x04}, /* a compressed one */
+        {10, 0x06}, /* neither */
+    };
+    const size_t size = 200 * KIB, len = zstd_raw_len(size);
+    uint8_t *frame = collect(noise, size);
+    struct frame_payload p;
+
+    (void)state;
+    assert_true(zstd_raw_find(frame, len, &p));
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        uint8_t before = frame[changes[i].at];
+
+        frame[changes[i].at] = changes[i].byte;
+        assert_false(zstd_raw_find(frame, len, &p));
+        frame[changes[i].at] = before;
+    }
+    assert_false(zstd_raw_find(frame, len - 1, &p));
+    assert_false(zstd_raw_find(frame, 0, &p));
+    frame[5] = 0; /* a window of 1 KiB, and blocks of 128 */
+    assert_false(zstd_raw_find(frame, len, &p));
+    free(frame);
+}
+
+/* Nor more than there is room for. */
+static void find__keeps_to_the_frame_size(void **state)
+{
+    struct frame_decoder *small =
+        frame_decoder_create(CODEC_ZSTD, FRAME_SIZE_MIN);
+    struct frame_decoder *gzip =
+        frame_decoder_create(CODEC_GZIP, FRAME_SIZE_MAX);
+    const size_t size = FRAME_SIZE_MIN, len = zstd_raw_len(size + 1);
+    uint8_t *frame = collect(noise, size), *more = collect(noise, size + 1);
+    struct frame_payload p;
+
+    (void)state;
+    assert_true(frame_find_raw(small, frame, len - 1, size, &p));
+    assert_false(frame_find_raw(small, frame, len - 1, size - 1, &p));
+    assert_false(frame_find_raw(small, more, len, 2 * size, &p));
+    assert_false(frame_find_raw(gzip, frame, len - 1, size, &p));
+    frame_decoder_destroy(small);
+    frame_decoder_destroy(gzip);
+    free(frame);
+    free(more);
+}
+
 /* ------------------------------------------------------- who becomes one */
 
 /* The frame that a payload of 4 MiB becomes; whether as it is. */
@@ -350,6 +634,12 @@ int main(void)
         cmocka_unit_test(raw__is_a_frame_to_us),
         cmocka_unit_test(sum__reads_every_byte_once),
         cmocka_unit_test(sum__ends_where_reading_fails),
+        cmocka_unit_test(find__gives_the_payload_of_our_frames),
+        cmocka_unit_test(find__gives_the_payload_of_zstds_frames),
+        cmocka_unit_test(check__reads_the_copy),
+        cmocka_unit_test(find__never_says_more_than_the_decoder),
+        cmocka_unit_test(find__leaves_everything_else_to_the_decoder),
+        cmocka_unit_test(find__keeps_to_the_frame_size),
         cmocka_unit_test(encode__keeps_noise_as_it_is),
         cmocka_unit_test(encode__leaves_short_noise_to_zstd),
         cmocka_unit_test(encode__at_high_levels_leaves_it_to_zstd),

@@ -8,7 +8,6 @@
 #include "transfer/again.h"
 
 #include "transfer/limits.h"
-#include "util/crc32c.h"
 
 bool again_is_worth(const struct object *o, int rc)
 {
@@ -25,29 +24,14 @@ void again_tell(const struct object *o, const char *what, uint64_t offset)
              log_u64("offset", offset), LOG_END);
 }
 
-/* d->crc went over the damage already, and over what lies behind it: the
- * difference is carried to the end of the frames, where it is asked for. */
-static void mend_crc(struct download *d, uint32_t wrong, uint32_t right,
-                     uint64_t end)
-{
-    uint32_t difference =
-        crc32c_combine(wrong ^ right, 0, d->map.trailer_offset - end);
-
-    atomic_fetch_xor(&d->crc_mended, difference);
-}
-
 int again_frame(struct download *d, void *stored, size_t len, uint64_t offset,
                 struct persist_error *err)
 {
     struct object view = d->object;
-    uint32_t wrong = crc32c(0, stored, len);
 
     again_tell(&d->object, "frame", offset);
     view.again = true;
-    int rc = object_read(&view, offset, stored, len, err);
-    if (rc == PERSIST_OK)
-        mend_crc(d, wrong, crc32c(0, stored, len), offset + len);
-    return rc;
+    return object_read(&view, offset, stored, len, err);
 }
 
 int again_lane(void *download, struct lane *lane)

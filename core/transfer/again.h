@@ -22,7 +22,7 @@ bool again_is_worth(const struct object *o, int rc);
 void again_tell(const struct object *o, const char *what, uint64_t offset);
 
 /* Reads the len bytes at `offset`, a whole frame, to `stored`, where they lie
- * already, and mends d->crc.  Any thread, each frame once. */
+ * already.  Any thread. */
 int again_frame(struct download *d, void *stored, size_t len, uint64_t offset,
                 struct persist_error *err);
 /* For lanes_what.again; ctx is the download. lane->rc, or the read's. */

@@ -231,6 +231,11 @@ int download_set_range(struct download *d, uint64_t offset, uint64_t length,
     return PERSIST_OK;
 }
 
+void download_copies(struct download *d)
+{
+    d->copies = true;
+}
+
 uint64_t download_length(const struct download *d)
 {
     return d->range_end - d->range_start;

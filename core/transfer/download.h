@@ -21,12 +21,15 @@
  *     │
  *     ▼ download_next                         the caller borrows it, in order
  *
- * A buffer is read into again once every frame in it was taken; a lane is used
- * again once the caller came for the next piece and its payload is hashed.
- * Nothing is copied on the way (but the beginnings of gzip members that go over
- * the end of a buffer).  A caller that takes nothing stops the reading.  Where
- * there are no threads, or memory for one buffer only, the caller's thread
- * reads, decodes and hashes one frame after the other.
+ * A frame that holds its payload as it is (format/zstd_raw.h) stays where it
+ * is: what is hashed and lent then are the pieces of it in the buffer.
+ *
+ * A lane is used again once the caller came for the next frame and its payload
+ * is hashed, and a buffer is read into again once that holds for every frame in
+ * it.  Nothing is copied on the way (but the beginnings of gzip members that go
+ * over the end of a buffer).  A caller that takes nothing stops the reading.
+ * Where there are no threads, or memory for one buffer only, the caller's
+ * thread reads, decodes and hashes one frame after the other.
  *
  * Nothing is handed out before its own checksum held.  With the last piece of a
  * whole payload everything else has been checked too: the stored CRC-32C, the
@@ -92,8 +95,12 @@ int download_set_range(struct download *d, uint64_t offset, uint64_t length,
 /* Bytes download_next will give in all. */
 uint64_t download_length(const struct download *d);
 
-/* The next piece, or *out_len 0 at the verified end.  After an error, the same
- * error. */
+/* Before the first download_next: every piece is to be all that is wanted of a
+ * frame, in memory as direct_alloc gives it, for writes past the page cache. */
+void download_copies(struct download *d);
+
+/* The next piece, of a frame at most, or *out_len 0 at the verified end.  After
+ * an error, the same error. */
 int download_next(struct download *d, const void **out, size_t *out_len,
                   struct persist_error *err);
 

@@ -44,28 +44,33 @@ struct download {
     bool ended;
     int failed; /* the status to repeat, with its details */
     struct persist_error why;
-    uint64_t frame;              /* the next one */
-    uint64_t stored_pos;         /* where it begins in the object */
-    uint64_t payload_pos;        /* and in the payload */
-    uint32_t crc;                /* of all stored bytes before stored_pos */
-    _Atomic uint32_t crc_mended; /* to be xored to it at the end (again.c) */
-    struct sha256 *sha;          /* whole: of the payload before payload_pos */
+    uint64_t frame;       /* the next one */
+    uint64_t stored_pos;  /* where it begins in the object */
+    uint64_t payload_pos; /* and in the payload */
+    uint32_t crc;         /* of header and frames taken */
+    struct sha256 *sha;   /* whole: of the payload before payload_pos */
     struct frame_decoder *decoder;
     uint8_t *payload; /* one frame */
     size_t payload_cap;
+
+    /* What was not given yet of the frame taken last, and where in the payload
+     * that begins. */
+    struct frame_payload rest;
+    uint64_t rest_pos;
+    bool copies; /* no payload is given where its frame lies */
 
     /* Where the stored bytes come from once started; NULL: `small`. */
     struct readahead *reads;
     uint64_t reads_end;
     struct executor *io;
 
-    /* Several frames at once; then `frame`, `stored_pos`, `payload_pos` and
-     * `crc` are those of the next frame to be started, and out_pos is where the
+    /* Several frames at once; then `frame`, `stored_pos`, and `payload_pos`
+     * are those of the next frame to be started, and out_pos is where the
      * next one to be taken begins in the payload. */
     struct lanes *lanes; /* NULL: one after the other, into `payload` */
     unsigned n_lanes;
     struct executor *cpu;
-    struct lane *lent; /* the caller has its bytes until the next call */
+    struct lane *lent; /* the caller has its bytes until the next frame's */
     uint64_t out_pos;
     bool fed; /* out_pos is set */
 };

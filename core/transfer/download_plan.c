@@ -144,6 +144,7 @@ struct lanes_what plan_of_lanes(const struct download *d)
         .n = d->n_lanes,
         .cpu = d->cpu,
         .sha256 = d->sha,
+        .copies = d->copies,
     };
 }
 

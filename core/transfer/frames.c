@@ -236,37 +236,64 @@ static int measure(struct download *d, uint32_t *out_stored,
     return rc;
 }
 
-static int decode(struct download *d, const uint8_t *stored, uint32_t len,
-                  uint32_t want, struct persist_error *err)
+/* A frame that is not for a lane; checked and hashed. */
+static int unpack(struct download *d, const uint8_t *stored, uint32_t len,
+                  uint32_t want, struct unpack *u, struct persist_error *err)
 {
-    size_t got = 0;
-    int rc = frame_decode(d->decoder, stored, len, d->payload, d->payload_cap,
-                          &got, err);
-
-    if (rc != PERSIST_OK) {
+    *u = (struct unpack){.decoder = d->decoder,
+                         .out = d->payload,
+                         .cap = d->payload_cap,
+                         .copies = d->copies,
+                         .in = stored,
+                         .in_len = len};
+    int rc = unpack_begin(u, err);
+    if (rc == PERSIST_OK && u->payload.len != want)
+        return corrupt_frame(d, "has another payload length than it says", err);
+    if (rc == PERSIST_OK)
+        rc = unpack_end(u, d->sha, err);
+    if (rc != PERSIST_OK)
         error_prefix(err, "frame %" PRIu64 " (at byte %" PRIu64 ")", d->frame,
                      d->stored_pos);
-        return rc;
-    }
-    if (got != want)
-        return corrupt_frame(d, "has another payload length than it says", err);
-    if (d->sha && sha256_update(d->sha, d->payload, got) != 0)
-        return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
-    return PERSIST_OK;
+    return rc;
 }
 
-/* What of the payload bytes [from, to) is wanted. */
-static void cut(const struct download *d, const uint8_t *payload, uint64_t from,
-                uint64_t to, const void **out, size_t *out_len)
+/* A frame is taken: its payload, which begins at `from`, is given from now on.
+ */
+static void take(struct download *d, const struct unpack *u, uint64_t from)
 {
+    d->rest = u->payload;
+    d->rest_pos = from;
+    if (d->whole)
+        d->crc = crc32c_combine(d->crc, u->crc, u->in_len);
+}
+
+/* What is wanted of the n bytes at piece, which begin at rest_pos. */
+static void cut(const struct download *d, const uint8_t *piece, size_t n,
+                const void **out, size_t *out_len)
+{
+    uint64_t from = d->rest_pos, to = from + n;
     uint64_t first = from < d->range_start ? d->range_start : from;
     uint64_t last = to < d->range_end ? to : d->range_end;
 
-    *out = payload + (first - from);
+    if (first >= last)
+        return;
+    *out = piece + (first - from);
     *out_len = (size_t)(last - first);
 }
 
-/* The next frame as it is stored, counted and summed; *out_wanted false: it
+/* The next piece of the frame taken last; *out_len 0: all of it was given. */
+static void give_rest(struct download *d, const void **out, size_t *out_len)
+{
+    const void *piece;
+    size_t n;
+
+    while (*out_len == 0 && (n = frame_payload_next(&d->rest, &piece)) > 0) {
+        cut(d, piece, n, out, out_len);
+        d->rest_pos += n;
+    }
+}
+
+/* The next frame as it is stored; *out_wanted false: it
  * lies before the range. */
 static int next_stored(struct download *d, const uint8_t **out,
                        uint32_t *out_len, uint32_t *out_payload,
@@ -278,8 +305,6 @@ static int next_stored(struct download *d, const uint8_t **out,
         rc = stored_bytes(d, *out_len, out, err);
     if (rc != PERSIST_OK)
         return rc;
-    if (d->whole)
-        d->crc = crc32c(d->crc, *out, *out_len);
     *out_wanted = d->payload_pos + *out_payload > d->range_start &&
                   d->payload_pos < d->range_end;
     return PERSIST_OK;
@@ -292,32 +317,30 @@ static void step(struct download *d, uint32_t stored_len, uint32_t payload_len)
     d->payload_pos += payload_len;
 }
 
-/* Takes the next frame: *out_len of its bytes are wanted (0: none). */
-static int take_frame(struct download *d, const void **out, size_t *out_len,
-                      struct persist_error *err)
+static int take_frame(struct download *d, struct persist_error *err)
 {
     const uint8_t *stored = NULL;
     uint32_t stored_len = 0;
     uint32_t payload_len = 0;
     bool wanted = false;
+    struct unpack u;
     int rc;
 
     if (d->reads)
         readahead_release(d->reads, d->stored_pos);
     rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
     if (rc == PERSIST_OK && wanted)
-        rc = decode(d, stored, stored_len, payload_len, err);
+        rc = unpack(d, stored, stored_len, payload_len, &u, err);
     if (wanted && again_is_worth(&d->object, rc)) {
         /* It lies in a buffer of ours. */
         rc = again_frame(d, (void *)stored, stored_len, d->stored_pos, err);
         if (rc == PERSIST_OK)
-            rc = decode(d, stored, stored_len, payload_len, err);
+            rc = unpack(d, stored, stored_len, payload_len, &u, err);
     }
     if (rc != PERSIST_OK)
         return rc;
     if (wanted)
-        cut(d, d->payload, d->payload_pos, d->payload_pos + payload_len, out,
-            out_len);
+        take(d, &u, d->payload_pos);
     step(d, stored_len, payload_len);
     return PERSIST_OK;
 }
@@ -329,6 +352,13 @@ static bool at_end(const struct download *d)
 }
 
 /* ----------------------------------------------------------------- lanes */
+
+/* What no lane reads any more may be read into. */
+static void give_back(struct download *d)
+{
+    if (d->reads && d->fed)
+        readahead_release(d->reads, lanes_over(d->lanes));
+}
 
 /* Until every lane is busy, nothing more is wanted, or every buffer holds
  * frames that are not taken yet. */
@@ -344,6 +374,7 @@ static int fill_lanes(struct download *d, struct persist_error *err)
 
         if (rc != PERSIST_OK || !lane)
             return rc;
+        give_back(d);
         rc = next_stored(d, &stored, &stored_len, &payload_len, &wanted, err);
         if (rc == READAHEAD_NOT_NOW)
             return PERSIST_OK;
@@ -376,16 +407,15 @@ static int check_lane(const struct download *d, const struct lane *lane,
         error_prefix(err, "frame %" PRIu64, frame);
         return lane->rc;
     }
-    if (lane->out_len != want)
+    if (lane->frame.payload.len != want)
         return error_set(
             err, PERSIST_E_CORRUPT,
             "frame %" PRIu64 " has another payload length than it says", frame);
     return PERSIST_OK;
 }
 
-/* The oldest frame under way; *out_len 0: there is none. */
-static int take_lane(struct download *d, const void **out, size_t *out_len,
-                     struct persist_error *err)
+/* The oldest frame under way, if there is one. */
+static int take_lane(struct download *d, struct persist_error *err)
 {
     int rc;
 
@@ -400,13 +430,13 @@ static int take_lane(struct download *d, const void **out, size_t *out_len,
     uint64_t left = d->map.payload_len - d->out_pos;
     uint64_t want = left < d->frame_size ? left : d->frame_size;
     d->lent = lanes_take(d->lanes);
-    if (!d->lent)
-        return PERSIST_OK;
-    if (d->reads)
+    if (!d->lent) /* every buffer holds bytes that are still to be hashed */
+        return lanes_hashed(d->lanes, err);
+    if (d->copies && d->reads)
         readahead_release(d->reads, d->lent->tag);
     rc = check_lane(d, d->lent, want, err);
     if (rc == PERSIST_OK)
-        cut(d, d->lent->out, d->out_pos, d->out_pos + want, out, out_len);
+        take(d, &d->lent->frame, d->out_pos);
     d->out_pos += want;
     return rc;
 }
@@ -427,7 +457,6 @@ static int check_sums(struct download *d, struct persist_error *err)
                          "the frames end at byte %" PRIu64
                          ", and the trailer begins at %" PRIu64,
                          d->stored_pos, d->map.trailer_offset);
-    d->crc ^= atomic_exchange(&d->crc_mended, 0);
     if (d->crc != d->map.stored_crc32c)
         return error_set(err, PERSIST_E_CORRUPT,
                          "the stored bytes have CRC-32C %08" PRIx32
@@ -457,6 +486,8 @@ static int next_piece(struct download *d, const void **out, size_t *out_len,
 
     if (!d->started)
         rc = start(d, err);
+    else
+        give_rest(d, out, out_len);
     while (rc == PERSIST_OK && *out_len == 0 && !d->ended) {
         rc = op_check(d->object.op, backend_store_env(d->object.store)->clock);
         if (rc != PERSIST_OK)
@@ -464,14 +495,16 @@ static int next_piece(struct download *d, const void **out, size_t *out_len,
                              rc == PERSIST_E_TIMEOUT ? "the deadline passed"
                                                      : "cancelled");
         if (d->lanes)
-            rc = take_lane(d, out, out_len, err);
+            rc = take_lane(d, err);
         else if (!at_end(d))
-            rc = take_frame(d, out, out_len, err);
+            rc = take_frame(d, err);
         if (rc == PERSIST_OK && all_taken(d)) {
             d->ended = true;
             if (d->whole)
                 rc = check_sums(d, err);
         }
+        if (rc == PERSIST_OK)
+            give_rest(d, out, out_len);
     }
     return rc;
 }

@@ -20,8 +20,9 @@ struct slot {
     struct lanes *all;
     struct frame_encoder *encoder;
     struct frame_decoder *decoder;
-    bool looked; /* under all->mutex: lane.is_raw says whether it is */
-    bool done;   /* under all->mutex: the work is */
+    bool looked;     /* under all->mutex: lane.is_raw says whether it is */
+    bool done;       /* under all->mutex: the work is */
+    bool read_again; /* decode: its bytes were */
 };
 
 struct lanes {
@@ -33,7 +34,9 @@ struct lanes {
     uint64_t taken;    /* the caller's; the last one may not be released */
     uint64_t hashed;   /* under mutex, as what follows */
     uint64_t hashable; /* lanes started, as the hash knows */
-    bool hashing;      /* a task is at it */
+    uint64_t over;     /* released and hashed; the last of them had over_tag */
+    uint64_t over_tag;
+    bool hashing; /* a task is at it */
     bool hash_failed;
     bool abandoned; /* nobody wants the rest */
     struct task hash_task;
@@ -73,6 +76,26 @@ static struct slot *slot_at(struct lanes *l, uint64_t counter)
     return &l->slots[counter % l->what.n];
 }
 
+/* ------------------------------------------------------------------ decode
+ */
+
+static void begin_once(struct slot *s)
+{
+    s->lane.rc = unpack_begin(&s->lane.frame, &s->lane.err);
+}
+
+/* Whether there are other bytes now, to be unpacked once more. */
+static bool read_again(struct slot *s)
+{
+    const struct lanes_what *w = &s->all->what;
+
+    if (s->lane.rc == PERSIST_OK || !w->again || s->read_again)
+        return false;
+    s->read_again = true;
+    s->lane.rc = w->again(w->again_ctx, &s->lane);
+    return s->lane.rc == PERSIST_OK;
+}
+
 /* -------------------------------------------------------------------- hash
  */
 
@@ -85,26 +108,45 @@ static bool can_hash(struct lanes *l)
            (l->what.decode ? s->done : s->looked);
 }
 
-static int hash_one(struct sha256 *sha256, bool decode, struct lane *lane)
+static int hash_encoded(struct sha256 *sha256, struct lane *lane)
 {
     if (lane->is_raw)
         return zstd_raw_sum(&lane->raw, sha256 ? sha256_update_beside : NULL,
                             sha256);
-    if (!sha256 || (decode && lane->rc))
+    return sha256 ? sha256_update(sha256, lane->in, lane->in_len) : PERSIST_OK;
+}
+
+static void end_once(struct slot *s)
+{
+    s->lane.rc = unpack_end(&s->lane.frame, s->all->what.sha256, &s->lane.err);
+}
+
+/* Of a raw frame this is where damage is found; who takes it waits for that. */
+static int hash_decoded(struct slot *s)
+{
+    if (s->lane.rc != PERSIST_OK)
         return PERSIST_OK;
-    return decode ? sha256_update(sha256, lane->out, lane->out_len)
-                  : sha256_update(sha256, lane->in, lane->in_len);
+    if (!s->lane.is_raw)
+        return unpack_end(&s->lane.frame, s->all->what.sha256, NULL);
+    end_once(s);
+    if (read_again(s)) {
+        begin_once(s);
+        if (s->lane.rc == PERSIST_OK)
+            end_once(s);
+    }
+    return PERSIST_OK;
 }
 
 /* Hashes all that is ready.  Called and returns with the mutex held. */
 static void hash_ready(struct lanes *l)
 {
     while (can_hash(l)) {
-        struct lane *lane = &slot_at(l, l->hashed)->lane;
+        struct slot *s = slot_at(l, l->hashed);
         int rc;
 
         pthread_mutex_unlock(&l->mutex);
-        rc = hash_one(l->what.sha256, l->what.decode, lane);
+        rc = l->what.decode ? hash_decoded(s)
+                            : hash_encoded(l->what.sha256, &s->lane);
         pthread_mutex_lock(&l->mutex);
         l->hash_failed = l->hash_failed || rc != 0;
         l->hashed++;
@@ -168,24 +210,12 @@ static void encode(struct slot *s)
                            s->all->what.out_cap, &lane->out_len, &lane->err);
 }
 
-static void decode_once(struct slot *s)
-{
-    struct lane *lane = &s->lane;
-
-    lane->rc = frame_decode(s->decoder, lane->in, lane->in_len, lane->out,
-                            s->all->what.out_cap, &lane->out_len, &lane->err);
-}
-
 static void decode(struct slot *s)
 {
-    const struct lanes_what *w = &s->all->what;
-
-    decode_once(s);
-    if (s->lane.rc == PERSIST_OK || !w->again)
-        return;
-    s->lane.rc = w->again(w->again_ctx, &s->lane);
-    if (s->lane.rc == PERSIST_OK)
-        decode_once(s);
+    begin_once(s);
+    if (read_again(s))
+        begin_once(s);
+    s->lane.is_raw = s->lane.rc == PERSIST_OK && s->lane.frame.is_raw;
 }
 
 static void work(struct slot *s)
@@ -232,6 +262,24 @@ static bool slot_equip(const struct lanes_what *w, struct slot *s)
            (s->decoder || s->encoder);
 }
 
+/* Under the mutex, and before a lane that is over is given out again. */
+static void note_over(struct lanes *l)
+{
+    uint64_t over = l->taken < l->hashed ? l->taken : l->hashed;
+
+    if (over > l->over)
+        l->over_tag = slot_at(l, over - 1)->lane.tag;
+    l->over = over;
+}
+
+uint64_t lanes_over(struct lanes *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    note_over(l);
+    pthread_mutex_unlock(&l->mutex);
+    return l->over_tag;
+}
+
 int lanes_free(struct lanes *l, struct lane **out, struct persist_error *err)
 {
     struct slot *s = slot_at(l, l->started);
@@ -242,6 +290,7 @@ int lanes_free(struct lanes *l, struct lane **out, struct persist_error *err)
     pthread_mutex_lock(&l->mutex);
     while (l->started - l->hashed >= l->what.n)
         pthread_cond_wait(&l->moved, &l->mutex);
+    note_over(l);
     pthread_mutex_unlock(&l->mutex);
     if (!slot_equip(&l->what, s))
         return error_memory(err);
@@ -256,6 +305,13 @@ void lanes_start(struct lanes *l, struct lane *lane)
     lane->rc = PERSIST_OK;
     lane->is_raw = false;
     lane->out_len = 0;
+    lane->frame = (struct unpack){.decoder = s->decoder,
+                                  .out = lane->out,
+                                  .cap = l->what.out_cap,
+                                  .copies = l->what.copies,
+                                  .in = lane->in,
+                                  .in_len = lane->in_len};
+    s->read_again = false;
     pthread_mutex_lock(&l->mutex);
     s->looked = false;
     s->done = false;

@@ -36,6 +36,7 @@
 #include "format/zstd_raw.h"
 #include "runtime/executor.h"
 #include "transfer/sha256.h"
+#include "transfer/unpack.h"
 #include "util/error.h"
 
 struct lane {
@@ -43,12 +44,13 @@ struct lane {
     uint8_t *out;    /* out_cap bytes: what the work made */
     const void *in;  /* set before lanes_start: in_buf or memory that stays */
     size_t in_len;   /* the same */
-    size_t out_len;  /* after lanes_take */
+    size_t out_len;  /* encode: after lanes_take */
     uint64_t tag;    /* the caller's */
     bool is_raw; /* encode: the frame is the pieces of raw, which are of in and
                   * summed; out_len bytes, and out says nothing */
     struct zstd_raw raw;
-    int rc; /* of the work; not OK: err says why */
+    struct unpack frame; /* decode: its payload and CRC-32C, after lanes_take */
+    int rc;              /* of the work; not OK: err says why */
     struct persist_error err;
 };
 
@@ -62,6 +64,8 @@ struct lanes_what {
     unsigned n;            /* lanes, at least 1 */
     struct executor *cpu;  /* NULL: no threads */
     struct sha256 *sha256; /* of the payload, in order; NULL: none */
+    bool copies; /* decode: as of struct unpack.  Else `in` stays until
+                  * the lane is over (lanes_over). */
     /* decode, of a frame that failed, on the thread that does the work: OK
      * where other bytes lie at lane->in now, to be decoded once more. NULL:
      * none. */
@@ -87,6 +91,9 @@ void lanes_start(struct lanes *l, struct lane *lane);
 struct lane *lanes_take(struct lanes *l);
 /* `lane` is what lanes_take gave last. */
 void lanes_release(struct lanes *l, struct lane *lane);
+/* The tag of the newest lane that is over: released and hashed, as all before
+ * it, so that nobody reads its input any more.  0: none is. */
+uint64_t lanes_over(struct lanes *l);
 /* Waits until every payload that was started is hashed. INTERNAL where the hash
  * failed. */
 int lanes_hashed(struct lanes *l, struct persist_error *err);

@@ -192,9 +192,10 @@ static void decode__gives_payload_in_order(void **state)
             continue;
         }
         lane = lanes_take(l);
-        assert_int_equal(lane->out_len, payload_len(taken));
-        assert_memory_equal(lane->out, payload + (size_t)taken * FRAME,
-                            lane->out_len);
+        assert_int_equal(lane->frame.payload.len, payload_len(taken));
+        assert_memory_equal(lane->frame.payload.at,
+                            payload + (size_t)taken * FRAME,
+                            payload_len(taken));
         taken++;
         lanes_release(l, lane);
     }
@@ -239,6 +240,158 @@ static void decode__reports_damage_of_its_lane_alone(void **state)
     lanes_destroy(l);
     frames_free(&f);
     executor_destroy(cpu);
+}
+
+/* Noise, so that the frames hold it as it is. */
+static void make_raw(struct frames *f, int n)
+{
+    struct frame_encoder *e = frame_encoder_create(CODEC_ZSTD, 1, FRAME);
+    size_t cap = frame_bound(CODEC_ZSTD, FRAME);
+    uint8_t *noise = malloc(FRAME);
+    uint32_t x = 1;
+
+    assert_non_null(e);
+    assert_non_null(noise);
+    for (int i = 0; i < n; i++) {
+        for (size_t at = 0; at < FRAME; at++) {
+            x = x * 1664525 + 1013904223;
+            noise[at] = (uint8_t)(x >> 24);
+        }
+        f->stored[i] = malloc(cap);
+        assert_non_null(f->stored[i]);
+        assert_int_equal(
+            frame_encode(e, noise, FRAME, f->stored[i], cap, &f->len[i], NULL),
+            PERSIST_OK);
+    }
+    free(noise);
+    frame_encoder_destroy(e);
+}
+
+struct repair {
+    struct frames *f;
+    bool helps;
+    atomic_int times;
+};
+
+static int repair(void *ctx, struct lane *lane)
+{
+    struct repair *r = ctx;
+
+    atomic_fetch_add(&r->times, 1);
+    if (r->helps)
+        r->f->stored[lane->tag - 1][r->f->len[lane->tag - 1] / 2] ^= 1;
+    return PERSIST_OK;
+}
+
+/* Damage of a raw frame shows when it is hashed.  It is read once more, and
+ * neither the frame before it nor the one behind it notices. */
+static void check_raw_damage(struct executor *cpu, bool hashes, bool helps)
+{
+    struct sha256 *sha = hashes ? sha256_create() : NULL;
+    struct sha256 *want = sha256_create();
+    struct frames f = {0};
+    struct repair r = {.f = &f, .helps = helps};
+    const struct lanes_what what = {
+        .decode = true,
+        .codec = CODEC_ZSTD,
+        .frame_size = FRAME,
+        .out_cap = FRAME,
+        .n = 3,
+        .cpu = cpu,
+        .sha256 = sha,
+        .again = repair,
+        .again_ctx = &r,
+    };
+    struct lanes *l = lanes_create(&what);
+    struct lane *lane;
+    uint8_t a[32], b[32];
+
+    make_raw(&f, 3);
+    f.stored[1][f.len[1] / 2] ^= 1;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(lanes_free(l, &lane, NULL), PERSIST_OK);
+        lane->in = f.stored[i];
+        lane->in_len = f.len[i];
+        lane->tag = (uint64_t)i + 1;
+        lanes_start(l, lane);
+    }
+    for (int i = 0; i < 3; i++) {
+        lane = lanes_take(l);
+        assert_int_equal(lane->rc,
+                         i == 1 && !helps ? PERSIST_E_CORRUPT : PERSIST_OK);
+        if (lane->rc == PERSIST_OK) {
+            assert_true(lane->frame.payload.in_blocks);
+            /* its only block, behind header and block header */
+            sha256_update(want, f.stored[i] + f.len[i] - 4 - FRAME, FRAME);
+        }
+        lanes_release(l, lane);
+    }
+    assert_int_equal(atomic_load(&r.times), 1);
+    assert_int_equal(lanes_hashed(l, NULL), PERSIST_OK);
+    assert_int_equal(lanes_over(l), 3);
+    if (sha) {
+        sha256_final(sha, a);
+        sha256_final(want, b);
+        assert_memory_equal(a, b, 32);
+    }
+    lanes_destroy(l);
+    sha256_destroy(sha);
+    sha256_destroy(want);
+    frames_free(&f);
+}
+
+static void decode__finds_damage_of_what_is_stored_as_it_is(void **state)
+{
+    struct executor *cpu = executor_create("cpu", 2, 0);
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        check_raw_damage(i & 1 ? cpu : NULL, i & 2, i & 4);
+    executor_destroy(cpu);
+}
+
+/* What a lane reads is the caller's again once that lane and all before it are
+ * over, also when the lane itself is in use again. */
+static void check_over(bool often)
+{
+    const struct lanes_what what = {
+        .decode = true,
+        .codec = CODEC_ZSTD,
+        .frame_size = FRAME,
+        .out_cap = FRAME,
+        .n = 2,
+    };
+    struct lanes *l = lanes_create(&what);
+    struct frames f = {0};
+    uint64_t started = 0;
+
+    make_raw(&f, 1);
+    for (uint64_t released = 0; released < 9; released++) {
+        struct lane *lane = NULL;
+
+        while (lanes_free(l, &lane, NULL) == PERSIST_OK && lane) {
+            lane->in = f.stored[0];
+            lane->in_len = f.len[0];
+            lane->tag = 100 * ++started;
+            lanes_start(l, lane);
+            assert_int_equal(lanes_over(l), 100 * released);
+        }
+        lane = lanes_take(l);
+        if (often)
+            assert_int_equal(lanes_over(l), 100 * released);
+        lanes_release(l, lane);
+        if (often)
+            assert_int_equal(lanes_over(l), 100 * (released + 1));
+    }
+    lanes_destroy(l);
+    frames_free(&f);
+}
+
+static void over__is_what_was_released(void **state)
+{
+    (void)state;
+    check_over(true);
+    check_over(false);
 }
 
 /* Lanes go while their work runs: nothing may touch them afterwards. */
@@ -369,6 +522,8 @@ int main(void)
         cmocka_unit_test(encode__works_without_threads),
         cmocka_unit_test(decode__gives_payload_in_order),
         cmocka_unit_test(decode__reports_damage_of_its_lane_alone),
+        cmocka_unit_test(decode__finds_damage_of_what_is_stored_as_it_is),
+        cmocka_unit_test(over__is_what_was_released),
         cmocka_unit_test(destroy__waits_for_what_runs),
         cmocka_unit_test(destroy__waits_for_the_hash),
         cmocka_unit_test(destroy__takes_back_what_has_not_begun),

@@ -25,6 +25,7 @@
 
 struct sha256 {
     SHA256_CTX ctx;
+    SHA256_CTX mark;
 };
 
 void sha256_reset(struct sha256 *h)
@@ -90,6 +91,16 @@ int sha256_update_beside(void *sha256, struct xxh64 *xxh, uint32_t *crc,
         *crc = crc32c(*crc, p, n);
     }
     return rc;
+}
+
+void sha256_mark(struct sha256 *h)
+{
+    h->mark = h->ctx;
+}
+
+void sha256_back(struct sha256 *h)
+{
+    h->ctx = h->mark;
 }
 
 int sha256_final(struct sha256 *h, uint8_t out[32])

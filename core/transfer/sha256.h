@@ -18,6 +18,9 @@ int sha256_update(struct sha256 *h, const void *data, size_t len); /* 0 or
  * three take as long as SHA-256 alone (sha256_x86.c). */
 int sha256_update_beside(void *h, struct xxh64 *xxh, uint32_t *crc32c,
                          const void *data, size_t len);
+/* What is hashed behind a mark may be taken back. */
+void sha256_mark(struct sha256 *h);
+void sha256_back(struct sha256 *h);
 int sha256_final(struct sha256 *h, uint8_t out[32]);
 void sha256_reset(struct sha256 *h);
 #endif

@@ -542,9 +542,10 @@ PERSIST_API void persist_batch_finish(struct persist_batch_item *items,
 
 /* ----------------------------------------------------------------- restore */
 
-/* Where a restore writes: in order, every call whole or an error.  Bytes that
- * were handed over are verified frame by frame; the end may still prove wrong,
- * and then the call fails: take back what was written. */
+/* Where a restore writes: in order, every call whole or an error, with a frame
+ * at most, often a part of one.  Bytes that were handed over are verified frame
+ * by frame; the end may still prove wrong, and then the call fails: take back
+ * what was written. */
 struct persist_sink {
     uint32_t struct_size;
     uint32_t flags; /* 0 */
