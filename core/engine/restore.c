@@ -322,16 +322,38 @@ static int wait_writable(const struct fd_sink *s, struct persist_error *err)
     }
 }
 
+/* Pieces of one frame, the first of them not empty. */
+struct pieces {
+    struct iovec at[OS_PIECES_MAX];
+    int next; /* before it all is written */
+    int end;
+};
+
 /* Bytes, or -errno. */
-static ssize_t write_some(const struct fd_sink *s, const void *data, size_t len)
+static ssize_t write_some(const struct fd_sink *s, const struct pieces *p)
 {
-    ssize_t n = s->may_block ? os_write_now(s->fd, data, len) : -ENOTSUP;
+    const struct iovec *first = &p->at[p->next];
+    ssize_t n =
+        s->may_block ? os_write_now(s->fd, first, p->end - p->next) : -ENOTSUP;
     size_t chunk = s->may_block ? PIPE_CHUNK : FILE_CHUNK;
 
     if (n != -ENOTSUP)
         return n;
-    n = write(s->fd, data, len < chunk ? len : chunk);
+    n = write(s->fd, first->iov_base,
+              first->iov_len < chunk ? first->iov_len : chunk);
     return n < 0 ? -errno : n;
+}
+
+static void step(struct pieces *p, size_t n)
+{
+    while (p->next < p->end && n >= p->at[p->next].iov_len)
+        n -= p->at[p->next++].iov_len;
+    if (n > 0) {
+        struct iovec *cut = &p->at[p->next];
+
+        cut->iov_base = (char *)cut->iov_base + n;
+        cut->iov_len -= n;
+    }
 }
 
 /* A pipe whose reader has gone is an error of the call.  The signal that comes
@@ -366,35 +388,63 @@ static void release_sigpipe(const struct held_sigpipe *held)
     pthread_sigmask(SIG_SETMASK, &held->before, NULL);
 }
 
-static int write_all(const struct fd_sink *s, const char *at, size_t len,
+static int write_all(const struct fd_sink *s, struct pieces *p,
                      struct persist_error *err)
 {
-    while (len > 0) {
+    while (p->next < p->end) {
         int rc = s->may_block ? wait_writable(s, err) : stopped(s->r, err);
         if (rc != PERSIST_OK)
             return rc;
-        ssize_t n = write_some(s, at, len);
+        ssize_t n = write_some(s, p);
         if (n < 0 && n != -EINTR && n != -EAGAIN)
             return error_errno(err, (int)-n, "cannot write the payload");
-        if (n > 0) {
-            at += n;
-            len -= (size_t)n;
-        }
+        if (n > 0)
+            step(p, (size_t)n);
     }
     return PERSIST_OK;
 }
 
-static int write_fd(void *ctx, const void *data, size_t len,
+static int write_fd(const struct fd_sink *s, struct pieces *p,
                     struct persist_error *err)
 {
-    const struct fd_sink *s = ctx;
     struct held_sigpipe held;
 
     if (!s->may_block)
-        return write_all(s, data, len, err);
+        return write_all(s, p, err);
     hold_sigpipe(&held);
-    int rc = write_all(s, data, len, err);
+    int rc = write_all(s, p, err);
     release_sigpipe(&held);
+    return rc;
+}
+
+/* The next pieces, as many as are there at once; none: it has ended. */
+static int gather(struct restore *r, struct pieces *p,
+                  struct persist_error *err)
+{
+    const void *data = NULL;
+    size_t len = 0;
+    int rc = restore_next(r, &data, &len, err);
+
+    p->next = p->end = 0;
+    if (rc != PERSIST_OK || len == 0)
+        return rc;
+    do
+        p->at[p->end++] = (struct iovec){(void *)data, len};
+    while (p->end < OS_PIECES_MAX && download_more(r->download, &data, &len));
+    return PERSIST_OK;
+}
+
+static int run_fd(struct restore *r, const struct fd_sink *s,
+                  struct persist_error *err)
+{
+    struct pieces p;
+    int rc;
+
+    while ((rc = gather(r, &p, err)) == PERSIST_OK && p.end > 0) {
+        rc = write_fd(s, &p, err);
+        if (rc != PERSIST_OK)
+            return rc;
+    }
     return rc;
 }
 
@@ -403,7 +453,6 @@ int persist_restore_fd(struct persist_store *store, const char *address, int fd,
                        struct persist_metadata **out_metadata,
                        struct persist_error *err)
 {
-    struct persist_sink sink = PERSIST_SINK_INIT;
     struct restore r;
     struct fd_sink s = {&r, fd, true};
     struct stat st;
@@ -414,12 +463,10 @@ int persist_restore_fd(struct persist_store *store, const char *address, int fd,
         return error_errno(err, errno, "descriptor %d", fd);
     s.may_block = !S_ISREG(st.st_mode);
     os_widen_pipe(fd);
-    sink.write = write_fd;
-    sink.ctx = &s;
     int rc =
         restore_open(&r, store, address, options, PERSIST_RESTORE_RANGE, err);
     if (rc == PERSIST_OK)
-        rc = restore_run(&r, &sink, err);
+        rc = run_fd(&r, &s, err);
     if (rc == PERSIST_OK)
         restore_give_metadata(&r, out_metadata);
     restore_close(&r, rc);

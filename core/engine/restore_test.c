@@ -695,18 +695,14 @@ static void *drain_pipe(void *ctx)
     return NULL;
 }
 
-static void fd__writes_to_a_pipe(void **state)
+static void check_pipe(struct fixture *f, const uint8_t *payload, size_t len)
 {
-    struct fixture *f = *state;
-    uint8_t *payload = fixture_payload(2 * MIB + 9, 6);
-    struct snapshot_spec spec = {.payload = payload, .len = 2 * MIB + 9};
     struct persist_error err = {0};
     struct drain d;
     pthread_t thread;
     int fds[2];
 
     buf_init(&d.got, 16 * MIB);
-    fixture_put(f, &spec);
     assert_int_equal(pipe(fds), 0);
     d.fd = fds[0];
     assert_int_equal(pthread_create(&thread, NULL, drain_pipe, &d), 0);
@@ -715,9 +711,56 @@ static void fd__writes_to_a_pipe(void **state)
     close(fds[1]);
     pthread_join(thread, NULL);
     close(fds[0]);
-    assert_int_equal(d.got.len, spec.len);
-    assert_int_equal(memcmp(d.got.data, payload, spec.len), 0);
+    assert_int_equal(d.got.len, len);
+    assert_memory_equal(d.got.data, payload, len);
     buf_finish(&d.got);
+}
+
+static void check_regular(struct fixture *f, const uint8_t *payload, size_t len)
+{
+    FILE *file = tmpfile();
+    struct persist_error err = {0};
+    uint8_t *got = malloc(len + 1);
+
+    assert_non_null(file);
+    assert_non_null(got);
+    assert_ok(persist_restore_fd(f->store, "a", fileno(file), NULL, NULL, &err),
+              &err);
+    rewind(file);
+    assert_int_equal(fread(got, 1, len + 1, file), len);
+    assert_memory_equal(got, payload, len);
+    fclose(file);
+    free(got);
+}
+
+/* Noise comes in pieces, of which more than one write has room for. */
+static void make_noise(uint8_t *p, size_t len)
+{
+    uint32_t x = 1;
+
+    for (size_t i = 0; i < len; i++) {
+        x = x * 1664525 + 1013904223;
+        p[i] = (uint8_t)(x >> 24);
+    }
+}
+
+static void fd__writes_to_pipes_and_files(void **state)
+{
+    const size_t len = 12 * MIB + 9;
+    struct fixture *f = *state;
+    uint8_t *payload = fixture_payload(len, 6);
+
+    for (int i = 0; i < 4; i++) {
+        struct snapshot_spec spec = {.frame_size = i % 2 ? FRAME : 16 * MIB,
+                                     .payload = payload,
+                                     .len = len};
+
+        if (i == 2)
+            make_noise(payload, len);
+        fixture_put(f, &spec);
+        check_pipe(f, payload, len);
+        check_regular(f, payload, len);
+    }
     free(payload);
 }
 
@@ -971,7 +1014,7 @@ int main(void)
         TEST(restore__notices_that_an_object_was_replaced),
         TEST(failures__are_what_the_store_says),
         TEST(sink__gets_frames_in_order),
-        TEST(fd__writes_to_a_pipe),
+        TEST(fd__writes_to_pipes_and_files),
         TEST(fd__tells_of_a_closed_pipe),
         TEST(fd__gives_up_at_the_deadline),
         TEST(fd__gives_up_where_writes_wait),

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 
 /* -------------------------------------------------------------------- time */
@@ -116,10 +117,11 @@ struct timespec os_modified(const struct stat *st);
  * turns less often.  A pipe that holds more, and what is no pipe, stay as they
  * are. */
 void os_widen_pipe(int fd);
-/* write() that takes what there is room for and does not wait, whatever the
- * descriptor's flags: bytes, or -errno; -EAGAIN: nothing fits; -ENOTSUP: not to
- * be had for this descriptor. */
-ssize_t os_write_now(int fd, const void *data, size_t len);
+/* writev() of up to OS_PIECES_MAX pieces that takes what there is room for and
+ * does not wait, whatever the descriptor's flags: bytes, or -errno; -EAGAIN:
+ * nothing fits; -ENOTSUP: not to be had for this descriptor. */
+#define OS_PIECES_MAX 64
+ssize_t os_write_now(int fd, const struct iovec *pieces, int n_pieces);
 
 /* Bytes that were sent and that the peer has not acknowledged; 0 also where the
  * system does not tell. */

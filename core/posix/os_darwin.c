@@ -207,9 +207,11 @@ void os_widen_pipe(int fd)
     (void)fd;
 }
 
-ssize_t os_write_now(int fd, const void *data, size_t len)
+ssize_t os_write_now(int fd, const struct iovec *pieces, int n_pieces)
 {
-    ssize_t n = send(fd, data, len, MSG_DONTWAIT);
+    struct msghdr message = {.msg_iov = (struct iovec *)pieces,
+                             .msg_iovlen = n_pieces};
+    ssize_t n = sendmsg(fd, &message, MSG_DONTWAIT);
 
     if (n >= 0)
         return n;

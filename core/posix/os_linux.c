@@ -16,7 +16,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -311,10 +310,10 @@ void os_widen_pipe(int fd)
 
 /* Pipes: Linux 6.5; sockets: long ago; terminals never.  Sandboxes may refuse
  * it where they permit write. */
-ssize_t os_write_now(int fd, const void *data, size_t len)
+ssize_t os_write_now(int fd, const struct iovec *pieces, int n_pieces)
 {
-    struct iovec piece = {(void *)data, len};
-    long n = syscall(SYS_pwritev2, fd, &piece, 1L, -1L, -1L, NO_WAIT);
+    long n =
+        syscall(SYS_pwritev2, fd, pieces, (long)n_pieces, -1L, -1L, NO_WAIT);
 
     if (n >= 0)
         return n;

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include <string.h>
 #include <unistd.h>
 
 #include "posix/io_fault.h"
@@ -101,7 +102,7 @@ static void *write_now(void *ctx)
     w->to_be_had = !w->err || io_fault_write_now(w->err);
     if (!w->to_be_had || os_pipe(fds) != 0)
         return NULL;
-    w->got = os_write_now(fds[1], "x", 1);
+    w->got = os_write_now(fds[1], &(struct iovec){&(char){0}, 1}, 1);
     close(fds[0]);
     close(fds[1]);
     return NULL;
@@ -135,16 +136,43 @@ static void write_now__tells_what_is_not_to_be_had(void **state)
 /* A pipe that is full, whatever its flags say. */
 static void write_now__never_waits(void **state)
 {
-    static const char bytes[65536];
+    static char bytes[65536];
+    const struct iovec piece = {bytes, sizeof(bytes)};
     int fds[2];
     ssize_t n;
 
     (void)state;
     assert_int_equal(os_pipe(fds), 0);
     do
-        n = os_write_now(fds[1], bytes, sizeof(bytes));
+        n = os_write_now(fds[1], &piece, 1);
     while (n > 0);
     assert_true(n == -EAGAIN || n == -ENOTSUP);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* Several, of which the last does not fit. */
+static void write_now__takes_what_there_is_room_for(void **state)
+{
+    static char bytes[3][40000];
+    struct iovec pieces[] = {{bytes[0], sizeof(bytes[0])},
+                             {bytes[1], 0},
+                             {bytes[1], sizeof(bytes[1])},
+                             {bytes[2], sizeof(bytes[2])}};
+    char got[sizeof(bytes)];
+    ssize_t n;
+    int fds[2];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        memset(bytes[i], 'a' + i, sizeof(bytes[i]));
+    assert_int_equal(os_pipe(fds), 0);
+    n = os_write_now(fds[1], pieces, 4);
+    if (n == -ENOTSUP)
+        skip();
+    assert_in_range(n, 40001, sizeof(bytes) - 1);
+    assert_int_equal(read(fds[0], got, sizeof(got)), n);
+    assert_memory_equal(got, bytes, (size_t)n);
     close(fds[0]);
     close(fds[1]);
 }
@@ -157,6 +185,7 @@ int main(void)
         cmocka_unit_test(park__at_another_number_returns),
         cmocka_unit_test(write_now__tells_what_is_not_to_be_had),
         cmocka_unit_test(write_now__never_waits),
+        cmocka_unit_test(write_now__takes_what_there_is_room_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,10 @@ void download_copies(struct download *d);
 int download_next(struct download *d, const void **out, size_t *out_len,
                   struct persist_error *err);
 
+/* One more piece, where it is there at once: of the same frame, so that it goes
+ * when the one before it does.  false: download_next has to be asked. */
+bool download_more(struct download *d, const void **out, size_t *out_len);
+
 void download_close(struct download *d); /* NULL is fine */
 
 /*

@@ -528,3 +528,13 @@ int download_next(struct download *d, const void **out, size_t *out_len,
         *err = d->why;
     return rc;
 }
+
+bool download_more(struct download *d, const void **out, size_t *out_len)
+{
+    *out = NULL;
+    *out_len = 0;
+    if (d->failed == PERSIST_OK)
+        give_rest(d, out, out_len);
+    atomic_fetch_add(&d->object.op->payload_bytes, *out_len);
+    return *out_len > 0;
+}
