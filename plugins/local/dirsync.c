@@ -76,7 +76,7 @@ static int lead(struct local_store *s, struct dirsync *d, unsigned group,
 {
     int rc;
 
-    syncgroup_set_out(&s->group);
+    (void)syncgroup_set_out(&s->group, NULL, 0);
     pthread_mutex_lock(&d->turn);
     close_group(d);
     rc = failure(d);

@@ -64,18 +64,23 @@
  *
  * Who wants to sync waits until those who are out have returned, and those who
  * have announced that they come are here: the links of those who have just
- * returned, mostly.  Before that he writes his bytes back, so that their blocks
- * are in the journal when the first sync makes it commit; alone he does
- * neither.  This is about time only: everybody syncs his own file or folder,
- * and nobody waits four times as long as the last syncs took, or 20 ms.
+ * returned, mostly.  Before that he begins to write his bytes back, and who
+ * lets the others go first waits until the bytes of all are written, so that
+ * their blocks are in the journal when the first sync makes it commit; alone he
+ * does neither.  This is about time only: everybody syncs his own file or
+ * folder, and nobody waits four times as long as the last syncs took, or 20 ms,
+ * for others to come or to return.
  */
 struct syncgroup {
     pthread_mutex_t lock;
-    pthread_cond_t departed;  /* for the first in line */
-    bool watched;             /* lock; there is a first in line */
-    unsigned n_waiting;       /* lock; behind him */
-    unsigned n_coming;        /* lock; announced, and neither here nor back */
-    unsigned n_out;           /* lock; in a sync */
+    pthread_cond_t departed; /* for the first in line */
+    bool watched;            /* lock; there is a first in line */
+    bool due;                /* lock; he is to let all go */
+    bool settling;           /* lock; somebody waits for the bytes of all */
+    unsigned n_waiting;      /* lock; behind the first */
+    unsigned n_coming;       /* lock; announced, and neither here nor back */
+    unsigned n_out;          /* lock; in a sync */
+    struct syncgroup_file *files; /* lock; in line, bytes not waited for yet */
     atomic_uint n_departures; /* changed under lock; the others park at it */
     uint64_t began_ns;        /* lock; the syncs of those who are out */
     uint64_t took_ns;         /* lock; the last ones */
@@ -259,8 +264,11 @@ void syncgroup_announce(struct syncgroup *g);
 void syncgroup_withdraw(struct syncgroup *g);
 /* Whether anybody else is near or out, who could be waited for. */
 bool syncgroup_has_company(struct syncgroup *g);
-/* Returns when it is time to sync. */
-void syncgroup_set_out(struct syncgroup *g);
+/* Returns when it is time to sync a folder (w is NULL), or a file of `size`
+ * bytes.  0, or -errno of their write-back, which fails the write for good: out
+ * he is in either case. */
+int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
+                      uint64_t size);
 /* The sync is over; comes_again: and the next is announced. */
 void syncgroup_return(struct syncgroup *g, bool comes_again);
 
@@ -292,6 +300,9 @@ struct local_object {
     uint64_t size;         /* bytes */
     uint32_t flags;        /* PERSIST_BACKEND_IF_ABSENT */
 };
+/* Whether its sync goes with others: then it is announced to the store's group
+ * before object_commit, at best before anything is written. */
+bool object_is_near(const struct durable_write *w, uint64_t size);
 /*
  * From written bytes to an object: sync, look whether the call is to stop,
  * publish, sync the folder.  *out_vanished: the folder was removed meanwhile.

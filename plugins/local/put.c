@@ -81,16 +81,21 @@ static int sync_in_group(struct local_store *s, struct durable_write *w,
 {
     int rc = 0;
 
-    /* Else our blocks are not in what the group's first sync commits.  It is
-     * waited for because ext4 notes only then that they have been written. */
+    /* Else our blocks are not in what the group's first sync commits. */
     if (syncgroup_has_company(&s->group))
-        rc = durable_write_back(w, 0, size, true);
+        rc = durable_write_back(w, 0, size, false);
     if (rc != 0)
         return rc;
-    syncgroup_set_out(&s->group);
-    rc = durable_sync(w);
+    rc = syncgroup_set_out(&s->group, w, size);
+    if (rc == 0)
+        rc = durable_sync(w);
     syncgroup_return(&s->group, true);
     return rc;
+}
+
+bool object_is_near(const struct durable_write *w, uint64_t size)
+{
+    return w->synced || size <= SYNCGROUP_SIZE_MAX;
 }
 
 /* Everything up to the link.  *out_rc: what durable_link answered, where it
@@ -134,13 +139,10 @@ int32_t object_commit(struct local_store *s,
                       const struct local_object *object, bool *out_vanished,
                       struct persist_backend_error *err)
 {
-    bool is_near = w->synced || object->size <= SYNCGROUP_SIZE_MAX;
+    bool is_near = object_is_near(w, object->size);
     int rc = 0;
-    int32_t status;
+    int32_t status = link_object(s, call, w, object, &rc, err);
 
-    if (is_near)
-        syncgroup_announce(&s->group);
-    status = link_object(s, call, w, object, &rc, err);
     *out_vanished = rc == -ENOENT;
     if (status == PERSIST_BACKEND_OK) {
         if (!is_near)
@@ -185,6 +187,7 @@ static int32_t put_once(struct local_store *s,
                         bool *out_vanished, struct persist_backend_error *err)
 {
     bool replace = (args->flags & PERSIST_BACKEND_IF_ABSENT) == 0;
+    bool is_near = args->len <= SYNCGROUP_SIZE_MAX;
     struct local_object object = {
         .key = args->key, .size = args->len, .flags = args->flags};
     struct durable_write w;
@@ -194,6 +197,8 @@ static int32_t put_once(struct local_store *s,
     *out_vanished = false;
     if (status != PERSIST_BACKEND_OK)
         return status;
+    if (is_near)
+        syncgroup_announce(&s->group);
     rc = durable_begin(&w, object.dir->fd, s->file_mode, replace);
     if (rc == 0)
         rc = durable_write_at(&w, args->data, (size_t)args->len, 0);
@@ -201,6 +206,8 @@ static int32_t put_once(struct local_store *s,
         status = object_commit(s, call, &w, &object, out_vanished, err);
     else
         status = status_key(s, err, -rc, "write", args->key);
+    if (rc != 0 && is_near)
+        syncgroup_withdraw(&s->group);
     if (rc == -ENOENT)
         *out_vanished = true;
     if (status == PERSIST_BACKEND_OK && etag != NULL)

@@ -6,10 +6,23 @@
  * Who is last to come, or last to return, lets all go who wait.  The first in
  * line has a clock besides: he lets them go when it has taken too long, so that
  * nothing here depends on anybody's coming.
+ *
+ * The bytes of those in line are on their way while they wait, and one waits
+ * for all of them before they go: were each to wait for his own, each would
+ * sleep once more.
  */
 #include "local.h"
 
 #include "posix/os.h"
+
+/* One in line with a file; on his stack, so that he must not go before others
+ * are done with it. */
+struct syncgroup_file {
+    struct syncgroup_file *next;
+    struct durable_write *w;
+    uint64_t size; /* bytes */
+    int rc;        /* of its write-back; written before he goes */
+};
 
 /* Never so long that anybody would notice. */
 #define PATIENCE_MAX_NS UINT64_C(20000000)
@@ -46,6 +59,7 @@ static bool depart(struct syncgroup *g)
     if (g->watched)
         pthread_cond_broadcast(&g->departed);
     g->watched = false;
+    g->due = false;
     return any;
 }
 
@@ -54,11 +68,36 @@ static bool nobody_is_near(const struct syncgroup *g)
     return g->n_out == 0 && g->n_coming == 0;
 }
 
-/* Gives the lock back, and lets those go who have nobody to wait for. */
+/* Under the lock, which it gives back meanwhile: the bytes of all in line are
+ * written, also of those who join it until then.  Nobody departs before that.
+ * It is waited for because ext4 notes only then that they have been. */
+static void settle(struct syncgroup *g)
+{
+    struct syncgroup_file *files, *f;
+
+    g->settling = true;
+    while ((files = g->files) != NULL) {
+        g->files = NULL;
+        pthread_mutex_unlock(&g->lock);
+        for (f = files; f != NULL; f = f->next)
+            f->rc = durable_write_back(f->w, 0, f->size, true);
+        pthread_mutex_lock(&g->lock);
+    }
+    g->settling = false;
+}
+
+/* Gives the lock back, and lets those go who have nobody to wait for: by the
+ * first in line where there are bytes to wait for, which is not the business of
+ * who comes by. */
 static void let_go(struct syncgroup *g)
 {
-    bool any = g->watched && nobody_is_near(g) && depart(g);
+    bool is_time = g->watched && !g->settling && nobody_is_near(g);
+    bool any = is_time && g->files == NULL && depart(g);
 
+    if (is_time && g->files != NULL) {
+        g->due = true;
+        pthread_cond_broadcast(&g->departed);
+    }
     pthread_mutex_unlock(&g->lock);
     if (any)
         os_unpark(&g->n_departures);
@@ -104,34 +143,56 @@ static bool watch(struct syncgroup *g)
     unsigned before = atomic_load(&g->n_departures);
 
     g->watched = true;
-    while (atomic_load(&g->n_departures) == before)
+    while (atomic_load(&g->n_departures) == before && !g->due)
         if (os_cond_wait_until(&g->departed, &g->lock, until_ns) != 0)
             break;
-    return atomic_load(&g->n_departures) == before && depart(g);
+    /* By somebody else, who has our file in hand. */
+    while (atomic_load(&g->n_departures) == before && g->settling)
+        pthread_cond_wait(&g->departed, &g->lock);
+    if (atomic_load(&g->n_departures) != before)
+        return false;
+    settle(g);
+    return depart(g);
 }
 
-void syncgroup_set_out(struct syncgroup *g)
+/* Under the lock, behind the first: whoever is last to come lets all go.  As
+ * depart. */
+static bool line_up(struct syncgroup *g)
 {
-    bool waits = false, any = false;
+    g->n_waiting++;
+    if (g->settling || !nobody_is_near(g))
+        return false;
+    settle(g);
+    return depart(g);
+}
+
+int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
+                      uint64_t size)
+{
+    struct syncgroup_file own = {.w = w, .size = size};
+    bool any, waits = true;
     unsigned before;
 
     pthread_mutex_lock(&g->lock);
     before = atomic_load(&g->n_departures);
     g->n_coming--;
-    if (nobody_is_near(g)) {
+    if (!g->watched && nobody_is_near(g)) {
         any = depart(g);
         g->n_out++; /* we, who have not been in line */
-    } else if (!g->watched) {
-        any = watch(g);
+        waits = false;
     } else {
-        g->n_waiting++;
-        waits = true;
+        if (w != NULL) {
+            own.next = g->files;
+            g->files = &own;
+        }
+        any = g->watched ? line_up(g) : watch(g);
     }
     pthread_mutex_unlock(&g->lock);
     if (any)
         os_unpark(&g->n_departures);
     while (waits && atomic_load(&g->n_departures) == before)
         os_park(&g->n_departures, before);
+    return own.rc;
 }
 
 void syncgroup_return(struct syncgroup *g, bool comes_again)

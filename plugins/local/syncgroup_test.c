@@ -6,10 +6,12 @@
 #include "testkit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "posix/io_fault.h"
 
@@ -47,7 +49,7 @@ static void *set_out(void *ctx)
 {
     struct member *m = ctx;
 
-    syncgroup_set_out(m->g);
+    assert_int_equal(syncgroup_set_out(m->g, NULL, 0), 0);
     return NULL;
 }
 
@@ -102,7 +104,7 @@ static void set_out__alone_goes_at_once(void **state)
 
     syncgroup_announce(g);
     assert_false(syncgroup_has_company(g));
-    syncgroup_set_out(g);
+    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
     assert_int_equal(g->n_out, 1);
     syncgroup_return(g, false);
     /* It has been measured. */
@@ -118,7 +120,7 @@ static void set_out__sees_who_is_near(void **state)
     assert_true(syncgroup_has_company(g)); /* one comes */
     syncgroup_withdraw(g);
     assert_false(syncgroup_has_company(g));
-    syncgroup_set_out(g);
+    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
     syncgroup_announce(g);
     assert_true(syncgroup_has_company(g)); /* one is out */
     syncgroup_withdraw(g);
@@ -133,7 +135,7 @@ static void set_out__waits_for_those_who_are_out(void **state)
     unsigned before;
 
     syncgroup_announce(g);
-    syncgroup_set_out(g);
+    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
     before = atomic_load(&g->n_departures);
     watch_for_ever(g);
     line_up(g, members);
@@ -171,11 +173,11 @@ static void set_out__of_one_who_returns_is_announced(void **state)
     struct syncgroup *g = *state;
 
     syncgroup_announce(g);
-    syncgroup_set_out(g);
+    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
     syncgroup_return(g, true);
     assert_int_equal(g->n_out, 0);
     assert_int_equal(g->n_coming, 1);
-    syncgroup_set_out(g);
+    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
     syncgroup_return(g, false);
 }
 
@@ -187,7 +189,8 @@ static void set_out__loses_its_patience(void **state)
     struct member members[MEMBERS];
 
     syncgroup_announce(g);
-    syncgroup_set_out(g);  /* and does not return */
+    assert_int_equal(syncgroup_set_out(g, NULL, 0),
+                     0);   /* and does not return */
     syncgroup_announce(g); /* and does not come */
     line_up(g, members);
     join(members);
@@ -209,9 +212,9 @@ static void *go_round(void *ctx)
             syncgroup_withdraw(m->g);
             continue;
         }
-        syncgroup_set_out(m->g);
+        (void)syncgroup_set_out(m->g, NULL, 0);
         syncgroup_return(m->g, true);
-        syncgroup_set_out(m->g);
+        (void)syncgroup_set_out(m->g, NULL, 0);
         syncgroup_return(m->g, false);
     }
     return NULL;
@@ -228,6 +231,113 @@ static void set_out__lets_everybody_go(void **state)
             pthread_create(&members[i].thread, NULL, go_round, &members[i]), 0);
     }
     join(members);
+}
+
+/* --------------------------------------------------------------- their bytes
+ */
+
+/* A file of one byte, and how its set_out ended. */
+struct writer {
+    pthread_t thread;
+    struct syncgroup *g;
+    struct durable_write w;
+    int rc;
+};
+
+static void *set_out_file(void *ctx)
+{
+    struct writer *m = ctx;
+
+    m->rc = syncgroup_set_out(m->g, &m->w, 1);
+    return NULL;
+}
+
+static void start_writers(struct kit *k, struct writer *writers, unsigned n,
+                          int dir_fd)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct writer *m = &writers[i];
+
+        m->g = kit_group(k);
+        assert_int_equal(durable_begin(&m->w, dir_fd, 0600, false), 0);
+        assert_int_equal(durable_write_at(&m->w, "x", 1, 0), 0);
+        syncgroup_announce(m->g);
+        assert_int_equal(pthread_create(&m->thread, NULL, set_out_file, m), 0);
+    }
+}
+
+static int open_root(struct kit *k)
+{
+    int fd = open(k->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void nobody_has_gone(void *ctx)
+{
+    struct syncgroup *g = ctx;
+
+    assert_int_equal(atomic_load(&g->n_departures), 0);
+}
+
+/* Who comes last waits for the bytes of all; whose were lost is told so, and
+ * nobody else. */
+static void set_out__waits_for_the_bytes_of_all(void **state)
+{
+    struct kit *k = *state;
+    struct syncgroup *g = kit_group(k);
+    struct writer writers[MEMBERS];
+    int fd = open_root(k);
+    unsigned n_lost = 0;
+
+    syncgroup_announce(g);
+    watch_for_ever(g);
+    start_writers(k, writers, MEMBERS, fd);
+    await_line(g, 1 + MEMBERS);
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 0);
+    io_fault_before(IO_SYNC_FILE_RANGE, nobody_has_gone, g);
+    io_fault_set(IO_SYNC_FILE_RANGE, 2, 1, EIO);
+    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
+
+    for (int i = 0; i < MEMBERS; i++) {
+        pthread_join(writers[i].thread, NULL);
+        assert_true(writers[i].rc == 0 || writers[i].rc == -EIO);
+        n_lost += writers[i].rc != 0;
+        assert_int_equal(durable_sync(&writers[i].w), writers[i].rc);
+        durable_discard(&writers[i].w);
+    }
+    assert_int_equal(n_lost, 1);
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), MEMBERS);
+    assert_int_equal(atomic_load(&g->n_departures), 1);
+    for (int i = 0; i < 2 + MEMBERS; i++)
+        syncgroup_return(g, false);
+    close(fd);
+}
+
+/* The first in line does where nobody comes any more. */
+static void set_out__waits_for_the_bytes_of_the_first(void **state)
+{
+    struct kit *k = *state;
+    struct syncgroup *g = kit_group(k);
+    struct writer writer;
+    int fd = open_root(k);
+
+    g->took_ns = UINT64_MAX;
+    syncgroup_announce(g);
+    start_writers(k, &writer, 1, fd);
+    while (in_line(g) == 0 && atomic_load(&g->n_departures) == 0)
+        sched_yield();
+    syncgroup_withdraw(g);
+    pthread_join(writer.thread, NULL);
+
+    assert_int_equal(writer.rc, 0);
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 1);
+    assert_int_equal(atomic_load(&g->n_departures), 1);
+    syncgroup_return(g, false);
+    durable_discard(&writer.w);
+    close(fd);
 }
 
 /* ------------------------------------------------------------ through puts */
@@ -298,6 +408,44 @@ static void puts__fail_where_the_write_back_does(void **state)
     syncgroup_withdraw(kit_group(k));
 }
 
+/* The same where it comes out while he is in line. */
+static void puts__fail_where_the_write_back_ends_so(void **state)
+{
+    struct kit *k = *state;
+    unsigned syncs;
+
+    assert_int_equal(kit_put(k, "a/b/first", "x", IF_ABSENT), OK);
+    syncs = io_fault_calls(IO_FSYNC);
+    syncgroup_announce(kit_group(k)); /* and does not come */
+    io_fault_set(IO_SYNC_FILE_RANGE, 2, 1, EIO);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), PERSIST_BACKEND_IO);
+    assert_int_equal(io_fault_calls(IO_FSYNC) - syncs, 0);
+    assert_int_equal(kit_head(k, "a/b/key", NULL), PERSIST_BACKEND_NOT_FOUND);
+    assert_int_equal(kit_group(k)->n_coming, 1);
+    syncgroup_withdraw(kit_group(k));
+}
+
+/* Others come to know of it before it writes, and when it cannot. */
+static void is_announced(void *ctx)
+{
+    struct syncgroup *g = ctx;
+
+    assert_int_equal(g->n_coming, 1);
+}
+
+static void puts__are_announced_before_they_write(void **state)
+{
+    struct kit *k = *state;
+
+    io_fault_before(IO_PWRITE, is_announced, kit_group(k));
+    io_fault_set(IO_PWRITE, 1, 1, ENOSPC);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT),
+                     PERSIST_BACKEND_NO_SPACE);
+    assert_int_equal(kit_group(k)->n_coming, 0);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), OK);
+    io_fault_before(IO_PWRITE, NULL, NULL);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -311,7 +459,11 @@ int main(void)
         T(set_out__loses_its_patience),
         T(set_out__lets_everybody_go),
         P(puts__beside_each_other_write_back_first),
+        P(set_out__waits_for_the_bytes_of_all),
+        P(set_out__waits_for_the_bytes_of_the_first),
         P(puts__fail_where_the_write_back_does),
+        P(puts__fail_where_the_write_back_ends_so),
+        P(puts__are_announced_before_they_write),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

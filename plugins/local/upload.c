@@ -215,6 +215,8 @@ static int32_t commit_file(struct local_store *s,
     const struct local_object object = {
         .key = u->key, .dir = u->dir, .size = size, .flags = flags};
 
+    if (object_is_near(&u->w, size))
+        syncgroup_announce(&s->group);
     return object_commit(s, call, &u->w, &object, out_vanished, err);
 }
 
