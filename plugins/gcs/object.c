@@ -61,6 +61,8 @@ int32_t object_delete_generation(struct gcs_store *s,
              : request_send(s, call, &q, &r, err);
     if (rc == PERSIST_BACKEND_OK && r.status != 204 && r.status != 200)
         rc = status_refused(s->http, &asked, &r, err);
+    else if (rc == PERSIST_BACKEND_OK && !status_is_bare(&r))
+        rc = status_garbled(&asked, &r, err);
     if (out_was_there != NULL)
         *out_was_there = rc == PERSIST_BACKEND_OK;
     if (rc == PERSIST_BACKEND_NOT_FOUND)

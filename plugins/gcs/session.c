@@ -236,15 +236,18 @@ static int32_t go_round(struct gcs_store *s,
                         struct gcs_object *out_object, bool *out_done,
                         struct persist_backend_error *err)
 {
-    bool asked = *step == RESUMABLE_ASK;
+    bool asked = *step == RESUMABLE_ASK, foreign;
     struct http_response r = {0};
     int32_t rc;
 
     session->ours = session->ours || (!asked && run->errand.final);
     rc = perform(s, call, session, run, *step, &r, err);
-    if (rc != PERSIST_BACKEND_OK)
+    foreign = rc == PERSIST_BACKEND_OK && status_is_foreign(&r);
+    if (rc != PERSIST_BACKEND_OK || foreign)
         resumable_no_answer(&session->resumable);
-    else
+    if (foreign)
+        *step = RESUMABLE_REFUSED;
+    else if (rc == PERSIST_BACKEND_OK)
         *step = resumable_answer(&session->resumable, &run->errand, r.status,
                                  http_header(&r, "range"));
     *out_done = rc != PERSIST_BACKEND_OK ||
@@ -288,6 +291,19 @@ int32_t session_go(struct gcs_store *s, const struct persist_backend_call *call,
 
 /* ------------------------------------------------------------------- cancel */
 
+/* 499: cancelled.  Other 4xx of the service: there is nothing (any more) to
+ * cancel. */
+static bool was_cancelled(const struct http_response *r)
+{
+    static const int32_t refusals[] = {401, 403, 408, 429};
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (r->status == refusals[i])
+            return false;
+    return (r->status >= 200 && r->status <= 299) ||
+           (r->status >= 400 && r->status <= 499 && !status_is_foreign(r));
+}
+
 int32_t session_cancel(struct gcs_store *s,
                        const struct persist_backend_call *call, const char *key,
                        const char *id, struct persist_backend_error *err)
@@ -299,11 +315,10 @@ int32_t session_cancel(struct gcs_store *s,
     struct http_response r = {0};
     int32_t rc = request_send_session(s, call, uri_of(id), &q, &r, err);
 
-    /* 499: cancelled.  Other 4xx: there is nothing (any more) to cancel. */
-    if (rc == PERSIST_BACKEND_OK && r.status != 499 &&
-        (r.status < 200 || r.status > 299) &&
-        (r.status < 400 || r.status > 499 || r.status == 401 ||
-         r.status == 403 || r.status == 408 || r.status == 429))
+    if (rc == PERSIST_BACKEND_OK && r.status >= 200 && r.status <= 299 &&
+        !status_is_bare(&r))
+        rc = status_garbled(&asked, &r, err);
+    else if (rc == PERSIST_BACKEND_OK && !was_cancelled(&r))
         rc = status_refused(s->http, &asked, &r, err);
     http_response_finish(&r);
     return rc;

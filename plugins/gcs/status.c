@@ -127,10 +127,19 @@ static const char *words_for(int32_t code, const struct gcs_asked *asked)
 
 /* A page of a web server or a proxy: the service gives every upload and every
  * answer an id, and says what is wrong in JSON, XML or plain words. */
-static bool is_foreign(const struct http_response *r)
+bool status_is_foreign(const struct http_response *r)
 {
     return r->status >= 300 && r->status < 500 && http_is_page(r) &&
            http_header(r, "x-guploader-uploadid") == NULL;
+}
+
+bool status_is_bare(const struct http_response *r)
+{
+    static const char json[] = "application/json";
+    const char *type = http_header(r, "content-type");
+
+    return r->body.len == 0 ||
+           (type != NULL && strncasecmp(type, json, sizeof(json) - 1) == 0);
 }
 
 int32_t status_refused(const struct http_client *client,
@@ -156,7 +165,7 @@ int32_t status_refused(const struct http_client *client,
                     "cannot %s %.100s: a proxy wants a name and a password, "
                     "or others (HTTP 407)",
                     asked->verb, name);
-    if (is_foreign(r))
+    if (status_is_foreign(r))
         return fail(err, PERSIST_BACKEND_CONFIG,
                     "cannot %s %.100s: the endpoint answered %d with a web "
                     "page (check the endpoint)",

@@ -44,6 +44,15 @@ int32_t status_refused(const struct http_client *client,
 /* Whether a 400 says that the bytes are not those of the checksum. */
 bool status_is_bad_checksum(const struct http_response *r);
 
+/* Whether a 2xx to a request that has no answer of its own is the service's:
+ * without a body, or (an emulator's) with JSON.  A page that stands for
+ * everything has carried out nothing. */
+bool status_is_bare(const struct http_response *r);
+
+/* A page of a web server, proxy or portal: nothing follows from its status for
+ * what was asked about. */
+bool status_is_foreign(const struct http_response *r);
+
 /* An answer of status 2xx that is not to be understood. A write's is UNCERTAIN:
  * it may well have been carried out. */
 int32_t status_garbled(const struct gcs_asked *asked,

@@ -93,6 +93,12 @@ bool answer_stored(const struct http_response *response,
     return response->body.len == 0 && answer_etag(response, out_etag);
 }
 
+bool answer_is_page(const struct http_response *response)
+{
+    return (http_is_page(response) || http_names_page(response)) &&
+           http_header(response, "x-amz-request-id") == NULL;
+}
+
 /* ------------------------------------------------------------------ meaning */
 
 struct meaning {
@@ -327,9 +333,29 @@ int32_t answer_odd(struct s3_store *s, const struct http_response *response,
 {
     http_note(s->http, response, err);
     /* The code stays: what is in front of a service has bad minutes too. */
-    if (http_is_page(response))
+    if (http_is_page(response) || answer_is_page(response))
         why = "the endpoint answered with a web page (check the endpoint)";
     return fail(err, code, "cannot %s %.200s: %s", what, named(key), why);
+}
+
+int32_t answer_deleted(struct s3_store *s, const struct http_response *response,
+                       const char *what, const char *key, const char *action,
+                       struct persist_backend_error *err)
+{
+    struct answer a;
+
+    if (response->status == 204 ||
+        (response->status == 200 && response->body.len == 0))
+        return PERSIST_BACKEND_OK;
+    if (response->status != 200)
+        return answer_fail(s, response, what, key, action, err);
+    answer_read(response, &a);
+    return a.is_s3
+               ? answer_fail_inside(s, response, what, key, err)
+               : answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, what, key,
+                            "the answer is not S3's: it has a body (check the "
+                            "endpoint)",
+                            err);
 }
 
 int32_t answer_bucket(struct s3_store *s,

@@ -307,7 +307,7 @@ static void put__refuses_bytes_that_changed_in_memory(void **state)
 
 static void delete__tells_what_is_known(void **state)
 {
-    struct script replies[] = {REPLY_EMPTY("204", ""),
+    struct script replies[] = {REPLY_EMPTY("204", ""), REPLY_EMPTY("200", ""),
                                reply_error("404", "", "NoSuchKey", ""),
                                reply_error("404", "", "NoSuchBucket", ""),
                                reply_error("403", "", "AccessDenied", "")};
@@ -319,12 +319,40 @@ static void delete__tells_what_is_known(void **state)
     assert_int_equal(stage_delete(&g, "a", &was), OK);
     assert_int_equal(was, PERSIST_BACKEND_WAS_UNKNOWN);
     assert_int_equal(stage_delete(&g, "a", &was), OK);
+    assert_int_equal(stage_delete(&g, "a", &was), OK);
     assert_int_equal(was, PERSIST_BACKEND_WAS_ABSENT);
     assert_int_equal(stage_delete(&g, "a", &was), PERSIST_BACKEND_CONFIG);
     assert_int_equal(stage_delete(&g, "a", &was), PERSIST_BACKEND_DENIED);
     assert_non_null(strstr(g.err.message, "s3:DeleteObject"));
     assert_int_equal(stage_delete(&g, "../a", &was), PERSIST_BACKEND_INVALID);
     stage_close(&g);
+}
+
+/* Of a login that has run out, say: nothing was deleted. */
+static void delete__takes_no_page_for_done(void **state)
+{
+    const struct {
+        struct script reply;
+        int32_t code;
+    } rows[] = {
+        {reply_with("200", "Content-Type: text/html\r\n",
+                    "<!DOCTYPE html><h1>Log in</h1>"),
+         PERSIST_BACKEND_TRANSIENT},
+        {reply_with("200", "", "log in"), PERSIST_BACKEND_TRANSIENT},
+        {reply_with("200", "", "<Error><Code>AccessDenied</Code></Error>"),
+         PERSIST_BACKEND_DENIED},
+        {REPLY_EMPTY("202", ""), PERSIST_BACKEND_IO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct stage g;
+        uint32_t was;
+
+        stage_open(&g, &rows[i].reply, 1, NULL);
+        assert_int_equal(stage_delete(&g, "a", &was), rows[i].code);
+        stage_close(&g);
+    }
 }
 
 int main(void)
@@ -343,6 +371,7 @@ int main(void)
         TEST(checksum__is_not_given_up_for_damage),
         TEST(put__refuses_bytes_that_changed_in_memory),
         TEST(delete__tells_what_is_known),
+        TEST(delete__takes_no_page_for_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

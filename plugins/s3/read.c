@@ -21,6 +21,9 @@ static int32_t take_head(struct s3_store *s, const char *key,
 {
     const char *modified = http_header(response, "last-modified");
 
+    if (answer_is_page(response))
+        return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "look at",
+                          key, "", err);
     if (!response->has_length || !answer_etag(response, result->etag))
         return answer_odd(s, response, PERSIST_BACKEND_IO, "look at", key,
                           "the service's answer has no size or no ETag", err);
@@ -161,6 +164,9 @@ static int32_t accept_read(struct s3_store *s,
 {
     const char *problem = NULL;
 
+    if (answer_is_page(response))
+        return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "read",
+                          args->key, "", err);
     if (!response->framed)
         return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "read",
                           args->key, "nothing tells where the answer ends",
@@ -233,6 +239,9 @@ static int32_t send_read(struct s3_store *s,
     if (s->set.check_replies && !s->set.custom)
         request_header(&r, "x-amz-checksum-mode", "ENABLED");
     rc = request_send(s, call, &r, response, err);
+    if (rc == PERSIST_BACKEND_CORRUPT && answer_is_page(response))
+        return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "read",
+                          args->key, "", err);
     if (rc == PERSIST_BACKEND_CORRUPT && response->status == 200)
         return fail(err, PERSIST_BACKEND_UNSUPPORTED,
                     "cannot read %.200s: the service answers with whole "
@@ -284,16 +293,14 @@ int32_t s3_delete(void *store, const struct persist_backend_call *call,
 
     if (rc == PERSIST_BACKEND_OK)
         rc = request_send(s, call, &r, &response, err);
-    if (rc == PERSIST_BACKEND_OK && response.status != 204 &&
-        response.status != 200) {
-        rc = answer_fail(s, &response, "delete", args->key, "s3:DeleteObject",
-                         err);
-        if (rc == PERSIST_BACKEND_NOT_FOUND) {
-            result->was = PERSIST_BACKEND_WAS_ABSENT;
-            rc = PERSIST_BACKEND_OK;
-        }
-    } else if (rc == PERSIST_BACKEND_OK) {
+    if (rc == PERSIST_BACKEND_OK)
+        rc = answer_deleted(s, &response, "delete", args->key,
+                            "s3:DeleteObject", err);
+    if (rc == PERSIST_BACKEND_OK) {
         result->was = PERSIST_BACKEND_WAS_UNKNOWN; /* S3 does not say */
+    } else if (rc == PERSIST_BACKEND_NOT_FOUND) {
+        result->was = PERSIST_BACKEND_WAS_ABSENT;
+        rc = PERSIST_BACKEND_OK;
     }
     http_response_finish(&response);
     return rc;

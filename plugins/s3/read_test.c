@@ -251,6 +251,34 @@ static void head__needs_size_and_version(void **state)
     stage_close(&g);
 }
 
+/* Pages have lengths and ETags as objects have. */
+static void pages__are_no_objects(void **state)
+{
+#define PAGE                                                                   \
+    "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Type: text/html; charset=x\r\n" \
+    "Content-Length: 30\r\n\r\n"
+    const struct script replies[] = {
+        {.bytes = PAGE},
+        {.bytes = PAGE "<!DOCTYPE html>012345678901234"},
+        {.bytes = PAGE "<!DOCTYPE html>012345678901234"},
+        {.bytes = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\n"
+                  "Content-Type: text/html\r\nx-amz-request-id: R\r\n"
+                  "Content-Length: 4\r\n\r\n<htm"}};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, 4, NULL);
+    assert_int_equal(stage_head(&g, "a"), PERSIST_BACKEND_TRANSIENT);
+    assert_non_null(strstr(g.err.message, "web page"));
+    assert_int_equal(stage_read(&g, "a", RANGE, 0, 40, NULL),
+                     PERSIST_BACKEND_TRANSIENT);
+    assert_non_null(strstr(g.err.message, "web page"));
+    assert_int_equal(stage_read(&g, "a", RANGE, 0, 20, NULL), /* too long */
+                     PERSIST_BACKEND_TRANSIENT);
+    assert_int_equal(stage_read(&g, "a", RANGE, 0, 20, NULL), OK);
+    stage_close(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +291,7 @@ int main(void)
         TEST(checksum__is_looked_at_where_it_covers_the_bytes),
         TEST(checksum__is_not_looked_at_where_nobody_wants_it),
         TEST(head__needs_size_and_version),
+        TEST(pages__are_no_objects),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,13 @@ int32_t answer_fail_inside(struct s3_store *s,
 int32_t answer_odd(struct s3_store *s, const struct http_response *response,
                    int32_t code, const char *what, const char *key,
                    const char *why, struct persist_backend_error *err);
+/*
+ * What became of a DELETE.  OK: 204, or somebody's 200, without a body; a page
+ * that stands for everything has deleted nothing.  As answer_fail otherwise.
+ */
+int32_t answer_deleted(struct s3_store *s, const struct http_response *response,
+                       const char *what, const char *key, const char *action,
+                       struct persist_backend_error *err);
 /* The reply's ETag as it stands; false where there is none that can be kept. */
 bool answer_etag(const struct http_response *response,
                  char out[PERSIST_BACKEND_ETAG_MAX]);
@@ -268,6 +275,9 @@ bool answer_etag(const struct http_response *response,
  * of a login say, have ETags too. */
 bool answer_stored(const struct http_response *response,
                    char out_etag[PERSIST_BACKEND_ETAG_MAX]);
+/* Whether a 200 or 206 calls itself a page of the web and not one of S3's: what
+ * was looked at or read is no object. */
+bool answer_is_page(const struct http_response *response);
 #define ANSWER_NOT_STORED                                                      \
     "the answer is not S3's: it has no ETag, or a body (check the endpoint)"
 /*

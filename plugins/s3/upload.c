@@ -241,13 +241,11 @@ int32_t upload_abort_one(struct s3_store *s,
 
     request_pair(&r, "uploadId", id);
     rc = request_send(s, call, &r, &response, err);
-    if (rc == PERSIST_BACKEND_OK && response.status != 204 &&
-        response.status != 200) {
-        rc = answer_fail(s, &response, "abort the upload of", key,
-                         "s3:AbortMultipartUpload", err);
-        if (rc == PERSIST_BACKEND_NOT_FOUND)
-            rc = PERSIST_BACKEND_OK; /* aborted or committed already */
-    }
+    if (rc == PERSIST_BACKEND_OK)
+        rc = answer_deleted(s, &response, "abort the upload of", key,
+                            "s3:AbortMultipartUpload", err);
+    if (rc == PERSIST_BACKEND_NOT_FOUND)
+        rc = PERSIST_BACKEND_OK; /* aborted or committed already */
     http_response_finish(&response);
     return rc;
 }

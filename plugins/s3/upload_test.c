@@ -358,7 +358,9 @@ static void commit__asks_the_object_where_the_upload_is_gone(void **state)
         other[] = "HTTP/1.1 200 OK\r\nETag: \"o\"\r\n"
                   "Content-Length: 77\r\n\r\n",
         untold[] = "HTTP/1.1 200 OK\r\nETag: \"o\"\r\n"
-                   "Content-Length: 5242889\r\n\r\n";
+                   "Content-Length: 5242889\r\n\r\n",
+        page[] = "HTTP/1.1 200 OK\r\nETag: \"o\"\r\n"
+                 "Content-Type: text/html\r\nContent-Length: 77\r\n\r\n";
     const struct {
         struct script head;
         uint32_t flags;
@@ -370,6 +372,7 @@ static void commit__asks_the_object_where_the_upload_is_gone(void **state)
         {{.bytes = other}, 0, PERSIST_BACKEND_NOT_FOUND},
         {{.bytes = untold}, 0, PERSIST_BACKEND_UNCERTAIN},
         {{.bytes = untold}, IF_ABSENT, PERSIST_BACKEND_EXISTS},
+        {{.bytes = page}, IF_ABSENT, PERSIST_BACKEND_UNCERTAIN},
         {REPLY_EMPTY("404", ""), IF_ABSENT, PERSIST_BACKEND_NOT_FOUND},
         {REPLY_EMPTY("403", ""), IF_ABSENT, PERSIST_BACKEND_UNCERTAIN},
         {REPLY_EMPTY("503", ""), 0, PERSIST_BACKEND_UNCERTAIN},
@@ -560,7 +563,8 @@ static void abort__is_done_where_nothing_is_left(void **state)
     struct script replies[] = {REPLY_EMPTY("204", ""),
                                reply_error("404", "", "NoSuchUpload", ""),
                                reply_error("403", "", "AccessDenied", ""),
-                               reply_error("404", "", "NoSuchBucket", "")};
+                               reply_error("404", "", "NoSuchBucket", ""),
+                               reply_with("200", "", "<html>Log in</html>")};
     struct stage g;
 
     (void)state;
@@ -571,6 +575,8 @@ static void abort__is_done_where_nothing_is_left(void **state)
     assert_int_equal(stage_abort(&g, "a", "w.id"), PERSIST_BACKEND_DENIED);
     assert_non_null(strstr(g.err.message, "s3:AbortMultipartUpload"));
     assert_int_equal(stage_abort(&g, "a", "w.id"), PERSIST_BACKEND_CONFIG);
+    assert_int_equal(stage_abort(&g, "a", "w.id"), PERSIST_BACKEND_TRANSIENT);
+    assert_non_null(strstr(g.err.message, "web page"));
     stage_close(&g);
 }
 

@@ -206,6 +206,10 @@ bool http_redirects_to(const struct http_response *r,
  * web server, a proxy or a portal answers. */
 bool http_is_page(const struct http_response *r);
 
+/* Whether the answer calls itself one: where its body is not at hand, of a HEAD
+ * or in the caller's memory. */
+bool http_names_page(const struct http_response *r);
+
 /*
  * What err should tell of an answer whatever its meaning: HTTP status, request
  * id, retry-after (ms header, Retry-After in seconds or as a date).  Sets

@@ -310,6 +310,14 @@ bool http_is_page(const struct http_response *r)
     return false;
 }
 
+bool http_names_page(const struct http_response *r)
+{
+    static const char html[] = "text/html";
+    const char *type = http_header(r, "content-type");
+
+    return type != NULL && strncasecmp(type, html, sizeof(html) - 1) == 0;
+}
+
 /* Milliseconds to wait; false where the server did not say. */
 static bool retry_after(const struct http_client *c,
                         const struct http_response *r, uint64_t *out_ms)

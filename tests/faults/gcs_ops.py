@@ -333,6 +333,15 @@ class Delete(Case):
             self.assertEqual(self.objects(), {})
             self.rc(b("delete", key="a", attempt=2), "ok")
 
+    def test_page_deletes_nothing(self):
+        self.put_object("a", b"x")
+        self.server.fault("delete", "page")
+        with self.store() as b:
+            self.assertIn("web page", self.rc(b("delete", key="a"), "uncertain")["error"]["message"])
+            self.assertIn("a", self.objects())
+            self.rc(b("delete", key="a", attempt=2), "ok")
+        self.assertEqual(self.objects(), {})
+
     def test_replaced_meanwhile(self):
         self.put_object("a", b"old")
         self.server.fault("delete", "status", status=412, reason="conditionNotMet")
@@ -558,6 +567,15 @@ class Resumable(Case):
                 self.rc(answer, "not_found")
                 self.assertIn("upload is gone", answer["error"]["message"])
 
+    def test_page_is_no_lost_session(self):
+        path = self.file(M)
+        with self.store() as b:
+            upload = b("begin", key="u", if_absent=True)["id"]
+            for status in (404, 410):
+                self.server.fault("chunk", "page", status=status)
+                self.rc(b("part", key="u", id=upload, number=1, at=0, len=M, file=path), "config")
+            self.rc(b("part", key="u", id=upload, number=1, at=0, len=M, file=path), "ok")
+
     def test_session_lost_at_the_commit(self):
         self.server.fault("final", "gone")
         _, answer = self.up()
@@ -671,6 +689,10 @@ class Resumable(Case):
             for status, want in ((503, "transient"), (429, "throttled"), (403, "denied")):
                 self.server.fault("cancel", "status", status=status)
                 self.rc(b("abort", key="u", id=upload), want)
+            for status, want in ((200, "transient"), (404, "config")):
+                self.server.fault("cancel", "page", status=status)
+                self.rc(b("abort", key="u", id=upload), want)
+            self.assertEqual(len(self.server.sessions), 1)
             self.rc(b("abort", key="u", id=upload), "ok")
 
     def test_what_begin_said_holds(self):

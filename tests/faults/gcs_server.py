@@ -14,6 +14,7 @@ from now on) and the times - 1 behind it fail:
     lost           carried out, then reset: the answer is lost
     status         answered with `status` (and `reason`, `message`, `headers`), not carried out
     garbage        carried out, and 200 with something that is no JSON
+    page           a page of something in front of the service, with `status` (200), not carried out
     truncated      carried out, and the answer ends in its middle
     stall          no answer until the other side gives up
     corrupt        carried out; a byte of what is stored or sent is wrong, or of its checksum
@@ -342,7 +343,7 @@ class Handler(BaseHTTPRequestHandler):
             body = body[:len(body) // 2]
         else:
             self.send_header("Content-Length", str(len(body)))
-        if "X-GUploader-UploadID" not in answer.headers:
+        if "X-GUploader-UploadID" not in answer.headers and what != "page":
             self.send_header("X-GUploader-UploadID", "request-" + secrets.token_hex(8))
         for name, value in answer.headers.items():
             for one in value if isinstance(value, list) else [value]:
@@ -397,6 +398,8 @@ class Handler(BaseHTTPRequestHandler):
                                  fault.get("message", "scripted"))
                 answer.headers.update(fault.get("headers", {}))
                 raise answer
+            if fault and fault["what"] == "page":
+                raise Answer(fault.get("status", 200), "<html>Log in</html>", {"Content-Type": "text/html"})
             if kind not in ("token", "chunk", "final", "query", "cancel"):
                 server.authorise(self.headers)
             self.fault = fault
