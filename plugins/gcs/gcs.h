@@ -31,6 +31,7 @@
 #ifndef PERSIST_GCS_H
 #define PERSIST_GCS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,7 @@ struct gcs_store {
     struct http_client *http;
     struct gcs_credentials *credentials;
     struct gcs_sessions *sessions;
+    atomic_bool seen; /* the service has answered as itself */
 };
 
 /* CANCELLED or TIMEOUT where the call is to stop. */

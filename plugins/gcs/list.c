@@ -164,7 +164,7 @@ static int32_t take_page(struct listing *l, const struct http_response *r)
     } else if (rc == PERSIST_BACKEND_MEMORY) {
         rc = fail(l->err, rc, "out of memory");
     } else {
-        rc = status_garbled(&asked, r, l->err);
+        rc = status_garbled(&asked, l->s->seen, r, l->err);
     }
     reply_page_finish(&page);
     return rc;

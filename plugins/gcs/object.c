@@ -33,7 +33,7 @@ int32_t object_look(struct gcs_store *s,
         rc = status_refused(s->http, &asked, &r, err);
     else if (rc == PERSIST_BACKEND_OK &&
              !reply_object(r.body.data, r.body.len, out))
-        rc = status_garbled(&asked, &r, err);
+        rc = status_garbled(&asked, s->seen, &r, err);
     http_response_finish(&r);
     text_finish(&path);
     return rc;
@@ -62,7 +62,7 @@ int32_t object_delete_generation(struct gcs_store *s,
     if (rc == PERSIST_BACKEND_OK && r.status != 204 && r.status != 200)
         rc = status_refused(s->http, &asked, &r, err);
     else if (rc == PERSIST_BACKEND_OK && !status_is_bare(&r))
-        rc = status_garbled(&asked, &r, err);
+        rc = status_garbled(&asked, s->seen, &r, err);
     if (out_was_there != NULL)
         *out_was_there = rc == PERSIST_BACKEND_OK;
     if (rc == PERSIST_BACKEND_NOT_FOUND)

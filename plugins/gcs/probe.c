@@ -167,7 +167,7 @@ static int32_t probe_listing(struct report *p,
     if (rc == PERSIST_BACKEND_OK && r.status != 200)
         rc = status_refused(p->s->http, &asked, &r, err);
     if (rc == PERSIST_BACKEND_OK && http_is_page(&r))
-        rc = status_garbled(&asked, &r, err);
+        rc = status_garbled(&asked, p->s->seen, &r, err);
     if (rc == PERSIST_BACKEND_OK)
         tell(p, PERSIST_BACKEND_FINDING_OK, "listing", "permitted", NULL);
     else if (rc != PERSIST_BACKEND_CANCELLED)

@@ -108,7 +108,7 @@ static int32_t settle(struct gcs_store *s,
         return status_refused(s->http, &asked, r, err);
     }
     if (!reply_object(r->body.data, r->body.len, &object) || !object.has_crc32c)
-        return status_garbled(&asked, r, err);
+        return status_garbled(&asked, s->seen, r, err);
     rc = object_compare(s, call, args->key, &object, args->len, crc, out_again,
                         err);
     if (rc == PERSIST_BACKEND_OK)

@@ -171,6 +171,11 @@ static int32_t take_bytes(struct reading *g, const struct http_response *r)
     int32_t rc = take_generation(g, http_header(r, "x-goog-generation"));
 
     g->result->len = r->into_len;
+    if (rc == PERSIST_BACKEND_IO && http_names_page(r))
+        return refuse(
+            g, g->s->seen ? PERSIST_BACKEND_TRANSIENT : PERSIST_BACKEND_CONFIG,
+            "the endpoint answered with a web page (check the "
+            "endpoint)");
     if (rc == PERSIST_BACKEND_OK && was_transcoded(r))
         return refuse(g, PERSIST_BACKEND_IO, decompressed);
     if (rc == PERSIST_BACKEND_OK && r->status == 200 && !r->framed)

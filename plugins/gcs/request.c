@@ -103,6 +103,9 @@ int32_t request_send(struct gcs_store *s,
         *r = (struct http_response){0};
         rc = send_once(s, call, q, text_str(&url), r, &generation, err);
     }
+    if (rc == PERSIST_BACKEND_OK && r->status >= 200 && r->status < 300 &&
+        !http_is_page(r) && !http_names_page(r))
+        atomic_store_explicit(&s->seen, true, memory_order_relaxed);
     text_finish(&url);
     return rc;
 }

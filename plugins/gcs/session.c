@@ -214,7 +214,8 @@ static int32_t give_up(const struct gcs_store *s,
 }
 
 /* A session that has become an object tells which. */
-static int32_t take_object(const struct session_run *run,
+static int32_t take_object(const struct gcs_store *s,
+                           const struct session_run *run,
                            const struct http_response *r,
                            struct gcs_object *out,
                            struct persist_backend_error *err)
@@ -224,7 +225,7 @@ static int32_t take_object(const struct session_run *run,
 
     if (reply_object(r->body.data, r->body.len, out) && out->has_crc32c)
         return PERSIST_BACKEND_OK;
-    return status_garbled(&asked, r, err);
+    return status_garbled(&asked, s->seen, r, err);
 }
 
 /* One request and what follows from its answer.  *out_done: the errand is. */
@@ -254,7 +255,7 @@ static int32_t go_round(struct gcs_store *s,
                 (*step != RESUMABLE_ASK && *step != RESUMABLE_SEND);
     if (rc == PERSIST_BACKEND_OK && *step == RESUMABLE_OBJECT) {
         *out_end = asked ? SESSION_FINISHED : SESSION_BECAME;
-        rc = take_object(run, &r, out_object, err);
+        rc = take_object(s, run, &r, out_object, err);
     } else if (rc == PERSIST_BACKEND_OK && *out_done &&
                *step != RESUMABLE_HELD) {
         rc = give_up(s, session, run, *step, &r, err);
@@ -317,7 +318,7 @@ int32_t session_cancel(struct gcs_store *s,
 
     if (rc == PERSIST_BACKEND_OK && r.status >= 200 && r.status <= 299 &&
         !status_is_bare(&r))
-        rc = status_garbled(&asked, &r, err);
+        rc = status_garbled(&asked, s->seen, &r, err);
     else if (rc == PERSIST_BACKEND_OK && !was_cancelled(&r))
         rc = status_refused(s->http, &asked, &r, err);
     http_response_finish(&r);

@@ -127,10 +127,14 @@ static const char *words_for(int32_t code, const struct gcs_asked *asked)
 
 /* A page of a web server or a proxy: the service gives every upload and every
  * answer an id, and says what is wrong in JSON, XML or plain words. */
+bool status_is_page(const struct http_response *r)
+{
+    return http_is_page(r) && http_header(r, "x-guploader-uploadid") == NULL;
+}
+
 bool status_is_foreign(const struct http_response *r)
 {
-    return r->status >= 300 && r->status < 500 && http_is_page(r) &&
-           http_header(r, "x-guploader-uploadid") == NULL;
+    return r->status >= 300 && r->status < 500 && status_is_page(r);
 }
 
 bool status_is_bare(const struct http_response *r)
@@ -192,18 +196,20 @@ bool status_is_bad_checksum(const struct http_response *r)
            strcmp(problem.reason, "BadDigest") == 0;
 }
 
-int32_t status_garbled(const struct gcs_asked *asked,
+int32_t status_garbled(const struct gcs_asked *asked, bool seen,
                        const struct http_response *r,
                        struct persist_backend_error *err)
 {
+    int32_t code = status_is_page(r) && !seen ? PERSIST_BACKEND_CONFIG
+                                              : PERSIST_BACKEND_TRANSIENT;
+
     err->present |= PERSIST_BACKEND_ERROR_HTTP_STATUS;
     err->http_status = r->status;
-    return fail(
-        err,
-        asked->writes ? PERSIST_BACKEND_UNCERTAIN : PERSIST_BACKEND_TRANSIENT,
-        "cannot %s %.100s: %s", asked->verb,
-        asked->key[0] != '\0' ? names_tail(asked->key) : "the bucket",
-        http_is_page(r) ? "the endpoint answered with a web page (check the "
-                          "endpoint)"
-                        : "the service's answer is not whole or not JSON");
+    return fail(err, asked->writes ? PERSIST_BACKEND_UNCERTAIN : code,
+                "cannot %s %.100s: %s", asked->verb,
+                asked->key[0] != '\0' ? names_tail(asked->key) : "the bucket",
+                http_is_page(r)
+                    ? "the endpoint answered with a web page (check the "
+                      "endpoint)"
+                    : "the service's answer is not whole or not JSON");
 }

@@ -99,6 +99,12 @@ bool answer_is_page(const struct http_response *response)
            http_header(response, "x-amz-request-id") == NULL;
 }
 
+bool answer_is_elsewhere(struct s3_store *s,
+                         const struct http_response *response)
+{
+    return answer_is_page(response) && !atomic_load(&s->bucket_seen);
+}
+
 /* ------------------------------------------------------------------ meaning */
 
 struct meaning {
@@ -332,9 +338,10 @@ int32_t answer_odd(struct s3_store *s, const struct http_response *response,
                    const char *why, struct persist_backend_error *err)
 {
     http_note(s->http, response, err);
-    /* The code stays: what is in front of a service has bad minutes too. */
-    if (http_is_page(response) || answer_is_page(response))
+    if (answer_is_page(response) || http_is_page(response))
         why = "the endpoint answered with a web page (check the endpoint)";
+    if (code == PERSIST_BACKEND_TRANSIENT && answer_is_elsewhere(s, response))
+        code = PERSIST_BACKEND_CONFIG;
     return fail(err, code, "cannot %s %.200s: %s", what, named(key), why);
 }
 
@@ -375,7 +382,7 @@ int32_t answer_bucket(struct s3_store *s,
         rc = fail(err, PERSIST_BACKEND_CONFIG,
                   "there is no bucket %.63s (check its name and the account)",
                   s->set.text[S3_BUCKET]);
-    } else if (rc == PERSIST_BACKEND_OK) {
+    } else if (rc == PERSIST_BACKEND_OK && !answer_is_page(&response)) {
         atomic_store(&s->bucket_seen, true);
     }
     http_response_finish(&response);

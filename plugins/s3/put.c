@@ -101,8 +101,11 @@ static int32_t accept_put(struct s3_store *s,
     bool created = (args->flags & PERSIST_BACKEND_IF_ABSENT) != 0;
 
     if (!answer_stored(response, result->etag))
-        return answer_odd(s, response, unknown_code(args), "write", args->key,
-                          ANSWER_NOT_STORED, err);
+        return answer_odd(s, response,
+                          answer_is_elsewhere(s, response)
+                              ? PERSIST_BACKEND_TRANSIENT
+                              : unknown_code(args),
+                          "write", args->key, ANSWER_NOT_STORED, err);
     if (!checksum_differs(response, crc))
         return PERSIST_BACKEND_OK;
     if (created)

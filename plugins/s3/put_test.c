@@ -328,6 +328,27 @@ static void delete__tells_what_is_known(void **state)
     stage_close(&g);
 }
 
+/* The first answer there is tells whose the endpoint is, and that nothing was
+ * written; once S3 has answered nobody knows. */
+static void put__to_another_service_is_final(void **state)
+{
+    static char page[] = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\n"
+                         "Content-Length: 20\r\n\r\n<html>Log in</html>\n";
+    struct script replies[] = {
+        {.bytes = page}, {.bytes = page}, STORED(""), {.bytes = page}};
+    struct stage g;
+
+    (void)state;
+    stage_open(&g, replies, COUNT(replies), NULL);
+    assert_int_equal(stage_put(&g, "a", "x", IF_ABSENT),
+                     PERSIST_BACKEND_CONFIG);
+    assert_int_equal(stage_put(&g, "a", "x", 0), PERSIST_BACKEND_CONFIG);
+    assert_int_equal(stage_put(&g, "a", "x", IF_ABSENT), OK);
+    assert_int_equal(stage_put(&g, "a", "x", IF_ABSENT),
+                     PERSIST_BACKEND_UNCERTAIN);
+    stage_close(&g);
+}
+
 /* Of a login that has run out, say: nothing was deleted. */
 static void delete__takes_no_page_for_done(void **state)
 {
@@ -371,6 +392,7 @@ int main(void)
         TEST(checksum__is_not_given_up_for_damage),
         TEST(put__refuses_bytes_that_changed_in_memory),
         TEST(delete__tells_what_is_known),
+        TEST(put__to_another_service_is_final),
         TEST(delete__takes_no_page_for_done),
     };
 

@@ -349,7 +349,7 @@ int32_t request_send(struct s3_store *s,
                     : CURE_NONE;
     } while (cured != CURE_NONE);
     if (rc == PERSIST_BACKEND_OK && response->status >= 200 &&
-        response->status < 300)
+        response->status < 300 && !answer_is_page(response))
         atomic_store(&s->bucket_seen, true);
     if (rc == PERSIST_BACKEND_CANCELLED && r->writes &&
         response->may_have_applied)

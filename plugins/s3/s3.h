@@ -257,7 +257,9 @@ int32_t answer_fail_inside(struct s3_store *s,
                            const struct http_response *response,
                            const char *what, const char *key,
                            struct persist_backend_error *err);
-/* A reply that breaks the protocol: IO, or CORRUPT, or UNCERTAIN. */
+/* A reply that breaks the protocol: IO, or CORRUPT, or UNCERTAIN.  CONFIG in
+ * place of TRANSIENT where answer_is_elsewhere; later such a page is a bad
+ * minute of what stands in front. */
 int32_t answer_odd(struct s3_store *s, const struct http_response *response,
                    int32_t code, const char *what, const char *key,
                    const char *why, struct persist_backend_error *err);
@@ -278,6 +280,10 @@ bool answer_stored(const struct http_response *response,
 /* Whether a 200 or 206 calls itself a page of the web and not one of S3's: what
  * was looked at or read is no object. */
 bool answer_is_page(const struct http_response *response);
+/* The same of the first answer the store ever had: the endpoint is another's,
+ * and what it was asked to do was surely not done. */
+bool answer_is_elsewhere(struct s3_store *s,
+                         const struct http_response *response);
 #define ANSWER_NOT_STORED                                                      \
     "the answer is not S3's: it has no ETag, or a body (check the endpoint)"
 /*

@@ -8,6 +8,7 @@
  * slow link drains a large socket buffer long after libcurl has filled it.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "posix/os.h"
 #include "support/fail.h"
@@ -99,6 +100,10 @@ int32_t http_look(struct http_transfer *t, int *out_sleep_ms)
 /* ----------------------------------------------------------------- outcome */
 
 #define HTTP_NO_TLS " (no TLS is spoken there: an http:// endpoint?)"
+#define HTTP_PERHAPS_NO_TLS                                                    \
+    " (is TLS spoken there, or is it an http:// endpoint?)"
+#define HTTP_PERHAPS_TLS " (an https:// endpoint?)"
+#define HTTP_NO_HTTP " (TLS is spoken there: an https:// endpoint?)"
 #define HTTP_NO_ISSUER " (ca_bundle names an authority of your own)"
 
 /* libcurl's codes. What is not listed is TRANSIENT. */
@@ -149,33 +154,65 @@ static int32_t proxy_code(const struct http_transfer *t, const char **out_why)
     return status < 400 ? PERSIST_BACKEND_CONFIG : PERSIST_BACKEND_DENIED;
 }
 
-/* What usually stands behind a handshake that failed. */
-static const struct {
+/* What usually stands behind a beginning that failed. */
+static const struct beginning {
     CURLcode result;
-    const char *said; /* by OpenSSL or GnuTLS */
+    const char *scheme; /* of the URL */
+    const char *said;   /* by libcurl, OpenSSL or GnuTLS */
     const char *advice;
-} handshakes[] = {
-    {CURLE_SSL_CONNECT_ERROR, "wrong version number", HTTP_NO_TLS},
-    {CURLE_SSL_CONNECT_ERROR, "packet length too long", HTTP_NO_TLS},
-    {CURLE_SSL_CONNECT_ERROR, "unexpected TLS packet", HTTP_NO_TLS},
-    {CURLE_PEER_FAILED_VERIFICATION, "self-signed", HTTP_NO_ISSUER},
-    {CURLE_PEER_FAILED_VERIFICATION, "self signed", HTTP_NO_ISSUER},
-    {CURLE_PEER_FAILED_VERIFICATION, "issuer", HTTP_NO_ISSUER},
+    /* Another protocol is spoken there; perhaps, where nobody has answered
+     * yet. */
+    enum { OTHER_PORT = 1, PERHAPS } hint;
+} beginnings[] = {
+    {CURLE_SSL_CONNECT_ERROR, "https:", "wrong version number", HTTP_NO_TLS,
+     OTHER_PORT},
+    {CURLE_SSL_CONNECT_ERROR, "https:", "packet length too long", HTTP_NO_TLS,
+     OTHER_PORT},
+    {CURLE_SSL_CONNECT_ERROR, "https:", "unexpected TLS packet", HTTP_NO_TLS,
+     OTHER_PORT},
+    {CURLE_SSL_CONNECT_ERROR, "https:", "SYSCALL", HTTP_PERHAPS_NO_TLS,
+     PERHAPS},
+    {CURLE_UNSUPPORTED_PROTOCOL, "http:", "", HTTP_NO_HTTP, OTHER_PORT},
+    {CURLE_GOT_NOTHING, "http:", "", HTTP_PERHAPS_TLS, PERHAPS},
+    {CURLE_PEER_FAILED_VERIFICATION, "", "self-signed", HTTP_NO_ISSUER, 0},
+    {CURLE_PEER_FAILED_VERIFICATION, "", "self signed", HTTP_NO_ISSUER, 0},
+    {CURLE_PEER_FAILED_VERIFICATION, "", "issuer", HTTP_NO_ISSUER, 0},
 };
 
-/* "" where nothing is known. */
-static const char *handshake_advice(CURLcode result, const char *why)
+static bool has_replied(const struct http_transfer *t)
 {
-    for (size_t i = 0; i < sizeof(handshakes) / sizeof(handshakes[0]); i++)
-        if (handshakes[i].result == result &&
-            strstr(why, handshakes[i].said) != NULL)
-            return handshakes[i].advice;
-    return "";
+    return atomic_load_explicit(&t->client->replied, memory_order_relaxed);
+}
+
+/* NULL where nothing is known. */
+static const struct beginning *find_beginning(CURLcode result, const char *url,
+                                              const char *why)
+{
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        const struct beginning *b = &beginnings[i];
+
+        if (b->result == result && strstr(why, b->said) != NULL &&
+            strncasecmp(url, b->scheme, strlen(b->scheme)) == 0)
+            return b;
+    }
+    return NULL;
+}
+
+/* At the first contact another protocol means another port, for good; once
+ * there were replies it is a bad minute of what stands in front. */
+static int32_t code_of(const struct http_transfer *t, int32_t code,
+                       const struct beginning *b)
+{
+    return b != NULL && b->hint == OTHER_PORT &&
+                   code == PERSIST_BACKEND_TRANSIENT && !has_replied(t)
+               ? PERSIST_BACKEND_CONFIG
+               : code;
 }
 
 static int32_t classify(const struct http_transfer *t, CURLcode result,
                         const char **out_why, const char **out_advice)
 {
+    const struct beginning *begin;
     const char *proxy_why = NULL;
     int32_t proxy =
         t->n_tries == 0 ? proxy_code(t, &proxy_why) : PERSIST_BACKEND_OK;
@@ -191,15 +228,17 @@ static int32_t classify(const struct http_transfer *t, CURLcode result,
         *out_why = proxy_why;
         return proxy;
     }
-    *out_advice = handshake_advice(result, *out_why);
+    begin = find_beginning(result, t->request->url, *out_why);
+    if (begin != NULL && (begin->hint != PERHAPS || !has_replied(t)))
+        *out_advice = begin->advice;
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         if (codes[i].result != result)
             continue;
         if (codes[i].what != NULL)
             *out_why = codes[i].what;
-        return codes[i].code;
+        return code_of(t, codes[i].code, begin);
     }
-    return PERSIST_BACKEND_TRANSIENT;
+    return code_of(t, PERSIST_BACKEND_TRANSIENT, begin);
 }
 
 /* An answer is one once its head is here: of an error that is enough; of a
@@ -231,6 +270,8 @@ int32_t http_outcome(struct http_transfer *t, CURLcode result,
     int32_t code;
 
     r->may_have_applied = http_may_have_applied(t);
+    if (t->head_done)
+        atomic_store_explicit(&t->client->replied, true, memory_order_relaxed);
     if (answered(t, result)) {
         r->body_cut = r->body_cut || result != CURLE_OK;
         return PERSIST_BACKEND_OK;

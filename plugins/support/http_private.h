@@ -66,6 +66,7 @@ struct http_client {
     pthread_mutex_t pool_lock;
     struct http_handle *idle; /* pool_lock; latest first */
     unsigned n_idle;          /* pool_lock */
+    atomic_bool replied;      /* somebody has answered in HTTP */
     atomic_bool expect_ignored;
     atomic_bool body_taken; /* the last large body that was asked for */
 };

@@ -265,6 +265,13 @@ class Read(Case):
                 self.rc(self.read(b, at=5, len=50000), want)
                 self.rc(self.read(b, at=5, len=50000), "ok")
 
+    def test_page(self):
+        self.server.fault("read", "page", times=2)
+        with self.store() as b:
+            self.rc(self.read(b, at=0, len=M), "config")
+            self.rc(b("list"), "ok")
+            self.rc(self.read(b, at=0, len=M), "transient")
+
     def test_end_that_nothing_tells(self):
         self.server.fault("read", "unframed")
         with self.store() as b:

@@ -165,10 +165,27 @@ class TlsTest(Test):
         server = self.server(tls=context("good"))
         self.assertEqual(self.one("GET", f"https://localhost:{server.port}/")[0], CONFIG)
 
-    def test_what_to_do_is_said(self):
+    def test_another_protocol_at_first_is_another_port(self):
         server = self.server(lambda s, c: c.sendall(b"HTTP/1.1 400 No\r\n\r\n"))
-        answer = self.one("--ca", certificate("ca"), "GET", f"https://localhost:{server.port}/")
-        self.assertIn("http:// endpoint", answer[3])
+        answer = self.one("--ca", certificate("ca"), "--writes", "--body", "10", "PUT", f"https://localhost:{server.port}/")
+        self.assertEqual(answer[:3], (CONFIG, 0, False))
+        self.assertIn("an http:// endpoint", answer[3])
+        server = self.server(lambda s, c: c.sendall(b"\x15\x03\x03\x00\x02\x02\x46"))
+        answer = self.one("GET", f"http://localhost:{server.port}/")
+        self.assertEqual(answer[0], CONFIG)
+        self.assertIn("an https:// endpoint", answer[3])
+
+    def test_another_protocol_later_is_transient(self):
+        replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", b"220 mail.test ESMTP\r\n"]
+
+        def serve(_server, connection):
+            read_head(connection)
+            connection.sendall(replies.pop(0))
+        server = self.server(serve)
+        answers = self.request("--times", "2", "GET", f"http://localhost:{server.port}/")
+        self.assertEqual([a[0] for a in answers], [OK, TRANSIENT])
+
+    def test_what_to_do_is_said(self):
         for name, ca in (("stranger", "ca"), ("good", "stranger")):
             self.assertIn("ca_bundle", self.get(name, ca=ca)[3])
         self.assertNotIn("ca_bundle", self.get("expired")[3])
@@ -195,8 +212,7 @@ class TlsTest(Test):
         self.assertEqual(self.get("good", maximum_version=ssl.TLSVersion.TLSv1_2)[0], OK)
 
     def test_handshakes_that_fail_are_transient(self):
-        for serve in (lambda s, c: reset(c), lambda s, c: c.sendall(b"HTTP/1.1 400 No\r\n\r\n"),
-                      lambda s, c: None):
+        for serve in (lambda s, c: reset(c), lambda s, c: None):
             server = self.server(serve)
             answer = self.one("--ca", certificate("ca"), "--writes", "--body", "10", "PUT",
                               f"https://localhost:{server.port}/x")
