@@ -558,7 +558,8 @@ struct persist_sink {
 #define PERSIST_SINK_INIT PERSIST_INIT_(struct persist_sink)
 
 /* Flag of struct persist_restore_options: only the bytes of offset and length.
- */
+ * What is read is checked, and not that header and frames belong together,
+ * which two sums over the whole say (docs/durability.md). */
 #define PERSIST_RESTORE_RANGE UINT32_C(1)
 /* Flag of struct persist_restore_options, of a file: replace it atomically. */
 #define PERSIST_RESTORE_OVERWRITE UINT32_C(2)
