@@ -182,7 +182,9 @@ static int32_t read_object(OP, const struct persist_backend_read_args *args,
 
 static int64_t modified_us(const struct stat *st)
 {
-    return (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+    struct timespec mtime = folder_mtime(st);
+
+    return (int64_t)mtime.tv_sec * 1000000 + mtime.tv_nsec / 1000;
 }
 
 static int32_t head(OP, const struct persist_backend_head_args *args,

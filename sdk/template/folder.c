@@ -258,12 +258,23 @@ int32_t folder_open(const struct folder *f, const char *key, int *fd,
     return rc;
 }
 
+struct timespec folder_mtime(const struct stat *st)
+{
+#ifdef __APPLE__
+    return st->st_mtimespec;
+#else
+    return st->st_mtim;
+#endif
+}
+
 /* The inode changes with every publish, the time where an inode is reused. */
 void folder_etag(const struct stat *st, char etag[PERSIST_BACKEND_ETAG_MAX])
 {
+    struct timespec mtime = folder_mtime(st);
+
     snprintf(etag, PERSIST_BACKEND_ETAG_MAX, "%ju-%jd.%09ld",
-             (uintmax_t)st->st_ino, (intmax_t)st->st_mtim.tv_sec,
-             (long)st->st_mtim.tv_nsec);
+             (uintmax_t)st->st_ino, (intmax_t)mtime.tv_sec,
+             (long)mtime.tv_nsec);
 }
 
 static int by_bytes(const void *a, const void *b)

@@ -46,6 +46,8 @@ int32_t folder_remove_temp(const struct folder *f, const char *temp,
 /* A descriptor to read, which the caller closes.  NOT_FOUND. */
 int32_t folder_open(const struct folder *f, const char *key, int *fd,
                     struct stat *st, struct persist_backend_error *error);
+/* When the file was last written; macOS has another name for it. */
+struct timespec folder_mtime(const struct stat *st);
 void folder_etag(const struct stat *st, char etag[PERSIST_BACKEND_ETAG_MAX]);
 
 struct folder_names {

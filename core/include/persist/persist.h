@@ -145,7 +145,8 @@ struct persist_options {
     /* Directories searched for NAME.so before the built-in one, absolute. */
     const char *const *backend_dirs;
     size_t n_backend_dirs; /* strings in backend_dirs */
-    /* Bytes for pipeline and plugins; 0: as configured (256 MiB). */
+    /* Bytes for pipeline and plugins, at least PERSIST_MEMORY_LIMIT_MIN (INVALID
+     * else); 0: as configured (256 MiB). */
     uint64_t memory_limit;
     /* Where log lines go; NULL: nowhere. */
     persist_log_fn log;
