@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <persist/persist.h>
+
 #include "util/buf.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -460,14 +462,12 @@ static int check_operands(const struct args *args, struct persist_error *err)
     return PERSIST_OK;
 }
 
-/* As in the configuration. */
-#define MEMORY_LIMIT_MIN (UINT64_C(8) << 20)
-
 static int check_global(const struct args *args, struct persist_error *err)
 {
     const struct arg_value *memory = &args->global[GLOBAL_MEMORY_LIMIT];
 
-    if (memory->count && memory->number < MEMORY_LIMIT_MIN)
+    _Static_assert(PERSIST_MEMORY_LIMIT_MIN >> 20 == 8, "it is named below");
+    if (memory->count && memory->number < PERSIST_MEMORY_LIMIT_MIN)
         return error_set(err, PERSIST_E_INVALID,
                          "--memory-limit: \"%s\" is less than the lowest, 8M",
                          memory->text);

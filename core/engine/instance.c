@@ -8,6 +8,7 @@
  */
 #include "engine/instance.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,6 +133,11 @@ static int create_budget(struct persist *p, const struct persist_options *o,
         limit = UINT64_C(256) << 20;
         if (v.text)
             text_to_size(v.text, &limit);
+    } else if (limit < PERSIST_MEMORY_LIMIT_MIN) {
+        return error_set(err, PERSIST_E_INVALID,
+                         "memory_limit is %" PRIu64
+                         " bytes, and at least %" PRIu64 " are needed",
+                         limit, (uint64_t)PERSIST_MEMORY_LIMIT_MIN);
     }
     p->budget = budget_create(limit);
     return p->budget ? PERSIST_OK : error_memory(err);

@@ -34,6 +34,15 @@ static void create__takes_defaults(void **state)
     assert_ok(persist_create(&o, &p, &err), &err);
     assert_int_equal(budget_limit(p->budget), 12345678);
     persist_destroy(p);
+    p = NULL;
+    o.memory_limit = PERSIST_MEMORY_LIMIT_MIN - 1;
+    assert_int_equal(persist_create(&o, &p, &err), PERSIST_E_INVALID);
+    assert_null(p);
+    assert_string_equal(err.message, "memory_limit is 8388607 bytes, and at "
+                                     "least 8388608 are needed");
+    o.memory_limit = PERSIST_MEMORY_LIMIT_MIN;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    persist_destroy(p);
     persist_destroy(NULL);
     persist_interrupt(NULL);
     assert_string_equal(persist_version(), PERSIST_VERSION);

@@ -943,10 +943,10 @@ static void save__needs_memory_and_says_how_much(void **state)
     struct rig r;
 
     (void)state;
-    rig_open(&r, 4 << 20, NULL);
+    rig_open(&r, PERSIST_MEMORY_LIMIT_MIN, NULL);
     assert_status(save_script(&r, &script, NULL, NULL, &err), PERSIST_E_MEMORY,
                   &err);
-    assert_contains(err.message, "memory_limit is 4.0 MiB");
+    assert_contains(err.message, "memory_limit is 8.0 MiB");
     assert_contains(err.hint, "raise memory_limit to ");
     assert_contains(err.hint, "M or more");
     assert_int_equal(script.given, 0);

@@ -11,10 +11,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <persist/persist.h>
+
 #include "services/log.h"
 #include "util/text.h"
 
-#define MEMORY_LIMIT_MIN (UINT64_C(8) << 20)
 #define MAX_IO_MAX 1024 /* as of a store */
 
 static const char *check_store(const char *text)
@@ -40,7 +41,9 @@ static const char *check_log_format(const char *text)
 static const char *check_memory_limit(const char *text)
 {
     uint64_t bytes;
-    return text_to_size(text, &bytes) && bytes >= MEMORY_LIMIT_MIN
+
+    _Static_assert(PERSIST_MEMORY_LIMIT_MIN >> 20 == 8, "it is named below");
+    return text_to_size(text, &bytes) && bytes >= PERSIST_MEMORY_LIMIT_MIN
                ? NULL
                : "a size of at least 8M, such as 256M or 1G";
 }

@@ -125,6 +125,9 @@ typedef void (*persist_log_fn)(void *ctx, int level, const char *line,
  * never twice at once; must not call the library. */
 typedef void (*persist_trace_fn)(void *ctx, const char *line, size_t len);
 
+/* The least memory_limit there may be, wherever it is set: bytes. */
+#define PERSIST_MEMORY_LIMIT_MIN (UINT64_C(8) << 20)
+
 /* Flag of struct persist_options: read no configuration file. */
 #define PERSIST_NO_CONFIG_FILES UINT32_C(1)
 /* Flag of struct persist_options: read no PERSIST_* variable, and no
@@ -145,8 +148,8 @@ struct persist_options {
     /* Directories searched for NAME.so before the built-in one, absolute. */
     const char *const *backend_dirs;
     size_t n_backend_dirs; /* strings in backend_dirs */
-    /* Bytes for pipeline and plugins, at least PERSIST_MEMORY_LIMIT_MIN (INVALID
-     * else); 0: as configured (256 MiB). */
+    /* Bytes for pipeline and plugins, at least PERSIST_MEMORY_LIMIT_MIN
+     * (INVALID else); 0: as configured (256 MiB). */
     uint64_t memory_limit;
     /* Where log lines go; NULL: nowhere. */
     persist_log_fn log;
