@@ -98,6 +98,19 @@ static void print_details(struct output *out, const json_t *backend)
 
 /* ------------------------------------------------------------------- probe */
 
+/* A store finds its backend by the file's name. */
+static void note_name(struct cli *cli, const char *file, const char *name)
+{
+    const char *slash = strrchr(file, '/');
+    const char *base = slash ? slash + 1 : file;
+    size_t len = name ? strlen(name) : 0;
+
+    if (!name ||
+        (strncmp(base, name, len) == 0 && strcmp(base + len, ".so") == 0))
+        return;
+    cli_note(cli, "installed, the file must be called %s.so", name);
+}
+
 static int probe(struct cli *cli, const char *file)
 {
     struct persist_error err = {0};
@@ -114,6 +127,7 @@ static int probe(struct cli *cli, const char *file)
     free(path);
     if (rc != PERSIST_OK)
         return cli_fail(cli, rc, &err);
+    note_name(cli, file, text_of(backend, "name"));
     if (cli->json) {
         output_json(&cli->out, backend);
         return EXIT_OK;

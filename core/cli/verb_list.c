@@ -16,6 +16,8 @@
 #include "util/error.h"
 #include "util/text.h"
 
+#define LABELS_MAX 4096
+
 enum { LIST_LONG, LIST_LIMIT, N_LIST };
 
 static const struct arg_option options[] = {
@@ -32,9 +34,9 @@ static const struct table_column session_columns[] = {
 static const struct table_column snapshot_columns[] = {
     {"SNAPSHOT", false}, {"STORED", true}, {"MODIFIED", false}};
 static const struct table_column long_columns[] = {
-    {"SNAPSHOT", false},   {"SIZE", true},   {"STORED", true},
-    {"CODEC", false},      {"SAVED", false}, {"SCHEMA", false},
-    {"DESCRIPTION", false}};
+    {"SNAPSHOT", false}, {"SIZE", true},        {"STORED", true},
+    {"CODEC", false},    {"SAVED", false},      {"SCHEMA", false},
+    {"LABELS", false},   {"DESCRIPTION", false}};
 
 struct listing {
     struct cli *cli;
@@ -137,7 +139,7 @@ static void begin_table(struct listing *l, uint32_t kind)
     };
 
     if (l->is_long)
-        table_begin(&l->table, &l->cli->out, long_columns, 7);
+        table_begin(&l->table, &l->cli->out, long_columns, 8);
     else
         table_begin(&l->table, &l->cli->out, tables[kind].columns,
                     tables[kind].n);
@@ -161,6 +163,22 @@ static void modified_cell(struct table *t, const struct persist_entry *e)
     table_cell(t, e->present & PERSIST_ENTRY_MODIFIED ? text : NULL);
 }
 
+/* "k=v l=w", as show has them one a line; cut where they are very many. */
+static void labels_cell(struct table *t, const struct persist_metadata *m)
+{
+    struct buf text;
+
+    buf_init(&text, LABELS_MAX);
+    for (size_t i = 0; i < m->n_labels; i++)
+        buf_printf(&text, "%s%s=%s", i ? " " : "", m->labels[i].key,
+                   m->labels[i].value);
+    if (buf_failed(&text))
+        table_cell(t, "(persist show has them)");
+    else
+        table_cell(t, text.len > 0 ? text.data : NULL);
+    buf_finish(&text);
+}
+
 static void long_cells(struct table *t, const struct persist_entry *e)
 {
     const struct persist_metadata *m = e->metadata;
@@ -175,6 +193,7 @@ static void long_cells(struct table *t, const struct persist_entry *e)
         table_cell(t, NULL);
         modified_cell(t, e);
         table_cell(t, NULL);
+        table_cell(t, NULL);
         snprintf(text, sizeof(text), "(%s)",
                  persist_status_name(e->metadata_status));
         table_cell(t, text);
@@ -184,6 +203,7 @@ static void long_cells(struct table *t, const struct persist_entry *e)
     describe_time(m->timestamp, false, text);
     table_cell(t, text);
     table_cell(t, m->schema);
+    labels_cell(t, m);
     table_cell(t, m->description);
 }
 
@@ -295,8 +315,14 @@ static int run(struct cli *cli)
     if (limit->count && limit->number == 0)
         return cli_usage(cli, NULL, "--limit: must be at least 1");
     if (address_read(cli, cli->args.n_operands ? cli->args.operands[0] : NULL,
-                     ADDRESS_NO_INDEX, &address, &err) != PERSIST_OK)
+                     ADDRESS_NO_INDEX, &address, &err) != PERSIST_OK) {
+        if (address.parts.present &
+                (PERSIST_ADDRESS_INDEX | PERSIST_ADDRESS_LATEST) &&
+            !err.hint[0])
+            error_hint(&err, "persist show %s describes that snapshot",
+                       cli->args.operands[0]);
         return cli_fail_usage(cli, &err);
+    }
     if (l.is_long && !(address.parts.present & PERSIST_ADDRESS_SESSION))
         return cli_usage(cli, "persist list --long AGENT/default",
                          "--long is for the snapshots of AGENT/SESSION");

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completions for bash, zsh and fish: verbs, their options, choices, files.
+"""Completions for bash, zsh and fish: verbs, their options, choices, files, and
+the names of stores, which the command reads out of the configuration.
 
 Addresses are not completed: that would list a store, perhaps over a network, at
 every press of a key.
@@ -7,6 +8,14 @@ every press of a key.
 import os
 
 FILES = {"FILE", "DIR", "PATH"}
+
+
+# "[store NAME]" of what is in force; nothing is opened or run for it.
+SHOW = "config show 2>/dev/null"
+
+
+def takes_store(option):
+    return option["name"] == "store"
 
 
 def words(option):
@@ -27,9 +36,14 @@ def bash_files(kind):
             f'mapfile -t COMPREPLY < <(compgen {kind} -- "$cur")')
 
 
+BASH_STORES = 'mapfile -t COMPREPLY < <(compgen -W "$(_persist_stores)" -- "$cur")'
+
+
 def bash(verbs):
     lines = ["# bash completion for persist. Generated: do not edit.",
-             "# shellcheck shell=bash", "_persist()", "{",
+             "# shellcheck shell=bash", "_persist_stores()", "{",
+             f"    \"${{COMP_WORDS[0]}}\" {SHOW} | sed -n 's/^\\[store \\(.*\\)\\]$/\\1/p'",
+             "}", "_persist()", "{",
              "    local cur prev verb='' word i",
              "    COMPREPLY=()",
              "    cur=${COMP_WORDS[COMP_CWORD]}",
@@ -54,6 +68,8 @@ def bash(verbs):
                 pattern = " | ".join(f"{where}:{w}" for w in words(o))
                 if o["choices"]:
                     reply = bash_words(o["choices"])
+                elif takes_store(o):
+                    reply = BASH_STORES
                 elif o["argument"] in FILES:
                     kind = "-d" if o["argument"] == "DIR" else "-f"
                     reply = bash_files(kind)
@@ -68,6 +84,8 @@ def bash(verbs):
         operands = None
         if verb["name"] == "help":
             operands = bash_words(v["name"] for v in verbs)
+        elif verb["operands"] == "[STORE]":
+            operands = BASH_STORES
         elif takes_file(verb):
             operands = bash_files("-f")
         elif "|" in verb["operands"] and verb["operands"].islower():
@@ -97,6 +115,8 @@ def zsh_spec(option):
         what = ""
         if option["choices"]:
             what = "(" + " ".join(option["choices"]) + ")"
+        elif takes_store(option):
+            what = "_persist_stores"
         elif option["argument"] in FILES:
             what = "_files -/" if option["argument"] == "DIR" else "_files"
         action = f":{zsh_quote(option['argument'])}:{what}"
@@ -104,7 +124,10 @@ def zsh_spec(option):
 
 
 def zsh(verbs):
-    lines = ["#compdef persist", "# Generated: do not edit.", "_persist() {",
+    lines = ["#compdef persist", "# Generated: do not edit.", "_persist_stores() {",
+             "  local -a stores",
+             f"  stores=(${{(f)\"$(persist {SHOW} | sed -n 's/^\\[store \\(.*\\)\\]$/\\1/p')\"}})",
+             "  compadd -a stores", "}", "_persist() {",
              "  local -a verbs", "  verbs=("]
     lines += [f"    '{v['name']}:{zsh_quote(v['summary'])}'" for v in verbs]
     lines += ["  )", "  local -a global", "  global=("]
@@ -118,6 +141,8 @@ def zsh(verbs):
         specs = [s for o in verb["options"] for s in zsh_spec(o)]
         if verb["name"] == "help":
             specs.append("'*:verb:(" + " ".join(v["name"] for v in verbs) + ")'")
+        elif verb["operands"] == "[STORE]":
+            specs.append("':store:_persist_stores'")
         elif takes_file(verb):
             specs.append("'*:file:_files'")
         elif "|" in verb["operands"] and verb["operands"].islower():
@@ -131,6 +156,9 @@ def fish_quote(text):
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+FISH_STORES = '(persist ' + SHOW + r' | string replace -rf "^\[store (.*)\]\$" "\$1")'
+
+
 def fish_option(option, condition):
     parts = ["complete -c persist", condition, f"-l {option['name']}"]
     if option["short"]:
@@ -138,6 +166,8 @@ def fish_option(option, condition):
     if option["argument"]:
         if option["choices"]:
             parts.append("-x -a " + fish_quote(" ".join(option["choices"])))
+        elif takes_store(option):
+            parts.append(f"-x -a '{FISH_STORES}'")
         elif option["argument"] in FILES:
             parts.append("-r -F")
         else:
@@ -157,6 +187,8 @@ def fish(verbs):
         lines += [fish_option(o, seen) for o in v["options"]]
         if takes_file(v):
             lines.append(f"complete -c persist {seen} -F")
+        elif v["operands"] == "[STORE]":
+            lines.append(f"complete -c persist {seen} -a '{FISH_STORES}'")
         elif v["name"] == "help":
             lines.append(f"complete -c persist {seen} -a "
                          + fish_quote(" ".join(w["name"] for w in verbs)))

@@ -158,6 +158,12 @@ p list writer@3
 exits 2 "an index where none belongs"
 p save writer@3 state.json
 exits 2 "an index in the address of a save"
+for address in writer@3 writer@latest; do
+    p save $address state.json
+    check "save $address says what is taken" says '^hint: the next index is taken'
+done
+p list writer@latest
+check "list of a snapshot names show" says '^hint: persist show writer@latest describes'
 p -s other list main:
 exits 2 "two stores"
 check "two stores are named" says '"main", --store names "other"'
@@ -351,6 +357,7 @@ p list writer/default -l 2 --json
 check "list --limit" json '[o["snapshot_index"] for o in all_] == [5, 4]'
 p list writer/default --long
 check "list --long shows descriptions" prints 'first one'
+check "list --long shows labels" prints ' a=b run=42 '
 p list writer/default --long --json
 check "list --long --json" json \
     'last["labels"] == {"a": "b", "run": "42"} and last["compressed_size"] > 0'
@@ -501,6 +508,12 @@ exits 0 "backends --probe"
 check "it describes the plugin" prints '^name  *local'
 p backends --probe "$BACKENDS/local.so" --json
 check "backends --probe --json" json 'last["name"] == "local"'
+check "a file that is called like its backend needs no word" test ! -s err
+cp "$BACKENDS/local.so" renamed.so
+p backends --probe renamed.so
+exits 0 "backends --probe of a file with another name"
+check "it says how the file must be called" says 'must be called local.so'
+rm renamed.so
 p backends --probe missing.so
 exits 4 "backends --probe of a missing file"
 p backends --probe state.json

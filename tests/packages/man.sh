@@ -59,6 +59,36 @@ complete_words() {
 [ "$(complete_words persist save --compression g)" = gzip ]
 [ "$(complete_words persist save --compression = g)" = gzip ]
 [ "$(complete_words persist save --compression =)" = "$(printf 'zstd\ngzip')" ]
+# Stores are those of the configuration, in each shell.
+mkdir "$work/bin"
+printf '[store main]\nbackend = local\n[store arch-1]\nbackend = none\n' >"$work/persist.conf"
+chmod 600 "$work/persist.conf"
+printf '#!/bin/sh\nPERSIST_BACKEND_DIR=%s exec %s -c %s/persist.conf "$@"\n' \
+    "$BACKENDS" "$PERSIST" "$work" >"$work/bin/persist"
+chmod +x "$work/bin/persist"
+stores=$(printf 'arch-1\nmain')
+with_stores() {
+    PATH=$work/bin:$PATH HOME=$work XDG_CONFIG_HOME=$work XDG_CONFIG_DIRS=$work "$@" | sort
+}
+[ "$(with_stores complete_words persist -s '')" = "$stores" ]
+[ "$(with_stores complete_words persist list --store = m)" = main ]
+[ "$(with_stores complete_words persist doctor a)" = arch-1 ]
+if command -v zsh >/dev/null; then
+    # shellcheck disable=SC2016 # zsh's to expand
+    [ "$(with_stores zsh -fc 'compadd() { print -l -- $stores }
+        _persist() { : }; eval "$(sed "/^_persist()/,\$d" "$1")"; _persist_stores' \
+        - "$work/completions/persist.zsh")" = "$stores" ]
+    zsh -fn "$work/completions/persist.zsh"
+    grep -q "'--store\[.*:NAME:_persist_stores'" "$work/completions/persist.zsh"
+fi
+if command -v fish >/dev/null; then
+    for line in 'persist -s ' 'persist list --store=' 'persist doctor '; do
+        # shellcheck disable=SC2016 # fish's to expand
+        got=$(with_stores fish --no-config -c 'source $argv[1]; complete -C $argv[2]' \
+            "$work/completions/persist.fish" "$line" | sed 's/.*=//; s/\t.*//')
+        [ "$got" = "$stores" ]
+    done
+fi
 # Names of files are marked as such, and nothing else is.
 (cd "$work" && mkdir save && [ "$(complete_words persist sa)" = save ] &&
     [ "$(complete_words persist save agent sa)" = "-o filenames save" ])
