@@ -186,7 +186,8 @@ static int look_download(void *ctx, const struct place *place,
         .io = l->store->p->io,
         .key = place->key,
         .metadata_only = l->how == OPEN_METADATA,
-        .ranged = l->how == OPEN_RANGE,
+        .ranged = l->how == OPEN_RANGE || l->how == OPEN_SHARED_RANGE,
+        .shares = l->how == OPEN_SHARED || l->how == OPEN_SHARED_RANGE,
     };
     int rc = download_open(&request, out_kind, &l->download, err);
 

@@ -47,7 +47,9 @@ int open_check_identity(const struct target *t, uint64_t index,
 enum open_how {
     OPEN_METADATA, /* small reads, no payload */
     OPEN_WHOLE,
-    OPEN_RANGE
+    OPEN_RANGE,
+    OPEN_SHARED, /* whole, a range; download_prepare is to come */
+    OPEN_SHARED_RANGE
 };
 
 /* The usual look: a download, its identity checked.  *out is closed with

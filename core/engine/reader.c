@@ -30,8 +30,8 @@ int persist_reader_open(struct persist_store *store, const char *address,
     reader = calloc(1, sizeof(*reader));
     if (!reader)
         return error_memory(err);
-    int rc = restore_open(&reader->restore, store, address, options,
-                          PERSIST_RESTORE_RANGE, err);
+    int rc = restore_open_shared(&reader->restore, store, address, options,
+                                 PERSIST_RESTORE_RANGE, err);
     if (rc != PERSIST_OK) {
         reader->failed = rc;
         persist_reader_close(reader);

@@ -69,10 +69,11 @@ static int set_range(struct restore *r, struct persist_error *err)
     return rc;
 }
 
-int restore_open(struct restore *r, struct persist_store *store,
-                 const char *address,
-                 const struct persist_restore_options *options, uint32_t known,
-                 struct persist_error *err)
+static int open_as(struct restore *r, struct persist_store *store,
+                   const char *address,
+                   const struct persist_restore_options *options,
+                   uint32_t known, enum open_how whole, enum open_how range,
+                   struct persist_error *err)
 {
     memset(r, 0, sizeof(*r));
     int rc = engine_options(&r->options, sizeof(r->options), options, err);
@@ -92,9 +93,8 @@ int restore_open(struct restore *r, struct persist_store *store,
         return rc;
     trace_stage(r->op->trace, "locate");
     bool ranged = (r->options.flags & PERSIST_RESTORE_RANGE) != 0;
-    rc = open_snapshot(store, r->op, &r->target,
-                       ranged ? OPEN_RANGE : OPEN_WHOLE, &r->place,
-                       &r->download, err);
+    rc = open_snapshot(store, r->op, &r->target, ranged ? range : whole,
+                       &r->place, &r->download, err);
     if (rc == PERSIST_OK)
         rc = check_schema(r, err);
     if (rc == PERSIST_OK)
@@ -104,18 +104,44 @@ int restore_open(struct restore *r, struct persist_store *store,
     return rc;
 }
 
-int restore_next(struct restore *r, const void **out, size_t *out_len,
+int restore_open(struct restore *r, struct persist_store *store,
+                 const char *address,
+                 const struct persist_restore_options *options, uint32_t known,
                  struct persist_error *err)
 {
-    int rc = download_next(r->download, out, out_len, err);
+    return open_as(r, store, address, options, known, OPEN_WHOLE, OPEN_RANGE,
+                   err);
+}
 
-    if (rc == PERSIST_OK)
-        return rc;
+static int explain(struct restore *r, int rc, struct persist_error *err)
+{
     rc = open_explain(r->store, r->op, &r->target, &r->place, rc, err);
     /* What was stopped is the restore, whichever object it had come to. */
     if (engine_stopped(rc))
         error_object(err, "%s", r->place.text);
     return rc;
+}
+
+int restore_open_shared(struct restore *r, struct persist_store *store,
+                        const char *address,
+                        const struct persist_restore_options *options,
+                        uint32_t known, struct persist_error *err)
+{
+    int rc = open_as(r, store, address, options, known, OPEN_SHARED,
+                     OPEN_SHARED_RANGE, err);
+
+    if (rc != PERSIST_OK)
+        return rc;
+    rc = download_prepare(r->download, err);
+    return rc == PERSIST_OK ? rc : explain(r, rc, err);
+}
+
+int restore_next(struct restore *r, const void **out, size_t *out_len,
+                 struct persist_error *err)
+{
+    int rc = download_next(r->download, out, out_len, err);
+
+    return rc == PERSIST_OK ? rc : explain(r, rc, err);
 }
 
 int restore_run(struct restore *r, const struct persist_sink *sink,

@@ -28,6 +28,12 @@ int restore_open(struct restore *r, struct persist_store *store,
                  const char *address,
                  const struct persist_restore_options *options, uint32_t known,
                  struct persist_error *err);
+/* The same for a caller who does other things between the pieces: all memory is
+ * reserved when it returns, and leaves room for those (download_prepare). */
+int restore_open_shared(struct restore *r, struct persist_store *store,
+                        const char *address,
+                        const struct persist_restore_options *options,
+                        uint32_t known, struct persist_error *err);
 int restore_next(struct restore *r, const void **out, size_t *out_len,
                  struct persist_error *err);
 /* Every piece to a sink's write. */

@@ -252,6 +252,50 @@ static void long_save__stays_in_its_memory(void **state)
     rig_close(&r);
 }
 
+static int read_reader(void *ctx, void *out, size_t cap, size_t *out_len,
+                       struct persist_error *err)
+{
+    return persist_reader_read(ctx, out, cap, out_len, err);
+}
+
+/* The most natural nested use, by which memory_limit must not be outgrown: at
+ * the default and below, also with several readers open at once. */
+static void copies__from_readers_fit_into_the_limit(void **state)
+{
+    static const struct {
+        uint64_t limit;
+        unsigned n_readers;
+    } rows[] = {{0, 1}, {32 << 20, 1}, {64 << 20, 2}, {0, 3}};
+    const size_t len = 30 << 20;
+    uint8_t *data = rig_noise(len, 6);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct persist_source source = PERSIST_SOURCE_INIT;
+        struct persist_reader *readers[3] = {NULL};
+        struct stream s = {.data = data, .len = len};
+        struct persist_error err = {0};
+        struct rig r;
+
+        rig_open(&r, rows[i].limit, NULL);
+        assert_ok(save_stream(&r, &s, NULL, NULL, &err), &err);
+        for (unsigned n = 0; n < rows[i].n_readers; n++)
+            assert_ok(
+                persist_reader_open(r.store, "a@0", NULL, &readers[n], &err),
+                &err);
+        source.read = read_reader;
+        source.ctx = readers[0];
+        assert_ok(persist_save(r.store, "copy", &source, NULL, NULL, &err),
+                  &err);
+        assert_true(budget_peak(r.p->budget) <= budget_limit(r.p->budget));
+        rig_expect(&r, "copy", data, len);
+        for (unsigned n = 0; n < rows[i].n_readers; n++)
+            persist_reader_close(readers[n]);
+        rig_close(&r);
+    }
+    free(data);
+}
+
 static void take_zero(void *ctx)
 {
     rig_put_claim(ctx, 0);
@@ -871,6 +915,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(long_save__begins_above_eight_mebibytes,
                                         rig_setup, rig_teardown),
         cmocka_unit_test(long_save__stays_in_its_memory),
+        cmocka_unit_test(copies__from_readers_fit_into_the_limit),
         T(long_save__loses_a_race_before_it_uploads),
         T(dry_run__measures_a_long_save),
         T(skip_unchanged__takes_back_a_stream),

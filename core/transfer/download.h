@@ -64,6 +64,7 @@ struct download_request {
     const char *key;             /* copied */
     bool metadata_only;          /* small reads; download_next is not to come */
     bool ranged;                 /* download_set_range is to come */
+    bool shares;                 /* download_prepare is to come */
 };
 
 /* What lies at a key. */
@@ -92,6 +93,14 @@ struct persist_metadata *download_take_metadata(struct download *d);
  * end.  INVALID where offset is behind the end. */
 int download_set_range(struct download *d, uint64_t offset, uint64_t length,
                        struct persist_error *err);
+/*
+ * Before the first download_next, for who does other things between the pieces,
+ * such as a save of what came: reserves now what download_next will need, and
+ * leaves half of what is free to others.  That is planned for half of
+ * memory_limit, or where others are at work for a quarter or an eighth.  As
+ * download_next's codes.
+ */
+int download_prepare(struct download *d, struct persist_error *err);
 /* Bytes download_next will give in all. */
 uint64_t download_length(const struct download *d);
 

@@ -39,7 +39,9 @@ struct download {
     uint64_t range_end;
     bool whole;
 
-    /* Progress; `started` makes the buffers exist. */
+    /* Progress; `prepared`: what is needed is planned (`planned`) and reserved;
+     * `started` makes the buffers exist. */
+    bool prepared;
     bool started;
     bool ended;
     int failed; /* the status to repeat, with its details */
@@ -70,6 +72,8 @@ struct download {
     struct lanes *lanes; /* NULL: one after the other, into `payload` */
     unsigned n_lanes;
     struct executor *cpu;
+    uint64_t limit; /* of memory, where it shares: what is planned for */
+    struct readahead_what planned;
     struct lane *lent; /* the caller has its bytes until the next frame's */
     uint64_t out_pos;
     bool fed; /* out_pos is set */

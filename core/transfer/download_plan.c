@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much a download reads at once and how many frames it decodes at once,
- * within its part of the memory limit:
+ * within its part of a limit: memory_limit, or less for one that shares it:
  *
  *     reads    up to a quarter: the buffers of readahead.h; over a network
  *              up to three eighths where that is much
@@ -21,13 +21,21 @@
  * it are faster: a connection moves only so much. */
 #define UNIT_FAR (UINT64_C(4) << 20)
 
+/* What is planned for. */
+static uint64_t limit_of(const struct download *d)
+{
+    return d->limit ? d->limit
+                    : budget_limit(backend_store_env(d->object.store)->budget);
+}
+
 size_t window_limit(const struct object *o)
 {
-    uint64_t quarter = budget_limit(backend_store_env(o->store)->budget) / 4;
+    uint64_t most = budget_limit(backend_store_env(o->store)->budget) /
+                    (o->shares ? 16 : 4);
 
-    if (quarter > WINDOW_MAX)
+    if (most > WINDOW_MAX)
         return WINDOW_MAX;
-    return quarter < SNAPSHOT_SUFFIX ? SNAPSHOT_SUFFIX : (size_t)quarter;
+    return most < SNAPSHOT_SUFFIX ? SNAPSHOT_SUFFIX : (size_t)most;
 }
 
 static uint32_t longest_frame(const struct download *d)
@@ -67,11 +75,12 @@ static uint64_t cut_at_frame(void *ctx, uint64_t from, uint64_t most)
 
 static uint64_t bytes_of_a_read(const struct download *d, bool far)
 {
-    uint64_t quarter =
-        budget_limit(backend_store_env(d->object.store)->budget) / 4;
+    uint64_t quarter = limit_of(d) / 4;
     uint64_t window = window_limit(&d->object);
     uint64_t share = quarter / READS_FAR;
 
+    if (d->limit && window > quarter / 2) /* lanes need two */
+        window = quarter / 2;
     if (!far || share >= window)
         return window;
     share = share > UNIT_FAR ? share : UNIT_FAR;
@@ -99,7 +108,7 @@ static unsigned most_reads(const struct download *d, bool far)
 
 static uint64_t share_of_reads(const struct download *d, bool far)
 {
-    uint64_t limit = budget_limit(backend_store_env(d->object.store)->budget);
+    uint64_t limit = limit_of(d);
 
     /* What is left then is still more than the lanes' half and a window. */
     return far && limit / 16 >= WINDOW_MAX ? limit / 8 * 3 : limit / 4;
@@ -163,8 +172,7 @@ static uint64_t lanes_held(const struct download *d)
 void plan_lanes(struct download *d, bool one_buffer)
 {
     const struct lanes_what what = plan_of_lanes(d);
-    uint64_t half =
-        budget_limit(backend_store_env(d->object.store)->budget) / 2;
+    uint64_t half = limit_of(d) / 2;
     uint64_t frames = (d->range_end - d->range_start) / d->frame_size + 1;
     uint64_t n = d->cpu && !one_buffer ? executor_limit(d->cpu) + 1 : 0;
 

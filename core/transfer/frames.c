@@ -15,6 +15,8 @@
 #include "util/crc32c.h"
 #include "util/le.h"
 
+#define HALVINGS 3 /* of the limit, before waiting */
+
 static int corrupt_frame(const struct download *d, const char *what,
                          struct persist_error *err)
 {
@@ -165,28 +167,64 @@ static int start_decoding(struct download *d, struct persist_error *err)
     return d->payload && d->decoder ? PERSIST_OK : error_memory(err);
 }
 
-static int start(struct download *d, struct persist_error *err)
+static void plan(struct download *d, uint64_t limit)
 {
-    d->started = true;
-    atomic_store(&d->object.op->payload_total, download_length(d));
+    d->limit = limit;
     d->payload_cap = d->frame_size < d->map.payload_len
                          ? d->frame_size
                          : (size_t)d->map.payload_len;
+    d->planned = plan_reads(d);
+    plan_lanes(d, d->planned.n == 1 && !d->small);
+}
+
+/* The largest plan that leaves as much again to others, else the least. */
+static void plan_to_share(struct download *d)
+{
+    uint64_t limit = budget_limit(backend_store_env(d->object.store)->budget);
+
+    plan(d, limit / 2);
+    for (unsigned i = 2;
+         i <= HALVINGS &&
+         !object_has_room(&d->object, 2 * plan_memory(d, &d->planned));
+         i++)
+        plan(d, limit >> i);
+}
+
+static int prepare(struct download *d, struct persist_error *err)
+{
+    d->prepared = true;
+    atomic_store(&d->object.op->payload_total, download_length(d));
     seek_first_frame(d);
     if (d->ended)
         return PERSIST_OK;
     if (d->map.n_frames == 0)
         return start_sums(d, err);
-    struct readahead_what reads = plan_reads(d);
-    plan_lanes(d, reads.n == 1 && !d->small);
+    if (d->object.shares)
+        plan_to_share(d);
+    else
+        plan(d, 0);
     int rc = start_sums(d, err);
     if (rc != PERSIST_OK)
         return rc;
     if (!d->small)
-        keep_or_drop_window(d, &reads);
-    rc = object_reserve(&d->object, plan_memory(d, &reads), err);
-    if (rc == PERSIST_OK && !d->small)
-        rc = start_reading(d, &reads, err);
+        keep_or_drop_window(d, &d->planned);
+    return object_reserve(&d->object, plan_memory(d, &d->planned), err);
+}
+
+int download_prepare(struct download *d, struct persist_error *err)
+{
+    return prepare(d, err);
+}
+
+static int start(struct download *d, struct persist_error *err)
+{
+    int rc = d->prepared ? PERSIST_OK : prepare(d, err);
+
+    d->started = true;
+    if (rc != PERSIST_OK || d->ended || d->map.n_frames == 0)
+        return rc;
+    if (!d->small)
+        rc = start_reading(d, &d->planned, err);
     return rc == PERSIST_OK ? start_decoding(d, err) : rc;
 }
 

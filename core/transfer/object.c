@@ -15,7 +15,8 @@
 int object_init(struct object *o, const struct download_request *request,
                 struct persist_error *err)
 {
-    *o = (struct object){.store = request->store, .op = request->op};
+    *o = (struct object){
+        .store = request->store, .op = request->op, .shares = request->shares};
     o->key = text_dup(request->key);
     return o->key ? PERSIST_OK : error_memory(err);
 }
@@ -58,6 +59,14 @@ static int no_budget(struct object *o, int rc, uint64_t bytes,
     error_hint(err, "raise memory_limit to %" PRIu64 "M or more",
                (bytes + ((UINT64_C(1) << 20) - 1)) >> 20);
     return rc;
+}
+
+bool object_has_room(const struct object *o, uint64_t bytes)
+{
+    struct budget *b = backend_store_env(o->store)->budget;
+    uint64_t others = budget_used(b) - o->reserved;
+
+    return bytes <= budget_limit(b) && others <= budget_limit(b) - bytes;
 }
 
 int object_reserve(struct object *o, uint64_t bytes, struct persist_error *err)

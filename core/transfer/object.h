@@ -14,6 +14,7 @@ struct object {
     char *key;
     uint64_t total;    /* bytes; known after the first read */
     bool seen;         /* total and etag are set */
+    bool shares;       /* memory_limit, with others (download_prepare) */
     bool again;        /* what was read of it before had damage (again.h) */
     uint64_t reserved; /* of the budget */
     char etag[PERSIST_BACKEND_ETAG_MAX];
@@ -23,6 +24,8 @@ int object_init(struct object *o, const struct download_request *request,
                 struct persist_error *err);
 void object_finish(struct object *o); /* gives back what is reserved */
 
+/* Whether that many bytes could be reserved, what is held among them. */
+bool object_has_room(const struct object *o, uint64_t bytes);
 /* The reservation becomes at least `bytes`; see download.h, "Memory". */
 int object_reserve(struct object *o, uint64_t bytes, struct persist_error *err);
 
