@@ -43,7 +43,8 @@ struct cleaning {
     size_t n_open;
     size_t open_cap;
     bool open_unknown; /* they could not be listed: every claim stays */
-    uint64_t n_left;   /* old uploads that are still there */
+    bool all_listed;   /* every upload there is was */
+    uint64_t n_left;   /* uploads that are still there */
     char **known; /* keys of uploads that are somebody's, or reported already */
     size_t n_known;
     size_t known_cap;
@@ -124,8 +125,10 @@ static int each_resumable(void *ctx, const struct resume_file *f)
 
     if (rc)
         return rc;
-    if (f->in_use || f->age_us < limit)
+    if (f->in_use || f->age_us < limit) {
+        c->n_left++;
         return keep_open(c, f->key);
+    }
     if (!c->dry_run)
         rc = backend_remove_leftover(c->store->backend, c->op, f->key,
                                      f->upload_id, &err);
@@ -201,8 +204,10 @@ static int each_leftover(void *ctx, const struct backend_leftover *l)
     now_us = store_time_now(&c->time, l->modified_us + limit);
     age = now_us - l->modified_us;
     remove = l->has_modified && age >= limit;
-    if (!remove)
+    if (!remove) {
+        c->n_left += is_upload;
         return is_upload ? keep_open(c, l->key) : PERSIST_OK;
+    }
     rc = remove_leftover(c, l);
     c->n_left += is_upload && (rc || c->dry_run);
     if (rc && is_upload && keep_open(c, l->key))
@@ -244,6 +249,7 @@ static int clean_leftovers(struct cleaning *c, const char *prefix)
         note(c, rc, &err);
         c->open_unknown = true;
     }
+    c->all_listed = rc == PERSIST_OK && !prefix[0];
     if (c->n_open)
         qsort(c->open, c->n_open, sizeof *c->open, compare_texts);
     return PERSIST_OK;
@@ -536,7 +542,7 @@ static int clean(struct cleaning *c, const char *address,
         return rc;
     rc = clean_leftovers(c, prefix);
     /* Only a look at everything tells how many there are. */
-    if (!rc && !prefix[0] && !c->open_unknown)
+    if (!rc && c->all_listed)
         metrics_set_uploads(c->store->counted, c->n_left);
     if (!rc)
         rc = depth < 0 ? clean_session(c, prefix)

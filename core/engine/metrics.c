@@ -191,7 +191,7 @@ static int flush(struct persist *p, const char *path, struct persist_error *err)
     metrics_set_init(&since);
     rc = add_counted(p, &now);
     if (!rc)
-        rc = metrics_set_merge(&since, &now);
+        rc = metrics_set_copy(&since, &now);
     if (rc) {
         rc = error_memory(err);
     } else {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/text.h"
 
@@ -189,13 +190,136 @@ static void uploads__left_open_are_told_until_a_cleanup(void **state)
     free(noise);
     assert_int_equal(sum(r->p, "persist_uploads_open", ""), 1);
 
+    /* Too young to be removed is open all the same. */
     rig_no_faults(r);
+    assert_ok(persist_cleanup(r->store, NULL, NULL, &err), &err);
+    assert_int_equal(sum(r->p, "persist_uploads_open", ""), 1);
     rig_pass_days(r, 8);
+    rig_fault(r, (struct rig_fault){.op = "list_uploads",
+                                    .status = PERSIST_BACKEND_UNSUPPORTED});
+    assert_ok(persist_cleanup(r->store, NULL, NULL, &err), &err);
+    assert_int_equal(sum(r->p, "persist_uploads_open", ""), 1);
     o.flags = PERSIST_CLEANUP_DRY_RUN;
     assert_ok(persist_cleanup(r->store, NULL, &o, &err), &err);
     assert_int_equal(sum(r->p, "persist_uploads_open", ""), 1);
     assert_ok(persist_cleanup(r->store, NULL, NULL, &err), &err);
     assert_int_equal(sum(r->p, "persist_uploads_open", ""), 0);
+}
+
+/* ----------------------------------------------------------------- the file
+ */
+
+static char *temporary_file(void)
+{
+    char dir[] = "/tmp/persist-metrics-XXXXXX";
+
+    assert_non_null(mkdtemp(dir));
+    return text_format("%s/persist.prom", dir);
+}
+
+static void remove_files(char *path)
+{
+    char *lock = text_format("%s.lock", path);
+
+    unlink(path);
+    unlink(lock);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(rmdir(path), 0);
+    free(lock);
+    free(path);
+}
+
+static struct persist *program(const char *path)
+{
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    char *setting = text_format("metrics_textfile=%s", path);
+    const char *const settings[] = {setting};
+    struct persist_error err = {0};
+    struct persist *p = NULL;
+
+    o.flags = PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT;
+    o.settings = settings;
+    o.n_settings = 1;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    free(setting);
+    return p;
+}
+
+/* An operation of the program, which begins or ends an upload; then it tells.
+ */
+static void count_and_flush(struct persist *p, int uploads)
+{
+    struct metrics_store *row = metrics_store(p->metrics, "a");
+    struct persist_error err = {0};
+
+    metrics_record_operation(row, OPERATION_SAVE, PERSIST_OK, 1);
+    metrics_count_upload(row, uploads);
+    assert_ok(persist_metrics_flush(p, &err), &err);
+}
+
+static void find_and_flush(struct persist *p, uint64_t uploads)
+{
+    metrics_set_uploads(metrics_store(p->metrics, "a"), uploads);
+    count_and_flush(p, 0);
+}
+
+static void expect_in_file(struct persist *p, const char *line)
+{
+    struct persist_sink sink = PERSIST_SINK_INIT;
+    struct persist_error err = {0};
+    struct shown s;
+
+    buf_init(&s.text, 1 << 20);
+    sink.write = keep;
+    sink.ctx = &s;
+    assert_ok(persist_metrics_file(p, PERSIST_METRICS_PROMETHEUS, &sink, &err),
+              &err);
+    buf_putc(&s.text, '\0');
+    assert_contains(s.text.data, line);
+    buf_finish(&s.text);
+}
+
+static const char none_open[] = "persist_uploads_open{store=\"a\"} 0\n";
+static const char one_open[] = "persist_uploads_open{store=\"a\"} 1\n";
+
+static void file__uploads_are_ended_by_other_programs(void **state)
+{
+    char *path = temporary_file();
+    struct persist *one = program(path), *two = program(path);
+
+    (void)state;
+    count_and_flush(one, 1);
+    expect_in_file(one, one_open);
+    count_and_flush(two, -1);
+    expect_in_file(one, none_open);
+    count_and_flush(two, 0);
+    count_and_flush(one, 1);
+    expect_in_file(one, one_open);
+    persist_destroy(one);
+    persist_destroy(two);
+    remove_files(path);
+}
+
+static void file__a_look_at_all_uploads_counts_once(void **state)
+{
+    char *path = temporary_file();
+    struct persist *one = program(path), *two = program(path);
+
+    (void)state;
+    count_and_flush(one, 1);
+    find_and_flush(two, 0);
+    expect_in_file(one, none_open);
+    count_and_flush(one, 1);
+    count_and_flush(two, 0);
+    expect_in_file(one, one_open);
+    count_and_flush(two, 1);
+    count_and_flush(two, -1);
+    expect_in_file(one, one_open);
+    find_and_flush(two, 0);
+    expect_in_file(one, none_open);
+    persist_destroy(one);
+    persist_destroy(two);
+    remove_files(path);
 }
 
 static void rehearsal__counts_requests_and_no_success(void **state)
@@ -260,6 +384,8 @@ int main(void)
                                         setup, rig_teardown),
         cmocka_unit_test_setup_teardown(
             uploads__left_open_are_told_until_a_cleanup, setup, rig_teardown),
+        cmocka_unit_test(file__uploads_are_ended_by_other_programs),
+        cmocka_unit_test(file__a_look_at_all_uploads_counts_once),
         cmocka_unit_test_setup_teardown(
             rehearsal__counts_requests_and_no_success, setup, rig_teardown),
         cmocka_unit_test_setup_teardown(calls__that_break_a_rule_are_refused,

@@ -49,7 +49,7 @@ struct metrics_store {
     atomic_int_fast64_t last_success_us[N_OPERATIONS];
     counter corrupt;
     atomic_int_fast64_t uploads;
-    atomic_bool uploads_found;
+    counter looks; /* at all uploads there are */
 };
 
 struct metrics {
@@ -211,7 +211,7 @@ void metrics_set_uploads(struct metrics_store *row, uint64_t found)
         return;
     atomic_store_explicit(&row->uploads, (int_fast64_t)found,
                           memory_order_relaxed);
-    atomic_store_explicit(&row->uploads_found, true, memory_order_relaxed);
+    add(&row->looks, 1);
 }
 
 /* --------------------------------------------------------------- collecting
@@ -328,8 +328,7 @@ static void collect_store(struct collector *c, const struct metrics_store *row)
     metrics_sample_init(&uploads, METRICS_UPLOADS, row->row.name, NULL, NULL);
     uploads.value =
         (uint64_t)atomic_load_explicit(&row->uploads, memory_order_relaxed);
-    uploads.replaces =
-        atomic_load_explicit(&row->uploads_found, memory_order_relaxed);
+    uploads.looks = get(&row->looks);
     put(c, &uploads);
 }
 

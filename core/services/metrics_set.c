@@ -269,7 +269,7 @@ static void merge_sample(struct metrics_sample *into,
 {
     const struct metrics_family *f = &metrics_families[into->family];
 
-    if (from->replaces || f->merge == METRICS_LIVE) {
+    if (from->looks || f->merge == METRICS_LIVE) {
         *into = *from;
         return;
     }
@@ -331,11 +331,26 @@ int metrics_set_merge(struct metrics_set *s, const struct metrics_set *from)
     for (size_t i = 0; i < s->n; i++) {
         struct metrics_sample *sample = &s->samples[i];
 
-        sample->replaces = false;
+        sample->looks = 0;
         if (sample->family == METRICS_UPLOADS && sample->value > INT64_MAX)
             sample->value = 0;
     }
     return rc;
+}
+
+int metrics_set_copy(struct metrics_set *s, const struct metrics_set *from)
+{
+    size_t size = from->n * sizeof *s->samples;
+
+    metrics_set_init(s);
+    if (!from->n)
+        return PERSIST_OK;
+    s->samples = malloc(size);
+    if (!s->samples)
+        return PERSIST_E_MEMORY;
+    memcpy(s->samples, from->samples, size);
+    s->n = s->cap = from->n;
+    return PERSIST_OK;
 }
 
 void metrics_set_subtract(struct metrics_set *s,
@@ -346,8 +361,9 @@ void metrics_set_subtract(struct metrics_set *s,
         const struct metrics_family *f = &metrics_families[sample->family];
         const struct metrics_sample *old = metrics_set_find(before, sample);
 
-        if (!old || f->merge != METRICS_ADD || sample->replaces)
+        if (!old || f->merge != METRICS_ADD || sample->looks != old->looks)
             continue;
+        sample->looks = 0;
         sample->value -= old->value;
         for (size_t k = 0; k <= f->n_bounds; k++)
             sample->buckets[k] -= old->buckets[k];

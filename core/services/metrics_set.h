@@ -73,7 +73,9 @@ extern const struct metrics_family metrics_families[METRICS_N_FAMILIES];
 struct metrics_sample {
     enum metrics_family_id family;
     char labels[METRICS_LABELS_MAX][METRICS_LABEL_CAP];
-    bool replaces;  /* a gauge that was measured anew, not counted on */
+    /* Of a gauge: how often it was measured anew, which stands over what others
+     * counted; 0: it is only counted on. */
+    uint64_t looks;
     uint64_t value; /* of a histogram: the sum of what was observed */
     uint64_t buckets[METRICS_BOUNDS_MAX + 1]; /* each alone; the last: above */
 };
@@ -97,7 +99,11 @@ void metrics_sample_init(struct metrics_sample *sample,
 int metrics_set_add(struct metrics_set *s, const struct metrics_sample *sample);
 /* Every sample of another set but those that live with their process. */
 int metrics_set_merge(struct metrics_set *s, const struct metrics_set *from);
-/* Takes off what stood in an earlier set of the same counters. */
+/* Makes an empty set the same as another. MEMORY. */
+int metrics_set_copy(struct metrics_set *s, const struct metrics_set *from);
+/* Takes off what stood in an earlier set of the same counters; what is below it
+ * now wraps around, and merging makes it good.  A gauge that was measured anew
+ * since then stays as it is. */
 void metrics_set_subtract(struct metrics_set *s,
                           const struct metrics_set *before);
 const struct metrics_sample *
