@@ -362,6 +362,8 @@ static int in_child(struct async *a)
     if (persist_verify_async(a->f.store, "f", NULL, a->q, NULL, &err) !=
         PERSIST_E_FORKED)
         return 5;
+    if (persist_queue_outstanding(a->q))
+        return 6;
     persist_queue_destroy(a->q);
     persist_close(a->f.store);
     persist_destroy(a->f.p);

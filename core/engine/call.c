@@ -5,6 +5,7 @@
 #include "engine/call.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "engine/instance.h"
 #include "engine/trace.h"
@@ -164,6 +165,11 @@ int engine_begin(struct persist_store *store, enum metrics_operation operation,
     store->n_running++;
     pthread_mutex_unlock(&store->mutex);
     return PERSIST_OK;
+}
+
+bool engine_call_is_forked(const struct engine_call *call)
+{
+    return call->store->p->pid != getpid();
 }
 
 void engine_end(struct engine_call *call, int status)

@@ -55,6 +55,10 @@ static inline bool engine_stopped(int rc)
 {
     return rc == PERSIST_E_CANCELLED || rc == PERSIST_E_TIMEOUT;
 }
+/* Whether a call that began before a fork is ended in the child: what it stands
+ * on may be locked, or wait for threads that do not exist there.  Then nothing
+ * is done to it. */
+bool engine_call_is_forked(const struct engine_call *call);
 /* status: how the call ended. */
 void engine_end(struct engine_call *call, int status);
 

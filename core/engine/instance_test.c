@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/save_test_kit.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -259,6 +260,87 @@ static void fork__is_noticed(void **state)
     rig_save(r, "the parent goes on", 0);
 }
 
+/* A child that waits for threads which are not there is ended by the alarm. */
+static int end_of_child(void (*run)(void *ctx), void *ctx)
+{
+    sigset_t none;
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        sigemptyset(&none);
+        pthread_sigmask(SIG_SETMASK, &none, NULL);
+        alarm(10);
+        run(ctx);
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+struct reading {
+    struct persist_reader *reader;
+    int status;
+};
+
+static void close_reader(void *ctx)
+{
+    persist_reader_close(((struct reading *)ctx)->reader);
+}
+
+/* On the thread that reads ahead, whose request never ends in the child. */
+static void fork_while_it_reads(void *ctx)
+{
+    struct reading *reading = ctx;
+
+    reading->status = end_of_child(close_reader, reading);
+}
+
+static void fork__reader_may_be_closed_while_it_reads_ahead(void **state)
+{
+    const size_t len = (size_t)8 << 20;
+    struct rig *r = *state;
+    uint8_t *noise = rig_noise(len, 3);
+    struct reading reading = {NULL, -1};
+    struct persist_error err = {0};
+    size_t n = 0;
+    char byte;
+
+    assert_ok(persist_save_buffer(r->store, "a", noise, len, NULL, NULL, &err),
+              &err);
+    free(noise);
+    assert_ok(persist_reader_open(r->store, "a", NULL, &reading.reader, &err),
+              &err);
+    rig_fault(r, (struct rig_fault){.op = "read",
+                                    .then = fork_while_it_reads,
+                                    .ctx = &reading});
+    assert_ok(persist_reader_read(reading.reader, &byte, 1, &n, &err), &err);
+    persist_reader_close(reading.reader);
+
+    assert_int_equal(reading.status, 0);
+}
+
+static void close_listing(void *ctx)
+{
+    persist_listing_close(ctx);
+}
+
+/* As another thread of the parent may hold it. */
+static void fork__listing_may_be_closed_whatever_is_locked(void **state)
+{
+    struct rig *r = *state;
+    struct persist_listing *l = NULL;
+    struct persist_error err = {0};
+
+    rig_save(r, "x", 0);
+    assert_ok(persist_list(r->store, "a/default", NULL, &l, &err), &err);
+    pthread_mutex_lock(&r->store->mutex);
+    int status = end_of_child(close_listing, l);
+    pthread_mutex_unlock(&r->store->mutex);
+    persist_listing_close(l);
+
+    assert_int_equal(status, 0);
+}
+
 static void destroy__with_open_stores_frees_nothing(void **state)
 {
     struct rig *r = *state;
@@ -351,6 +433,8 @@ int main(void)
         cmocka_unit_test(options__of_other_sizes_are_read),
         T(interrupt__ends_every_call),
         T(fork__is_noticed),
+        T(fork__reader_may_be_closed_while_it_reads_ahead),
+        T(fork__listing_may_be_closed_whatever_is_locked),
         T(destroy__with_open_stores_frees_nothing),
         T(close__waits_for_running_operations),
         T(op__serves_one_call_after_another),

@@ -344,7 +344,7 @@ int persist_listing_next(struct persist_listing *listing,
 
 void persist_listing_close(struct persist_listing *listing)
 {
-    if (!listing)
+    if (!listing || (listing->begun && engine_call_is_forked(&listing->call)))
         return;
     backend_list_close(listing->folders);
     session_walk_close(listing->walk);

@@ -108,7 +108,7 @@ size_t persist_queue_outstanding(struct persist_queue *q)
 {
     size_t n;
 
-    if (!q)
+    if (!q || q->p->pid != getpid())
         return 0;
     pthread_mutex_lock(&q->mutex);
     n = q->n_running + q->n_done;

@@ -91,7 +91,8 @@ persist_reader_metadata(const struct persist_reader *reader)
 
 void persist_reader_close(struct persist_reader *reader)
 {
-    if (!reader)
+    if (!reader ||
+        (reader->restore.begun && engine_call_is_forked(&reader->restore.call)))
         return;
     restore_close(&reader->restore, reader->failed);
     free(reader);

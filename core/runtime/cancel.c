@@ -35,6 +35,7 @@ int cancel_init(struct cancel *c, const struct cancel *parent, bool with_fd)
     c->parent = parent;
     atomic_init(&c->set, false);
     c->own.fd_read = c->own.fd_write = c->fd_either = -1;
+    c->pid = with_fd ? getpid() : -1;
     return with_fd ? open_fds(c) : 0;
 }
 
@@ -50,7 +51,11 @@ void cancel_set(struct cancel *c)
 {
     int saved = errno;
 
-    if (!atomic_exchange(&c->set, true) && c->own.fd_write >= 0)
+    /* A descriptor is shared with forked processes, and nobody lowers it: one
+     * that a handler raised in a child, before that was another program, would
+     * let the parent's sleepers spin and its requests stop. */
+    if (!atomic_exchange(&c->set, true) && c->own.fd_write >= 0 &&
+        c->pid == getpid())
         wakeup_raise(&c->own);
     errno = saved;
 }

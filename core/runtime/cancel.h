@@ -3,13 +3,15 @@
  * Cancellation: a flag that is set once, can be polled, and has a descriptor.
  *
  * cancel_set is async-signal-safe; what is set stays set.  A child's flag
- * counts as set once its parent's is (instance -> store -> operation).
+ * counts as set once its parent's is (instance -> store -> operation).  In a
+ * forked process it sets that process's copy and wakes nobody.
  */
 #ifndef PERSIST_RUNTIME_CANCEL_H
 #define PERSIST_RUNTIME_CANCEL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "posix/wakeup.h"
 
@@ -18,6 +20,7 @@ struct cancel {
     atomic_bool set;
     struct wakeup own; /* raised once set; -1, -1: no descriptor */
     int fd_either;     /* this one or the parent's; -1: no parent with one */
+    pid_t pid;         /* of the process whose descriptor it is */
 };
 
 /* with_fd: make a descriptor (0 or -errno). */

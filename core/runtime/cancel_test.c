@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static bool is_readable(int fd)
@@ -43,6 +44,31 @@ static void set__is_seen_by_flag_and_descriptor(void **state)
     cancel_set(&c);
 
     assert_true(cancel_is_set(&c));
+    assert_true(is_readable(cancel_fd(&c)));
+    cancel_finish(&c);
+}
+
+/* Its descriptor is the parent's too, and whoever polls it there is to sleep
+ * on: a handler may run in a child before that is another program. */
+static void set__in_a_forked_child_is_silent_for_its_parent(void **state)
+{
+    (void)state;
+    struct cancel c;
+    int status = -1;
+    assert_int_equal(cancel_init(&c, NULL, true), 0);
+
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        cancel_set(&c);
+        _exit(!cancel_is_set(&c));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+
+    assert_int_equal(status, 0);
+    assert_false(cancel_is_set(&c));
+    assert_false(is_readable(cancel_fd(&c)));
+    cancel_set(&c);
     assert_true(is_readable(cancel_fd(&c)));
     cancel_finish(&c);
 }
@@ -214,6 +240,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(set__is_seen_by_flag_and_descriptor),
+        cmocka_unit_test(set__in_a_forked_child_is_silent_for_its_parent),
         cmocka_unit_test(null__is_never_set),
         cmocka_unit_test(parent__sets_its_children_and_not_the_reverse),
         cmocka_unit_test(descriptor__of_a_child_wakes_for_every_ancestor),

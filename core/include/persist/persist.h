@@ -52,7 +52,8 @@
  *
  * Process.  The library never prints, exits, installs signal handlers, or
  * changes umask, locale, working directory or environment.  After fork every
- * call in the child answers PERSIST_E_FORKED.
+ * call in the child answers PERSIST_E_FORKED; those that close, destroy or stop
+ * something of the parent's do nothing.
  */
 #ifndef PERSIST_PERSIST_H
 #define PERSIST_PERSIST_H

@@ -16,7 +16,9 @@
  *            -> put, read, list ...                 as often as needed
  *            -> close                               once per store
  *
- * A backend is never unloaded.  No op is ever called in a forked child.
+ * A backend is never unloaded.  In a forked child no op is called on a store
+ * that was opened before; the child may open stores of its own, without another
+ * init.
  *
  * Rules of the boundary
  *
