@@ -85,7 +85,8 @@ static void fill_call(const struct store_call *c,
         uint64_t now = clock_boot_ns(c->store->env.clock);
         uint64_t left = c->op->deadline_ns > now ? c->op->deadline_ns - now : 0;
         call->present = PERSIST_BACKEND_CALL_DEADLINE;
-        call->deadline_ns = clock_boot_ns(&clock_system) + left;
+        now = clock_boot_ns(&clock_system);
+        call->deadline_ns = left > UINT64_MAX - now ? UINT64_MAX : now + left;
     }
 }
 

@@ -629,6 +629,19 @@ static void put__deadline_is_on_the_hosts_clock(void **state)
     assert_true(f.call.deadline_ns <= after + 700 * MS);
 }
 
+/* "No end" in the words of a caller who has to give one. */
+static void put__deadline_at_the_end_of_time_is_not_over(void **state)
+{
+    (void)state;
+    fake_open(&f);
+    f.op.deadline_ns = UINT64_MAX;
+
+    assert_int_equal(put_new(NULL), PERSIST_OK);
+
+    assert_int_equal(f.call.present, PERSIST_BACKEND_CALL_DEADLINE);
+    assert_true(f.call.deadline_ns >= UINT64_MAX / 2);
+}
+
 /* ------------------------------------------------------------------- read */
 
 struct read_lie {
@@ -1087,6 +1100,7 @@ int main(void)
         TEST(put__backend_sees_the_cancellation),
         TEST(put__definite_answer_stands_though_cancelled),
         TEST(put__deadline_is_on_the_hosts_clock),
+        TEST(put__deadline_at_the_end_of_time_is_not_over),
         TEST(read__answers_are_checked),
         TEST(read__another_version_than_pinned_is_a_changed_object),
         TEST(read__codes_of_writes_are_a_bug),
