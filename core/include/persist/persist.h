@@ -529,8 +529,12 @@ struct persist_batch_options {
  * does not stop the others, and after a crash any of those that were not yet
  * acknowledged may be there.  Items of one session take their indices in the
  * order of the array (a reader sees them appear in any), also beside other
- * savers.  Items above 256 KiB, and those with INDEX, AFTER, SKIP_UNCHANGED or
- * DRY_RUN, are saved one by one in their place of that order.
+ * threads that save through this store.  Where another process, or another open
+ * store, takes one of those indices meanwhile, the item that lost it takes the
+ * next free one, behind later items: who orders a session that others save to
+ * as well saves one by one, with AFTER.  Items above 256 KiB, and those with
+ * INDEX, AFTER, SKIP_UNCHANGED or DRY_RUN, are saved one by one in their place
+ * of that order.
  *
  * Returns OK where every item is, else the first status in the array that is
  * not, with its err.  MISUSE: struct_size of an item is not set, or not the
