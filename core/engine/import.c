@@ -26,6 +26,7 @@ struct plan { /* one file that can be imported */
     char *session;
     char *id;
     char *timestamp;
+    char *content_hash;
     int64_t timestamp_us;
 };
 
@@ -85,6 +86,7 @@ static void plan_finish(struct plan *p)
     free(p->session);
     free(p->id);
     free(p->timestamp);
+    free(p->content_hash);
 }
 
 /* Moves what is kept out of a loaded file. */
@@ -97,11 +99,13 @@ static void keep(struct plan *p, const char *path, size_t position,
                        .session = v->session_id,
                        .id = v->snapshot_id,
                        .timestamp = v->timestamp,
+                       .content_hash = v->content_hash,
                        .timestamp_us = v->timestamp_us};
     v->agent_id = NULL;
     v->session_id = NULL;
     v->snapshot_id = NULL;
     v->timestamp = NULL;
+    v->content_hash = NULL;
 }
 
 static int by_session_and_time(const void *a, const void *b)
@@ -236,7 +240,8 @@ static int load_again(struct import *im, const struct plan *p,
     if (strcmp(file->v1.agent_id, p->agent) == 0 &&
         strcmp(file->v1.session_id, p->session) == 0 &&
         strcmp(file->v1.snapshot_id, p->id) == 0 &&
-        strcmp(file->v1.timestamp, p->timestamp) == 0)
+        strcmp(file->v1.timestamp, p->timestamp) == 0 &&
+        strcmp(file->v1.content_hash, p->content_hash) == 0)
         return PERSIST_OK;
     error_set(err, PERSIST_E_CONFLICT, "%s changed while it was imported",
               p->path);
@@ -259,7 +264,8 @@ static int import_new(struct import *im, const struct plan *p,
             *out_index = (*out)->snapshot_index;
     }
     if (rc == PERSIST_OK || *out) {
-        int added = import_seen_add(&im->seen, p->id, *out_index, NULL);
+        int added = import_seen_add(&im->seen, p->id, p->content_hash,
+                                    *out_index, NULL);
         if (added != PERSIST_OK && rc == PERSIST_OK)
             im->session_rc = error_memory(&im->session_err);
     }
@@ -279,7 +285,8 @@ static int import_one(struct import *im, const struct plan *p,
         *err = im->session_err;
     item.status = im->session_rc;
     if (item.status == PERSIST_OK) {
-        item.skipped = import_seen_find(&im->seen, p->id, &index);
+        item.skipped =
+            import_seen_find(&im->seen, p->id, p->content_hash, &index);
         if (!item.skipped)
             item.status = import_new(im, p, &index, &metadata, err);
     }

@@ -5,6 +5,7 @@
  */
 #include "engine/import_seen.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,25 +18,35 @@
 /* ---------------------------------------------------------------------- set
  */
 
-/* FNV-1a: ids are UUIDs, nobody gains by colliding his own. */
-static size_t slot_of(const struct import_seen *seen, const char *id)
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
 
-    for (const char *c = id; *c; c++)
-        hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+/* FNV-1a: ids are UUIDs, nobody gains by colliding his own. */
+static size_t slot_of(const struct import_seen *seen, const char *id,
+                      const char *content_hash)
+{
+    uint64_t hash =
+        hash_text(hash_text(UINT64_C(0xcbf29ce484222325), id), content_hash);
     size_t at = (size_t)hash & (seen->n_slots - 1);
-    while (seen->slots[at].id && strcmp(seen->slots[at].id, id) != 0)
+
+    while (seen->slots[at].id &&
+           (strcmp(seen->slots[at].id, id) != 0 ||
+            strcmp(seen->slots[at].content_hash, content_hash) != 0))
         at = (at + 1) & (seen->n_slots - 1);
     return at;
 }
 
 bool import_seen_find(const struct import_seen *seen, const char *id,
-                      uint64_t *out_index)
+                      const char *content_hash, uint64_t *out_index)
 {
     if (seen->n_slots == 0)
         return false;
-    const struct import_seen_id *slot = &seen->slots[slot_of(seen, id)];
+    const struct import_seen_id *slot =
+        &seen->slots[slot_of(seen, id, content_hash)];
     if (!slot->id)
         return false;
     *out_index = slot->index;
@@ -53,26 +64,32 @@ static bool grow(struct import_seen *seen)
     larger.slots = calloc(larger.n_slots, sizeof(*larger.slots));
     if (!larger.slots)
         return false;
-    for (size_t i = 0; i < seen->n_slots; i++)
-        if (seen->slots[i].id)
-            larger.slots[slot_of(&larger, seen->slots[i].id)] = seen->slots[i];
+    for (size_t i = 0; i < seen->n_slots; i++) {
+        const struct import_seen_id *s = &seen->slots[i];
+
+        if (s->id)
+            larger.slots[slot_of(&larger, s->id, s->content_hash)] = *s;
+    }
     free(seen->slots);
     *seen = larger;
     return true;
 }
 
-int import_seen_add(struct import_seen *seen, const char *id, uint64_t index,
+int import_seen_add(struct import_seen *seen, const char *id,
+                    const char *content_hash, uint64_t index,
                     struct persist_error *err)
 {
     if (index >= seen->next)
         seen->next = index + 1;
     if (!grow(seen))
         return error_memory(err);
-    struct import_seen_id *slot = &seen->slots[slot_of(seen, id)];
+    struct import_seen_id *slot = &seen->slots[slot_of(seen, id, content_hash)];
     if (!slot->id) {
         slot->id = text_dup(id);
         if (!slot->id)
             return error_memory(err);
+        snprintf(slot->content_hash, sizeof(slot->content_hash), "%s",
+                 content_hash);
         seen->n_ids++;
     }
     slot->index = index;
@@ -96,8 +113,8 @@ static int note_labels(struct import_seen *seen,
 {
     for (size_t i = 0; i < m->n_labels; i++)
         if (strcmp(m->labels[i].key, IMPORT_LABEL_ID) == 0)
-            return import_seen_add(seen, m->labels[i].value, m->snapshot_index,
-                                   err);
+            return import_seen_add(seen, m->labels[i].value, m->content_hash,
+                                   m->snapshot_index, err);
     return PERSIST_OK;
 }
 

@@ -326,6 +326,35 @@ static void import__finds_every_flip_in_a_file(void **state)
     buf_finish(&r.text);
 }
 
+/* As who saves with one SnapshotMetadata of 0.1 over and over gets them. */
+static void import__takes_every_state_of_one_id(void **state)
+{
+#define ONE_ID(hash, state)                                                    \
+    "{\"metadata\":{\"agent_id\":\"a\",\"session_id\":\"s\","                  \
+    "\"snapshot_index\":0,\"timestamp\":\"2026-11-23T04:19:24Z\","             \
+    "\"content_hash\":\"" hash "\",\"format_version\":1,"                      \
+    "\"snapshot_id\":\"x\"},\"agent_state\":" state "}"
+    struct fixture *f = *state;
+    struct persist_error err;
+    struct reports r = {0};
+    const char *const paths[] = {
+        pack("one", ONE_ID("44136fa355b3678a1146ad16f7e8649e"
+                           "94fb4fc21fe77e8310c060f61caaff8a",
+                           "{}")),
+        pack("two", ONE_ID("4f53cda18c2baa0c0354bb5f9a3ecbe5"
+                           "ed12ab4d8e11ba873c2f11161202b945",
+                           "[]")),
+    };
+
+    assert_ok(import(f, paths, 2, 0, &r, &err), &err);
+    assert_int_equal(r.n_skipped, 0);
+    assert_string_equal(r.text.data, "one -> a/s@0; two -> a/s@1; ");
+    assert_ok(import(f, paths, 2, 0, &r, &err), &err);
+    assert_int_equal(r.n_skipped, 2);
+    assert_int_equal(f->memory->n_objects(f->id), 2);
+    buf_finish(&r.text);
+}
+
 static void import__checks_content_hash(void **state)
 {
     struct fixture *f = *state;
@@ -472,20 +501,21 @@ static void seen__holds_many_ids(void **state)
     uint64_t index = 0;
     (void)state;
 
-    assert_false(import_seen_find(&seen, "x", &index));
+    assert_false(import_seen_find(&seen, "x", "h", &index));
     for (uint64_t i = 0; i < 5000; i++) {
         snprintf(id, sizeof(id), "id-%" PRIu64, i * 7919);
-        assert_int_equal(import_seen_add(&seen, id, i, NULL), 0);
-        assert_int_equal(import_seen_add(&seen, id, i, NULL), 0);
+        assert_int_equal(import_seen_add(&seen, id, "h", i, NULL), 0);
+        assert_int_equal(import_seen_add(&seen, id, "h", i, NULL), 0);
     }
     assert_int_equal(seen.n_ids, 5000);
     assert_int_equal(seen.next, 5000);
     for (uint64_t i = 0; i < 5000; i++) {
         snprintf(id, sizeof(id), "id-%" PRIu64, i * 7919);
-        assert_true(import_seen_find(&seen, id, &index));
+        assert_true(import_seen_find(&seen, id, "h", &index));
         assert_int_equal(index, i);
     }
-    assert_false(import_seen_find(&seen, "id-1", &index));
+    assert_false(import_seen_find(&seen, "id-1", "h", &index));
+    assert_false(import_seen_find(&seen, "id-0", "i", &index));
     import_seen_finish(&seen);
 }
 
@@ -499,6 +529,7 @@ int main(void)
         TEST(import__appends_to_what_is_there),
         TEST(import__goes_on_past_bad_files),
         TEST(import__finds_every_flip_in_a_file),
+        TEST(import__takes_every_state_of_one_id),
         TEST(import__checks_content_hash),
         TEST(import__refuses_what_does_not_fit_into_memory),
         TEST(import__refuses_names_that_no_key_can_hold),
