@@ -294,13 +294,27 @@ static int32_t add_name(struct folder_names *out, const char *file)
     return grown[out->n] ? (out->n++, 0) : PERSIST_BACKEND_MEMORY;
 }
 
+/* Other names are none of ours: somebody's README, or lost+found where the
+ * folder is the top of a file system. */
+static int is_object(DIR *dir, const char *file)
+{
+    char key[FOLDER_NAME_CAP];
+    struct stat st;
+    if (file[0] == '.' || strlen(file) >= sizeof(key))
+        return 0;
+    spell(key, file, ',', '/');
+    return is_key(key) &&
+           fstatat(dirfd(dir), file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
 static int32_t read_names(DIR *dir, int temps, struct folder_names *out,
                           struct persist_backend_error *error)
 {
     struct dirent *entry;
     int32_t rc = 0;
     while (errno = 0, !rc && (entry = readdir(dir)))
-        if (temps ? is_temp(entry->d_name) : entry->d_name[0] != '.')
+        if (temps ? is_temp(entry->d_name) : is_object(dir, entry->d_name))
             rc = add_name(out, entry->d_name);
     if (!rc && errno)
         rc = folder_failed(error, "reading the folder failed");

@@ -78,7 +78,8 @@ quietly "make install" make install
 
 # Now the whole of Persist uses it.
 cp "$SOURCE_DIR/README.md" "$work/state"
-mkdir "$work/root"
+# As the top of a file system has one.
+mkdir "$work/root" "$work/root/lost+found"
 cat >"$work/persist.conf" <<CONF
 [persist]
 store = flat
