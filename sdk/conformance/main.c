@@ -7,7 +7,8 @@
  *          -> clean up -> close -> report
  *
  * It trusts the file it is given (it loads it into its own process); a crash of
- * the backend is a crash of the program, a hang ends it after --timeout.
+ * the backend is a crash of the program, a hang ends it after --timeout, in a
+ * case as well as before the first and behind the last.
  */
 #include <dlfcn.h>
 #include <getopt.h>
@@ -34,7 +35,7 @@ static const char usage[] =
     "  --group GROUP      only this group; may be given again\n"
     "  --case ID          only this case; may be given again\n"
     "  --junit FILE       also write the results as JUnit XML\n"
-    "  --timeout SECONDS  of one case (default 120)\n"
+    "  --timeout SECONDS  of one case, of opening, of closing (default 120)\n"
     "  --list             print the ids and stop\n"
     "  --verbose          print the backend's log lines to stderr\n"
     "\n"
@@ -277,11 +278,11 @@ static void test_clean(struct test *t)
     listing_finish(&l);
 }
 
-static const char *volatile running; /* for the signals */
+static const char *volatile running = "loading the file"; /* for the signals */
 
 static void bail_out(const char *what)
 {
-    const char *id = running ? running : "opening the store";
+    const char *id = running;
     if (write(STDOUT_FILENO, what, strlen(what)) < 0 ||
         write(STDOUT_FILENO, id, strlen(id)) < 0 ||
         write(STDOUT_FILENO, "\n", 1) < 0)
@@ -368,15 +369,22 @@ int main(int argc, char **argv)
     }
     s.host = host_services();
     pthread_mutex_init(&s.observed.lock, NULL);
-    if (load(&s, a.backend) || build_configs(&s, &a) || open_suite(&s))
-        return 2;
     signal(SIGALRM, on_alarm);
     listen_for_crashes();
+    alarm(a.timeout_s);
+    if (load(&s, a.backend) || build_configs(&s, &a))
+        return 2;
+    running = "opening the store";
+    if (open_suite(&s))
+        return 2;
+    alarm(0);
 
     report_init(&r);
     each_case(&a, &s, &r);
     running = "closing the store";
+    alarm(a.timeout_s);
     s.ops->close(s.store);
+    alarm(0);
     report_close(&a, &r);
     if (s.n_repeated)
         printf("# %u transient or throttled requests were repeated\n",

@@ -134,6 +134,67 @@ timeout -s ABRT 1 "$program" --backend "$backend" --timeout 60 --set latency=1h 
 grep -q 'Bail out! the backend crashes in semantics.put.one-byte' "$work/out" ||
     fail "a crash is not named"
 
+# Before the first case and behind the last.
+cat >"$work/stuck.c" <<'C'
+#include <persist/backend.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static void here(const char *place)
+{
+    if (!strcmp(getenv("HANGS_IN"), place))
+        for (;;) pause();
+    if (!strcmp(getenv("CRASHES_IN"), place))
+        raise(SIGABRT);
+}
+static int32_t open_store(const struct persist_backend_host *host,
+                          const struct persist_backend_config *config, void **out,
+                          struct persist_backend_error *error)
+{
+    here("open");
+    *out = out;
+    return 0;
+}
+static void close_store(void *store) { here("close"); }
+static int32_t limits(void *store, struct persist_backend_limits *out) { return 0; }
+static int32_t list(void *store, const struct persist_backend_call *call,
+                    const struct persist_backend_list_args *args,
+                    struct persist_backend_list_result *result,
+                    struct persist_backend_error *error) { return 0; }
+#define NONE (void *)limits
+static const struct persist_backend_ops ops = {
+    .struct_size = sizeof(ops), .open = open_store, .close = close_store,
+    .limits = limits, .put = NONE, .upload_begin = NONE, .upload_part = NONE,
+    .upload_commit = NONE, .upload_abort = NONE, .read = NONE, .head = NONE,
+    .delete_object = NONE, .list = list};
+static const struct persist_backend_descriptor descriptor = {
+    PERSIST_BACKEND_PROLOGUE, .thread_model = PERSIST_BACKEND_PARALLEL,
+    .name = "stuck", .version = "1", .vendor = "", .licence = "", .ops = &ops};
+const struct persist_backend_descriptor *
+persist_backend_entry_v1(const struct persist_backend_host *host)
+{
+    here("entry");
+    return &descriptor;
+}
+C
+cc -std=c11 -D_GNU_SOURCE -w -fPIC -shared "-I$SOURCE_DIR/sdk/include" \
+    "$work/stuck.c" -o "$work/stuck.so"
+# stuck PLACE STEP: what is said of it.
+stuck() {
+    for how in HANGS CRASHES; do
+        status=0
+        HANGS_IN='' CRASHES_IN='' env "${how}_IN=$1" timeout -k 1 30 "$program" \
+            --backend "$work/stuck.so" --timeout 3 \
+            --case lifecycle.descriptor.valid >"$work/out" 2>&1 || status=$?
+        grep -q "^Bail out! .* \(hangs\|crashes\) in $2\$" "$work/out" ||
+            fail "$how in $1 is not named (exit $status): $(cat "$work/out")"
+    done
+}
+stuck entry 'loading the file'
+stuck open 'opening the store'
+stuck close 'closing the store'
+
 if [ "$failures" -ne 0 ]; then
     echo "conformance_finds: $failures failures" >&2
     exit 1
