@@ -280,6 +280,7 @@ static int add_locked(struct persist *p, const struct place *at,
         *err = why;
     if (!rc && metrics_set_merge(&sum, set))
         rc = error_memory(err);
+    metrics_set_limit_times(&sum, clock_wall_us(p->clock));
     if (!rc)
         rc = replace(at, &sum, err);
     metrics_set_finish(&sum);

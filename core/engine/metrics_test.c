@@ -322,6 +322,39 @@ static void file__a_look_at_all_uploads_counts_once(void **state)
     remove_files(path);
 }
 
+/* Or it would be a year until somebody hears that nothing is saved. */
+static void file__a_clock_that_was_ahead_is_forgotten(void **state)
+{
+    const int64_t now_us = clock_wall_us(&clock_system);
+    const char name[] = "persist_last_success_timestamp_seconds{";
+    char *path = temporary_file(), *line;
+    struct persist *p = program(path);
+    struct persist_sink sink = PERSIST_SINK_INIT;
+    struct persist_error err = {0};
+    struct shown s;
+    uint64_t seconds = 0;
+
+    (void)state;
+    metrics_record_operation(metrics_store(p->metrics, "a"), OPERATION_SAVE,
+                             PERSIST_OK, now_us + 365 * RIG_DAY_US);
+    assert_ok(persist_metrics_flush(p, &err), &err);
+    buf_init(&s.text, 1 << 20);
+    sink.write = keep;
+    sink.ctx = &s;
+    assert_ok(persist_metrics_file(p, PERSIST_METRICS_PROMETHEUS, &sink, &err),
+              &err);
+    buf_putc(&s.text, '\0');
+    line = strstr(s.text.data, name);
+    assert_non_null(line);
+    line = strchr(line, ' ') + 1;
+    line[strcspn(line, ".\n")] = '\0';
+    assert_true(text_to_u64(line, &seconds));
+    assert_in_range(seconds, now_us / 1000000, now_us / 1000000 + 3600);
+    buf_finish(&s.text);
+    persist_destroy(p);
+    remove_files(path);
+}
+
 static void rehearsal__counts_requests_and_no_success(void **state)
 {
     struct rig *r = *state;
@@ -386,6 +419,7 @@ int main(void)
             uploads__left_open_are_told_until_a_cleanup, setup, rig_teardown),
         cmocka_unit_test(file__uploads_are_ended_by_other_programs),
         cmocka_unit_test(file__a_look_at_all_uploads_counts_once),
+        cmocka_unit_test(file__a_clock_that_was_ahead_is_forgotten),
         cmocka_unit_test_setup_teardown(
             rehearsal__counts_requests_and_no_success, setup, rig_teardown),
         cmocka_unit_test_setup_teardown(calls__that_break_a_rule_are_refused,

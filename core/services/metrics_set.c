@@ -338,6 +338,17 @@ int metrics_set_merge(struct metrics_set *s, const struct metrics_set *from)
     return rc;
 }
 
+void metrics_set_limit_times(struct metrics_set *s, int64_t now_us)
+{
+    for (size_t i = 0; now_us > 0 && i < s->n; i++) {
+        struct metrics_sample *sample = &s->samples[i];
+
+        if (metrics_families[sample->family].merge == METRICS_NEWEST &&
+            sample->value > (uint64_t)now_us)
+            sample->value = (uint64_t)now_us;
+    }
+}
+
 int metrics_set_copy(struct metrics_set *s, const struct metrics_set *from)
 {
     size_t size = from->n * sizeof *s->samples;

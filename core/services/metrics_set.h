@@ -99,6 +99,9 @@ void metrics_sample_init(struct metrics_sample *sample,
 int metrics_set_add(struct metrics_set *s, const struct metrics_sample *sample);
 /* Every sample of another set but those that live with their process. */
 int metrics_set_merge(struct metrics_set *s, const struct metrics_set *from);
+/* Lowers times that lie behind now_us (Unix time) to it: what a clock that was
+ * ahead has left would stand above every later one. */
+void metrics_set_limit_times(struct metrics_set *s, int64_t now_us);
 /* Makes an empty set the same as another. MEMORY. */
 int metrics_set_copy(struct metrics_set *s, const struct metrics_set *from);
 /* Takes off what stood in an earlier set of the same counters; what is below it
