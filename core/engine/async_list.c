@@ -3,8 +3,10 @@
  * Listing without waiting: the rows of a blocking listing, copied.
  *
  * Each row is one allocation of its own inside a block that the completion
- * frees; the listing itself ends on the executor's thread.
+ * frees; the listing itself ends on the executor's thread.  How much they are
+ * decides who saved the snapshots, so there is a ceiling.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,16 +46,37 @@ static struct rows *rows_grow(struct rows *rows, size_t cap)
     return realloc(rows, sizeof *rows + cap * sizeof(struct persist_entry));
 }
 
-static int collect(struct persist_listing *listing, struct rows **rows,
-                   struct persist_error *err)
+static uint64_t memory_of(const struct persist_entry *e)
+{
+    return sizeof *e + strlen(e->agent) +
+           (e->session ? strlen(e->session) : 0) +
+           (e->metadata ? metadata_memory(e->metadata) : 0);
+}
+
+static int too_much(uint64_t max, struct persist_error *err)
+{
+    error_set(err, PERSIST_E_MEMORY,
+              "the rows of the listing take more than the memory limit of "
+              "%" PRIu64 " bytes",
+              max);
+    error_hint(err, "ask for fewer rows, or without LONG");
+    return PERSIST_E_MEMORY;
+}
+
+static int collect(struct persist_listing *listing, uint64_t max,
+                   struct rows **rows, struct persist_error *err)
 {
     const struct persist_entry *entry;
+    uint64_t bytes = 0;
     size_t cap = 0;
     int rc;
 
     while ((rc = persist_listing_next(listing, &entry, err)) == 1) {
         size_t n = *rows ? (*rows)->n : 0;
 
+        bytes += memory_of(entry);
+        if (bytes > max)
+            return too_much(max, err);
         if (n == cap) {
             struct rows *grown = rows_grow(*rows, cap = cap ? 2 * cap : 16);
 
@@ -76,7 +99,7 @@ static void list(struct job *j, struct persist_error *err)
     int rc = persist_list(j->store, j->address, &j->o.list, &listing, err);
 
     if (!rc)
-        rc = collect(listing, &rows, err);
+        rc = collect(listing, budget_limit(j->store->p->budget), &rows, err);
     persist_listing_close(listing);
     if (rc) {
         rows_free(rows);

@@ -342,6 +342,46 @@ static void cancel__may_race_with_the_end(void **state)
     assert_int_equal(answers[0] + answers[1], OUTSTANDING);
 }
 
+/* Headers may have a megabyte each, and others write them. */
+static void list__holds_no_more_than_the_memory_limit(void **state)
+{
+    const size_t len = 900 << 10;
+    struct async *a = *state;
+    struct persist_list_options o = PERSIST_LIST_OPTIONS_INIT;
+    char *description = malloc(len + 1);
+    struct persist_completion c;
+    struct persist_error err;
+
+    assert_non_null(description);
+    memset(description, 'x', len);
+    description[len] = '\0';
+    persist_queue_destroy(a->q);
+    fixture_close(&a->f);
+    fixture_open(&a->f, 8 << 20, NULL);
+    assert_ok(persist_queue_create(a->f.p, &a->q, &err), &err);
+    for (uint64_t i = 0; i < 12; i++)
+        fixture_put(&a->f, &(struct snapshot_spec){.index = i,
+                                                   .payload = "x",
+                                                   .len = 1,
+                                                   .description = description});
+    free(description);
+    o.flags = PERSIST_LIST_LONG;
+    assert_ok(persist_list_async(a->f.store, "a/default", &o, a->q, NULL, &err),
+              &err);
+    c = take(a);
+    assert_int_equal(c.status, PERSIST_E_MEMORY);
+    assert_contains(c.error->message, "memory limit");
+    persist_completion_finish(&c);
+    o.limit = 5;
+    assert_ok(persist_list_async(a->f.store, "a/default", &o, a->q, NULL, &err),
+              &err);
+    c = take(a);
+    assert_int_equal(c.status, PERSIST_OK);
+    assert_int_equal(c.rows.n_entries, 5);
+    assert_int_equal(strlen(c.rows.entries[4].metadata->description), len);
+    persist_completion_finish(&c);
+}
+
 /* What a child sees of a parent whose threads are at work. */
 static int in_child(struct async *a)
 {
@@ -588,6 +628,7 @@ int main(void)
         TEST(deadline__counts_from_the_submission),
         TEST(deadline__of_a_batch_that_no_thread_came_to),
         TEST(destroy__cancels_and_waits),
+        TEST(list__holds_no_more_than_the_memory_limit),
         TEST(misuse__is_refused),
         TEST(interrupt__completes_everything),
     };

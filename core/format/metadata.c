@@ -87,6 +87,23 @@ static bool copy_arrays(struct metadata_box *box)
     return true;
 }
 
+size_t metadata_memory(const struct persist_metadata *m)
+{
+    size_t len = sizeof(struct metadata_box);
+
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        const char *text = NULL;
+        memcpy(&text, (const char *)m + text_offsets[i], sizeof(text));
+        len += text ? strlen(text) + 1 : 0;
+    }
+    for (size_t i = 0; i < m->n_labels; i++)
+        len += sizeof(m->labels[i]) + strlen(m->labels[i].key) +
+               strlen(m->labels[i].value) + 2;
+    for (size_t i = 0; i < m->n_required_features; i++)
+        len += sizeof(char *) + strlen(m->required_features[i]) + 1;
+    return len;
+}
+
 struct persist_metadata *metadata_copy(const struct persist_metadata *m)
 {
     struct metadata_box *box = calloc(1, sizeof(*box));

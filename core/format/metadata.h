@@ -41,6 +41,8 @@ int metadata_decode_trailer(const char *json, size_t len,
  * freed with persist_metadata_free.  Unknown fields of a decoded m are not
  * copied.  NULL: memory. */
 struct persist_metadata *metadata_copy(const struct persist_metadata *m);
+/* Bytes of memory that a copy takes. */
+size_t metadata_memory(const struct persist_metadata *m);
 
 struct marker { /* a claim or a tombstone */
     char snapshot_id[37];

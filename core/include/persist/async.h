@@ -178,7 +178,8 @@ persist_delete_async(struct persist_store *store, const char *address,
                      struct persist_queue *queue, void *user,
                      struct persist_error *err);
 /* Submits persist_list: the first options->limit rows (1 to 10,000; 0: 1,000)
- * come in rows of the completion. */
+ * come in rows of the completion.  MEMORY where they are more than
+ * memory_limit, which LONG may make them. */
 PERSIST_API int persist_list_async(struct persist_store *store,
                                    const char *address,
                                    const struct persist_list_options *options,
