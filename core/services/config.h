@@ -106,10 +106,10 @@ size_t config_n_files(const struct config *c);
 const char *config_file(const struct config *c, size_t i, bool *out_read);
 
 /* A secret option: `key`, `key`_file (the file's content without one trailing
- * newline, refused where others may read it) or `key`_command (argv without a
- * shell, 10 s, 64 KiB, closed descriptors).  Several set: CONFIG.  None: *out
- * NULL.  *out_value is the value that led to it, for its origin; its text is
- * the secret itself where `key` was set. */
+ * newline, refused where others may read or write it) or `key`_command (argv
+ * without a shell, 10 s, 64 KiB, closed descriptors).  Several set: CONFIG.
+ * None: *out NULL.  *out_value is the value that led to it, for its origin; its
+ * text is the secret itself where `key` was set. */
 struct secret;
 int config_store_secret(const struct config *c, const char *store,
                         const char *key, struct secret **out,

@@ -85,11 +85,13 @@ static int open_secret_file(const struct way *way, int *out_fd,
         return PERSIST_E_CONFIG;
     }
     config_file_judge(&file, &st);
-    if (file.public || file.foreign) {
+    if (file.public || file.foreign || file.shared) {
         close(fd);
-        error_set(
-            err, PERSIST_E_CONFIG, "%s: %s: %.300s %s", origin, way->key, path,
-            file.public ? "may be read by others" : "belongs to someone else");
+        error_set(err, PERSIST_E_CONFIG, "%s: %s: %.300s %s", origin, way->key,
+                  path,
+                  file.public    ? "may be read by others"
+                  : file.foreign ? "belongs to someone else"
+                                 : "may be written by others");
         error_hint(err, "chmod 600 %.200s", path);
         return PERSIST_E_CONFIG;
     }

@@ -168,6 +168,10 @@ static void file__that_is_unfit_is_refused(void **state)
     assert_no_secret(
         line_for("password_file", write_bytes("open", "pw", 2, 0644)),
         "may be read by others");
+    /* Whose secret it is decides where things go. */
+    assert_no_secret(
+        line_for("password_file", write_bytes("drop", "pw", 2, 0602)),
+        "may be written by others");
     assert_no_secret(line_for("password_file", write_file("empty", "")),
                      "gives nothing");
     assert_no_secret(line_for("password_file", write_file("newline", "\n")),
