@@ -263,18 +263,25 @@ static void find_and_flush(struct persist *p, uint64_t uploads)
     count_and_flush(p, 0);
 }
 
-static void expect_in_file(struct persist *p, const char *line)
+/* A text with its NUL; finish it. */
+static void read_file(struct persist *p, struct shown *out)
 {
     struct persist_sink sink = PERSIST_SINK_INIT;
     struct persist_error err = {0};
-    struct shown s;
 
-    buf_init(&s.text, 1 << 20);
+    buf_init(&out->text, 1 << 20);
     sink.write = keep;
-    sink.ctx = &s;
+    sink.ctx = out;
     assert_ok(persist_metrics_file(p, PERSIST_METRICS_PROMETHEUS, &sink, &err),
               &err);
-    buf_putc(&s.text, '\0');
+    buf_putc(&out->text, '\0');
+}
+
+static void expect_in_file(struct persist *p, const char *line)
+{
+    struct shown s;
+
+    read_file(p, &s);
     assert_contains(s.text.data, line);
     buf_finish(&s.text);
 }
@@ -329,7 +336,6 @@ static void file__a_clock_that_was_ahead_is_forgotten(void **state)
     const char name[] = "persist_last_success_timestamp_seconds{";
     char *path = temporary_file(), *line;
     struct persist *p = program(path);
-    struct persist_sink sink = PERSIST_SINK_INIT;
     struct persist_error err = {0};
     struct shown s;
     uint64_t seconds = 0;
@@ -338,12 +344,7 @@ static void file__a_clock_that_was_ahead_is_forgotten(void **state)
     metrics_record_operation(metrics_store(p->metrics, "a"), OPERATION_SAVE,
                              PERSIST_OK, now_us + 365 * RIG_DAY_US);
     assert_ok(persist_metrics_flush(p, &err), &err);
-    buf_init(&s.text, 1 << 20);
-    sink.write = keep;
-    sink.ctx = &s;
-    assert_ok(persist_metrics_file(p, PERSIST_METRICS_PROMETHEUS, &sink, &err),
-              &err);
-    buf_putc(&s.text, '\0');
+    read_file(p, &s);
     line = strstr(s.text.data, name);
     assert_non_null(line);
     line = strchr(line, ' ') + 1;
