@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -24,8 +23,6 @@
 
 #define MEMORY_ALIGN 4096
 #define SMALL ((size_t)64 << 10) /* not worth it */
-#define HUGE_PAGE ((size_t)2 << 20)
-#define LARGE (2 * HUGE_PAGE)
 
 static bool is_power_of_two(size_t n)
 {
@@ -110,30 +107,11 @@ void direct_close(struct direct_file *d)
     d->fd = -1;
 }
 
-/* Where the system decides about huge pages by itself, or has none of this
- * size, it may do as it likes. */
-static void *alloc_huge(size_t len)
-{
-    void *memory = NULL;
-
-    if (posix_memalign(&memory, HUGE_PAGE, len) != 0)
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    /* Not the first, which is all that a few bytes of unknown size touch (to
-     * clear 2 MiB takes as long as a small save), and whole ones only. */
-    (void)madvise((uint8_t *)memory + HUGE_PAGE,
-                  len - len % HUGE_PAGE - HUGE_PAGE, MADV_HUGEPAGE);
-#endif
-    return memory;
-}
-
 void *direct_alloc(size_t len)
 {
     void *memory = NULL;
 
     if (len <= SMALL)
         return malloc(len);
-    if (len >= LARGE)
-        return alloc_huge(len);
     return posix_memalign(&memory, MEMORY_ALIGN, len) == 0 ? memory : NULL;
 }

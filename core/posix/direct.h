@@ -46,9 +46,8 @@ int direct_write(struct direct_file *d, const void *data, size_t len,
 void direct_close(struct direct_file *d);
 
 /* Memory for what may be written so, by malloc's rules and for free(): aligned
- * for every file system known where it is more than a few pages, and in huge
- * pages where it is megabytes and the system gives them to who asks (a buffer
- * that is filled once has as many page faults as pages). */
+ * for every file system known where it is more than a few pages.  Huge pages
+ * are not asked for (docs/decisions.md). */
 void *direct_alloc(size_t len);
 
 #endif

@@ -217,8 +217,7 @@ static void write__goes_on_at_a_page(void **state)
     finish(&f);
 }
 
-/* Every byte is there, on a page where the kernel may ask for one, whatever
- * kind of page stands behind it. */
+/* Every byte is there, on a page where the kernel may ask for one. */
 static void alloc__gives_all_of_it(void **state)
 {
     static const size_t sizes[] = {0,
