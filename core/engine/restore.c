@@ -372,13 +372,15 @@ static ssize_t write_some(const struct fd_sink *s, const struct pieces *p)
 
 static void step(struct pieces *p, size_t n)
 {
-    while (p->next < p->end && n >= p->at[p->next].iov_len)
-        n -= p->at[p->next++].iov_len;
-    if (n > 0) {
-        struct iovec *cut = &p->at[p->next];
+    while (n > 0 && p->next < p->end) {
+        struct iovec *first = &p->at[p->next];
+        size_t written = n < first->iov_len ? n : first->iov_len;
 
-        cut->iov_base = (char *)cut->iov_base + n;
-        cut->iov_len -= n;
+        first->iov_base = (char *)first->iov_base + written;
+        first->iov_len -= written;
+        n -= written;
+        if (first->iov_len == 0)
+            p->next++;
     }
 }
 

@@ -166,6 +166,12 @@ static bool line_up(struct syncgroup *g)
     return depart(g);
 }
 
+static void bring(struct syncgroup *g, struct syncgroup_file *f)
+{
+    f->next = g->files;
+    g->files = f;
+}
+
 int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
                       uint64_t size)
 {
@@ -181,10 +187,8 @@ int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
         g->n_out++; /* we, who have not been in line */
         waits = false;
     } else {
-        if (w != NULL) {
-            own.next = g->files;
-            g->files = &own;
-        }
+        if (w != NULL)
+            bring(g, &own);
         any = g->watched ? line_up(g) : watch(g);
     }
     pthread_mutex_unlock(&g->lock);
