@@ -96,9 +96,12 @@ static void put_message(const struct store_failure *f, const char *reason,
                             ? "it may or may not have happened: "
                             : "";
     uint64_t ms = f->elapsed_ns / 1000000;
+    bool names_op = strncmp(reason, "cannot ", 7) == 0; /* "cannot read K:" */
 
     if (f->status == PERSIST_E_CANCELLED) /* the request does not matter */
         error_set(err, f->status, "%s", reason);
+    else if (f->attempts < 2 && names_op)
+        error_set(err, f->status, "%s%s", doubt, reason);
     else if (f->attempts < 2)
         error_set(err, f->status, "%s: %s%s", f->what, doubt, reason);
     else

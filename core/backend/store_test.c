@@ -346,6 +346,27 @@ static void put__carries_details_and_ends_endless_texts(void **state)
     assert_int_equal(f.err.attempts, 1);
 }
 
+static int32_t put_that_cannot(void *store,
+                               const struct persist_backend_call *call,
+                               const struct persist_backend_put_args *args,
+                               struct persist_backend_put_result *result,
+                               struct persist_backend_error *error)
+{
+    (void)store, (void)call, (void)args, (void)result;
+    snprintf(error->message, sizeof(error->message), "cannot write a/b: no");
+    return PERSIST_BACKEND_DENIED;
+}
+
+/* Sentences say what was tried, and need no op in front. */
+static void put__leaves_sentences_alone(void **state)
+{
+    (void)state;
+    f.plugin.ops.put = put_that_cannot;
+    fake_open(&f);
+    assert_int_equal(put_new(NULL), PERSIST_E_DENIED);
+    assert_string_equal(f.err.message, "cannot write a/b: no");
+}
+
 static int32_t refused, refused_errno;
 
 static int32_t put_refused(void *store, const struct persist_backend_call *call,
@@ -1085,6 +1106,7 @@ int main(void)
         TEST(put__says_what_failed_how_often_and_how_long),
         TEST(put__honours_retry_after),
         TEST(put__carries_details_and_ends_endless_texts),
+        TEST(put__leaves_sentences_alone),
         TEST(refused__by_a_file_system_says_what_to_do),
         TEST(put__redacts_registered_secrets),
         TEST(put__answers_each_code),

@@ -33,6 +33,7 @@ struct cli {
     bool quiet;
     const char *self; /* argv[0] */
     struct output out;
+    const char *done; /* what holds whatever becomes of out; NULL: nothing */
     struct persist *p;
     struct cli_store *stores;
     size_t n_stores;

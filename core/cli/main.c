@@ -23,6 +23,7 @@
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "posix/os.h"
+#include "util/error.h"
 
 /* The leak checker attaches to the process as a debugger would. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -80,6 +81,8 @@ static int finish_output(struct cli *cli, int exit_code)
     if (rc == PERSIST_OK || exit_code != EXIT_OK)
         return exit_code;
     cli->json = false;
+    if (cli->done)
+        error_hint(&err, "%s", cli->done);
     return cli_fail(cli, rc, &err);
 }
 

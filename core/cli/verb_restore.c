@@ -62,7 +62,10 @@ static void hint_at_redirection(const char *path, struct persist_error *err)
 {
     struct stat st;
 
-    if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+    if (strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/fd/1") == 0)
+        error_hint(err, "-o - is standard output");
+    else if (stat(path, &st) == 0 &&
+             (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
         error_hint(err, "-o - > %s", path);
 }
 

@@ -147,6 +147,8 @@ static int print_result(struct cli *cli, struct persist_store *store, int rc,
     char address[ADDRESS_TEXT_LEN];
 
     describe_address(metadata, address);
+    if (rc == PERSIST_OK && !cli->args.own[SAVE_DRY_RUN].count)
+        cli->done = "the snapshot is saved, and only its address got lost";
     if (metadata->present & PERSIST_META_UNCHANGED)
         cli_note(cli, "%s holds the same payload: nothing was written",
                  address);

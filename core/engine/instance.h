@@ -72,6 +72,9 @@ struct persist_store {
     struct metrics_store *counted; /* NULL: not */
 };
 
+/* How long persist_close waits before it says so; for tests. */
+extern uint64_t engine_close_patience_ns;
+
 /* MISUSE for NULL, FORKED in a child; engine/call.h has the same for a store.
  */
 int engine_check(const struct persist *p, struct persist_error *err);

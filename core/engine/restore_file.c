@@ -259,7 +259,9 @@ static int begin(struct file_sink *s, const struct target_file *f, bool replace,
 {
     int rc = durable_begin(s->w, f->dir_fd, f->mode, replace);
 
-    if (rc == 0 && size > 0)
+    if (rc != 0)
+        return failed(f->path, rc, "cannot create", err);
+    if (size > 0)
         rc = durable_reserve(s->w, size);
     if (rc == 0 && size > DIRTY_MAX)
         direct_open(&s->direct, s->w->fd, size);

@@ -5,6 +5,7 @@
  */
 #include "engine/save_test_kit.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -560,14 +561,18 @@ static void batch__without_put_many_puts_in_parallel(void **state)
 
 struct chaos {
     struct rig *r;
-    uint32_t seed;
+    _Atomic uint32_t seed; /* ops of one batch run beside each other */
     uint64_t next_claim;
 };
 
 static uint32_t roll(struct chaos *c)
 {
-    c->seed = c->seed * 1664525 + 1013904223;
-    return c->seed >> 16;
+    uint32_t was = atomic_load(&c->seed), now;
+
+    do
+        now = was * 1664525 + 1013904223;
+    while (!atomic_compare_exchange_weak(&c->seed, &was, now));
+    return now >> 16;
 }
 
 /* Anything may happen to anything, before or after it has taken effect; and

@@ -8,6 +8,7 @@
  */
 #include "engine/instance.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,7 +257,7 @@ int engine_store_open(struct persist *p, const struct config *config,
         return error_memory(err);
     s->p = p;
     pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->idle, NULL);
+    os_cond_init(&s->idle);
     s->name = text_dup(name);
     s->memory = session_memory_create(SESSION_MEMORY_MAX);
     s->pool = upload_pool_create();
@@ -293,6 +294,29 @@ int persist_open(struct persist *p, const char *name,
     return engine_store_open(p, p->config, chosen, out, err);
 }
 
+uint64_t engine_close_patience_ns = UINT64_C(10) * 1000000000;
+
+/* Which thread should close a reader nobody knows here; one that waits for its
+ * own waits for ever, and the log says for what. */
+static void wait_until_idle(struct persist_store *store)
+{
+    uint64_t until = os_monotonic_ns() + engine_close_patience_ns;
+    int rc = 0;
+
+    pthread_mutex_lock(&store->mutex);
+    while (store->n_running && rc != ETIMEDOUT)
+        rc = os_cond_wait_until(&store->idle, &store->mutex, until);
+    if (store->n_running)
+        log_line(store->p->log, LOG_WARN,
+                 "persist_close waits for operations, readers or listings that "
+                 "are not closed",
+                 log_text("store", store->name),
+                 log_u64("open", store->n_running), LOG_END);
+    while (store->n_running)
+        pthread_cond_wait(&store->idle, &store->mutex);
+    pthread_mutex_unlock(&store->mutex);
+}
+
 void persist_close(struct persist_store *store)
 {
     struct persist *p;
@@ -300,10 +324,7 @@ void persist_close(struct persist_store *store)
     if (!store || store->p->pid != getpid())
         return;
     p = store->p;
-    pthread_mutex_lock(&store->mutex);
-    while (store->n_running)
-        pthread_cond_wait(&store->idle, &store->mutex);
-    pthread_mutex_unlock(&store->mutex);
+    wait_until_idle(store);
     free_store(store);
     count_store(p, -1);
 }

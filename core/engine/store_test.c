@@ -5,6 +5,7 @@
  */
 #include "engine/save_test_kit.h"
 
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,42 @@ static int open_and_close(struct persist *p, const char *name, char out[64],
         persist_close(store);
     }
     return rc;
+}
+
+static void *close_it(void *store)
+{
+    persist_close(store);
+    return NULL;
+}
+
+/* In one thread it would be for ever: the log tells a person why. */
+static void close__says_that_it_waits(void **state)
+{
+    struct persist_error err = {0};
+    struct persist_reader *reader = NULL;
+    struct persist_store *store;
+    struct rig *r = *state;
+    uint64_t patience = engine_close_patience_ns;
+    pthread_t closer;
+    bool told = false;
+
+    rig_save(r, "x", 0);
+    store = rig_again(r, "again", NULL);
+    engine_close_patience_ns = 1000000;
+    assert_ok(persist_reader_open(store, "a", NULL, &reader, &err), &err);
+    assert_int_equal(pthread_create(&closer, NULL, close_it, store), 0);
+    for (int i = 0; i < 2000 && !told; i++) {
+        usleep(5000);
+        pthread_mutex_lock(&r->log_mutex);
+        told = r->log.len > 0 &&
+               strstr(r->log.data, "persist_close waits for") != NULL &&
+               strstr(r->log.data, "open=1") != NULL;
+        pthread_mutex_unlock(&r->log_mutex);
+    }
+    persist_reader_close(reader);
+    assert_int_equal(pthread_join(closer, NULL), 0);
+    engine_close_patience_ns = patience;
+    assert_true(told);
 }
 
 static const char two[] = "[store one]\nbackend = memory\nstore = m1\n"
@@ -402,6 +439,8 @@ int main(void)
         cmocka_unit_test(default_store__gives_way_to_a_configured_one),
         cmocka_unit_test(default_store__creates_no_root_that_was_chosen),
         cmocka_unit_test(default_store__leaves_another_backend_its_own_options),
+        cmocka_unit_test_setup_teardown(close__says_that_it_waits, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test(builder__names_every_problem),
         cmocka_unit_test(builder__keeps_what_it_was_told_and_cannot_use),
         cmocka_unit_test(builder__builds_alone),

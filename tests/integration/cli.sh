@@ -683,6 +683,13 @@ code=0
 "$PERSIST" -c persist.conf list --json >/dev/full 2>err || code=$?
 check "list to a full device" test "$code" -eq 10
 code=0
+"$PERSIST" -c persist.conf save fulldevice state.json >/dev/full 2>err || code=$?
+check "save whose address cannot be printed" test "$code" -eq 10
+check "it says that the snapshot is saved" says '^hint: the snapshot is saved'
+p restore fulldevice -o /dev/stdout
+exits 2 "restore -o /dev/stdout"
+check "it names standard output" says '^hint: -o - is standard output'
+code=0
 "$PERSIST" -c persist.conf list nobody 2>&- >out || code=$?
 check "stderr may be closed" test "$code" -eq 4
 code=0

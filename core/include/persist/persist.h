@@ -208,7 +208,8 @@ PERSIST_API int persist_open(struct persist *p, const char *name,
                              struct persist_error *err);
 /* Waits for the store's running operations, and for readers and listings that
  * are open, and frees it.  Not from a callback, and not before the thread's own
- * readers and listings are closed: it would wait for itself.  NULL is fine. */
+ * readers and listings are closed: it would wait for itself.  After 10 seconds
+ * a line in the log (warn) says so.  NULL is fine. */
 PERSIST_API void persist_close(struct persist_store *store);
 
 /* The store's name ("main"; a builder's: "builder"); lives as long as the
