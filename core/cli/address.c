@@ -26,11 +26,17 @@ static int choose_store(const struct cli *cli, struct address *address,
     return PERSIST_OK;
 }
 
+bool address_names_index(const struct address *address)
+{
+    return address->parts.present &
+           (PERSIST_ADDRESS_INDEX | PERSIST_ADDRESS_LATEST);
+}
+
 static int check_rules(const struct address *address, unsigned rules,
                        struct persist_error *err)
 {
     uint32_t present = address->parts.present;
-    bool index = present & (PERSIST_ADDRESS_INDEX | PERSIST_ADDRESS_LATEST);
+    bool index = address_names_index(address);
 
     if (rules & ADDRESS_AGENT && !(present & PERSIST_ADDRESS_AGENT))
         return error_set(err, PERSIST_E_INVALID, "it names no agent");

@@ -29,6 +29,8 @@ enum {
  * not be moved afterwards. */
 int address_read(const struct cli *cli, const char *text, unsigned rules,
                  struct address *out, struct persist_error *err);
+/* Whether it ends with @INDEX or @latest. */
+bool address_names_index(const struct address *address);
 int address_open(struct cli *cli, const struct address *address,
                  struct persist_store **out, struct persist_error *err);
 

@@ -316,9 +316,7 @@ static int run(struct cli *cli)
         return cli_usage(cli, NULL, "--limit: must be at least 1");
     if (address_read(cli, cli->args.n_operands ? cli->args.operands[0] : NULL,
                      ADDRESS_NO_INDEX, &address, &err) != PERSIST_OK) {
-        if (address.parts.present &
-                (PERSIST_ADDRESS_INDEX | PERSIST_ADDRESS_LATEST) &&
-            !err.hint[0])
+        if (address_names_index(&address) && !err.hint[0])
             error_hint(&err, "persist show %s describes that snapshot",
                        cli->args.operands[0]);
         return cli_fail_usage(cli, &err);

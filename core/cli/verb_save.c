@@ -242,9 +242,7 @@ static int run(struct cli *cli)
     int rc = address_read(cli, cli->args.operands[0],
                           ADDRESS_AGENT | ADDRESS_NO_INDEX, &address, &err);
     if (rc != PERSIST_OK) {
-        if (address.parts.present &
-                (PERSIST_ADDRESS_INDEX | PERSIST_ADDRESS_LATEST) &&
-            !err.hint[0])
+        if (address_names_index(&address) && !err.hint[0])
             error_hint(&err, "the next index is taken; --index N insists on "
                              "one");
         return cli_fail_usage(cli, &err);

@@ -190,7 +190,7 @@ static void plan_to_share(struct download *d)
         plan(d, limit >> i);
 }
 
-static int prepare(struct download *d, struct persist_error *err)
+int download_prepare(struct download *d, struct persist_error *err)
 {
     d->prepared = true;
     atomic_store(&d->object.op->payload_total, download_length(d));
@@ -211,14 +211,9 @@ static int prepare(struct download *d, struct persist_error *err)
     return object_reserve(&d->object, plan_memory(d, &d->planned), err);
 }
 
-int download_prepare(struct download *d, struct persist_error *err)
-{
-    return prepare(d, err);
-}
-
 static int start(struct download *d, struct persist_error *err)
 {
-    int rc = d->prepared ? PERSIST_OK : prepare(d, err);
+    int rc = d->prepared ? PERSIST_OK : download_prepare(d, err);
 
     d->started = true;
     if (rc != PERSIST_OK || d->ended || d->map.n_frames == 0)

@@ -103,6 +103,20 @@ static void encode_all(struct executor *cpu, unsigned n_lanes, bool borrow,
     sha256_destroy(sha);
 }
 
+/* Frames of a file in memory, by three lanes. */
+static struct lanes_what to_decode(struct executor *cpu, struct sha256 *sha)
+{
+    return (struct lanes_what){
+        .decode = true,
+        .codec = CODEC_ZSTD,
+        .frame_size = FRAME,
+        .out_cap = FRAME,
+        .n = 3,
+        .cpu = cpu,
+        .sha256 = sha,
+    };
+}
+
 static void frames_free(struct frames *f)
 {
     for (int i = 0; i < FRAMES; i++)
@@ -164,16 +178,7 @@ static void decode__gives_payload_in_order(void **state)
     struct executor *cpu = executor_create("cpu", 4, 0);
     struct frames f = {0};
     struct sha256 *sha = sha256_create();
-    const struct lanes_what what = {
-        .decode = true,
-        .codec = CODEC_ZSTD,
-        .frame_size = FRAME,
-        .in_cap = 0,
-        .out_cap = FRAME,
-        .n = 3,
-        .cpu = cpu,
-        .sha256 = sha,
-    };
+    const struct lanes_what what = to_decode(cpu, sha);
     struct lanes *l = lanes_create(&what);
     struct lane *lane;
     uint8_t got[32];
@@ -212,14 +217,7 @@ static void decode__reports_damage_of_its_lane_alone(void **state)
 {
     struct executor *cpu = executor_create("cpu", 2, 0);
     struct frames f = {0};
-    const struct lanes_what what = {
-        .decode = true,
-        .codec = CODEC_ZSTD,
-        .frame_size = FRAME,
-        .out_cap = FRAME,
-        .n = 3,
-        .cpu = cpu,
-    };
+    const struct lanes_what what = to_decode(cpu, NULL);
     struct lanes *l = lanes_create(&what);
     struct lane *lane;
 
@@ -291,21 +289,14 @@ static void check_raw_damage(struct executor *cpu, bool hashes, bool helps)
     struct sha256 *want = sha256_create();
     struct frames f = {0};
     struct repair r = {.f = &f, .helps = helps};
-    const struct lanes_what what = {
-        .decode = true,
-        .codec = CODEC_ZSTD,
-        .frame_size = FRAME,
-        .out_cap = FRAME,
-        .n = 3,
-        .cpu = cpu,
-        .sha256 = sha,
-        .again = repair,
-        .again_ctx = &r,
-    };
-    struct lanes *l = lanes_create(&what);
+    struct lanes_what what = to_decode(cpu, sha);
+    struct lanes *l;
     struct lane *lane;
     uint8_t a[32], b[32];
 
+    what.again = repair;
+    what.again_ctx = &r;
+    l = lanes_create(&what);
     make_raw(&f, 3);
     f.stored[1][f.len[1] / 2] ^= 1;
     for (int i = 0; i < 3; i++) {

@@ -174,8 +174,7 @@ static int32_t take_bytes(struct reading *g, const struct http_response *r)
     if (rc == PERSIST_BACKEND_IO && http_names_page(r))
         return refuse(
             g, g->s->seen ? PERSIST_BACKEND_TRANSIENT : PERSIST_BACKEND_CONFIG,
-            "the endpoint answered with a web page (check the "
-            "endpoint)");
+            HTTP_WEB_PAGE);
     if (rc == PERSIST_BACKEND_OK && was_transcoded(r))
         return refuse(g, PERSIST_BACKEND_IO, decompressed);
     if (rc == PERSIST_BACKEND_OK && r->status == 200 && !r->framed)

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "gcs/names.h"
 #include "gcs/replies.h"
@@ -139,11 +138,7 @@ bool status_is_foreign(const struct http_response *r)
 
 bool status_is_bare(const struct http_response *r)
 {
-    static const char json[] = "application/json";
-    const char *type = http_header(r, "content-type");
-
-    return r->body.len == 0 ||
-           (type != NULL && strncasecmp(type, json, sizeof(json) - 1) == 0);
+    return r->body.len == 0 || http_has_type(r, "application/json");
 }
 
 int32_t status_refused(const struct http_client *client,
@@ -209,7 +204,6 @@ int32_t status_garbled(const struct gcs_asked *asked, bool seen,
                 "cannot %s %.100s: %s", asked->verb,
                 asked->key[0] != '\0' ? names_tail(asked->key) : "the bucket",
                 http_is_page(r)
-                    ? "the endpoint answered with a web page (check the "
-                      "endpoint)"
+                    ? HTTP_WEB_PAGE
                     : "the service's answer is not whole or not JSON");
 }

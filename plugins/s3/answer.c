@@ -339,10 +339,18 @@ int32_t answer_odd(struct s3_store *s, const struct http_response *response,
 {
     http_note(s->http, response, err);
     if (answer_is_page(response) || http_is_page(response))
-        why = "the endpoint answered with a web page (check the endpoint)";
+        why = HTTP_WEB_PAGE;
     if (code == PERSIST_BACKEND_TRANSIENT && answer_is_elsewhere(s, response))
         code = PERSIST_BACKEND_CONFIG;
     return fail(err, code, "cannot %s %.200s: %s", what, named(key), why);
+}
+
+int32_t answer_page(struct s3_store *s, const struct http_response *response,
+                    const char *what, const char *key,
+                    struct persist_backend_error *err)
+{
+    return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, what, key,
+                      HTTP_WEB_PAGE, err);
 }
 
 int32_t answer_deleted(struct s3_store *s, const struct http_response *response,

@@ -193,8 +193,7 @@ static int32_t look(struct s3_store *s, const struct persist_backend_call *call,
     if (rc == PERSIST_BACKEND_OK && response->status != 200)
         rc = answer_fail(s, response, "look at", key, "s3:GetObject", err);
     else if (rc == PERSIST_BACKEND_OK && answer_is_page(response))
-        rc = answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "look at", key,
-                        "", err);
+        rc = answer_page(s, response, "look at", key, err);
     return rc;
 }
 

@@ -22,8 +22,7 @@ static int32_t take_head(struct s3_store *s, const char *key,
     const char *modified = http_header(response, "last-modified");
 
     if (answer_is_page(response))
-        return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "look at",
-                          key, "", err);
+        return answer_page(s, response, "look at", key, err);
     if (!response->has_length || !answer_etag(response, result->etag))
         return answer_odd(s, response, PERSIST_BACKEND_IO, "look at", key,
                           "the service's answer has no size or no ETag", err);
@@ -165,8 +164,7 @@ static int32_t accept_read(struct s3_store *s,
     const char *problem = NULL;
 
     if (answer_is_page(response))
-        return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "read",
-                          args->key, "", err);
+        return answer_page(s, response, "read", args->key, err);
     if (!response->framed)
         return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "read",
                           args->key, "nothing tells where the answer ends",
@@ -240,8 +238,7 @@ static int32_t send_read(struct s3_store *s,
         request_header(&r, "x-amz-checksum-mode", "ENABLED");
     rc = request_send(s, call, &r, response, err);
     if (rc == PERSIST_BACKEND_CORRUPT && answer_is_page(response))
-        return answer_odd(s, response, PERSIST_BACKEND_TRANSIENT, "read",
-                          args->key, "", err);
+        return answer_page(s, response, "read", args->key, err);
     if (rc == PERSIST_BACKEND_CORRUPT && response->status == 200)
         return fail(err, PERSIST_BACKEND_UNSUPPORTED,
                     "cannot read %.200s: the service answers with whole "

@@ -263,6 +263,10 @@ int32_t answer_fail_inside(struct s3_store *s,
 int32_t answer_odd(struct s3_store *s, const struct http_response *response,
                    int32_t code, const char *what, const char *key,
                    const char *why, struct persist_backend_error *err);
+/* What answer_is_page found. */
+int32_t answer_page(struct s3_store *s, const struct http_response *response,
+                    const char *what, const char *key,
+                    struct persist_backend_error *err);
 /*
  * What became of a DELETE.  OK: 204, or somebody's 200, without a body; a page
  * that stands for everything has deleted nothing.  As answer_fail otherwise.

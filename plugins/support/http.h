@@ -209,6 +209,11 @@ bool http_is_page(const struct http_response *r);
 /* Whether the answer calls itself one: where its body is not at hand, of a HEAD
  * or in the caller's memory. */
 bool http_names_page(const struct http_response *r);
+#define HTTP_WEB_PAGE                                                          \
+    "the endpoint answered with a web page (check the endpoint)"
+
+/* Whether Content-Type is this one, parameters aside. */
+bool http_has_type(const struct http_response *r, const char *type);
 
 /*
  * What err should tell of an answer whatever its meaning: HTTP status, request

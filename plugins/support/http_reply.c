@@ -310,12 +310,16 @@ bool http_is_page(const struct http_response *r)
     return false;
 }
 
+bool http_has_type(const struct http_response *r, const char *type)
+{
+    const char *named = http_header(r, "content-type");
+
+    return named != NULL && strncasecmp(named, type, strlen(type)) == 0;
+}
+
 bool http_names_page(const struct http_response *r)
 {
-    static const char html[] = "text/html";
-    const char *type = http_header(r, "content-type");
-
-    return type != NULL && strncasecmp(type, html, sizeof(html) - 1) == 0;
+    return http_has_type(r, "text/html");
 }
 
 /* Milliseconds to wait; false where the server did not say. */
