@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/instance.h"
 #include "engine/key.h"
 #include "util/text.h"
 
 #define STORE_NAME_MAX 32 /* as the configuration's */
+#define LEAST ENGINE_SIZE_TO(struct persist_address, session)
 
 struct part { /* of an address text */
     const char *what;
@@ -193,11 +195,10 @@ int persist_address_parse(const char *text, struct persist_address *out,
     struct persist_address address = PERSIST_ADDRESS_INIT;
     int rc = PERSIST_OK;
 
-    if (!text || !out || out->struct_size < sizeof(*out))
+    if (!text || !out || !engine_is_sized(out, LEAST))
         return error_set(err, PERSIST_E_MISUSE,
                          "persist_address_parse needs a text and an "
                          "initialised struct");
-    address.struct_size = out->struct_size;
     const char *rest = text;
     size_t store_len = strcspn(text, ":/@");
     if (text[store_len] == ':') {
@@ -208,7 +209,7 @@ int persist_address_parse(const char *text, struct persist_address *out,
     if (rc == PERSIST_OK && *rest)
         rc = parse_snapshot(text, rest, &address, err);
     if (rc == PERSIST_OK)
-        *out = address;
+        engine_give(out, &address, sizeof(address));
     else
         error_object(err, "%s", text);
     return rc;
@@ -266,15 +267,19 @@ static int check_parts(const struct persist_address *a,
 int persist_address_format(const struct persist_address *address, char *out,
                            size_t cap, struct persist_error *err)
 {
+    struct persist_address known;
     struct buf text;
 
-    if (!address || !out || address->struct_size < sizeof(*address))
+    if (!address || !out || !engine_is_sized(address, LEAST))
         return error_set(err, PERSIST_E_MISUSE,
                          "persist_address_format needs an initialised struct "
                          "and room for the text");
-    int rc = check_parts(address, err);
+    int rc = engine_options(&known, sizeof(known), address, err);
+    if (rc == PERSIST_OK)
+        rc = check_parts(&known, err);
     if (rc != PERSIST_OK)
         return rc;
+    address = &known;
     buf_init(&text, cap ? cap - 1 : 0);
     buf_puts(&text, "");
     if (address->present & PERSIST_ADDRESS_STORE)

@@ -34,6 +34,9 @@ void persist_free(void *memory)
 
 /* ------------------------------------------------------------ struct sizes */
 
+/* One of a megabyte is an uninitialised one. */
+#define STRUCT_SIZE_MAX (UINT32_C(1) << 20)
+
 int engine_options(void *dst, size_t size, const void *src,
                    struct persist_error *err)
 {
@@ -45,9 +48,8 @@ int engine_options(void *dst, size_t size, const void *src,
     if (!src)
         return PERSIST_OK;
     memcpy(&given, src, sizeof given);
-    /* The smallest struct of this API is a size and a number; one of a
-     * megabyte is an uninitialised one. */
-    if (given < 2 * sizeof given || given > (1U << 20))
+    /* The smallest struct of this API is a size and a number. */
+    if (!engine_is_sized(src, 2 * sizeof given))
         return error_set(err, PERSIST_E_MISUSE,
                          "struct_size of an options struct is not set: "
                          "initialise it with its _INIT macro");
@@ -59,6 +61,23 @@ int engine_options(void *dst, size_t size, const void *src,
                              PERSIST_VERSION);
     memcpy(dst, src, given < size ? given : size);
     return PERSIST_OK;
+}
+
+bool engine_is_sized(const void *theirs, size_t least)
+{
+    uint32_t given;
+
+    memcpy(&given, theirs, sizeof given);
+    return given >= least && given <= STRUCT_SIZE_MAX;
+}
+
+void engine_give(void *theirs, const void *ours, size_t size)
+{
+    uint32_t given;
+
+    memcpy(&given, theirs, sizeof given);
+    memcpy((char *)theirs + sizeof given, (const char *)ours + sizeof given,
+           (given < size ? given : size) - sizeof given);
 }
 
 int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "backend/store.h"
@@ -88,6 +89,16 @@ int engine_check(const struct persist *p, struct persist_error *err);
  */
 int engine_options(void *dst, size_t size, const void *src,
                    struct persist_error *err);
+/* Bytes of a struct up to its member `last`: what it was in 0.2, and what the
+ * structs that a caller hands over to be filled have at least, for ever. */
+#define ENGINE_SIZE_TO(type, last)                                             \
+    (offsetof(type, last) + sizeof(((type *)NULL)->last))
+/* Whether struct_size of the caller's struct, which begins with it, is set, and
+ * not below `least`; of a newer header it may be more than ours. */
+bool engine_is_sized(const void *theirs, size_t least);
+/* The other way round: ours of `size` bytes into the caller's, as far as that
+ * reaches.  Its struct_size stays, and what we do not know of it. */
+void engine_give(void *theirs, const void *ours, size_t size);
 /* INVALID where flags has a bit that is not in known. */
 int engine_flags(uint32_t flags, uint32_t known, struct persist_error *err);
 /* A member that counts only with a flag. */

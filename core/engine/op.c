@@ -52,13 +52,13 @@ void persist_op_cancel(struct persist_op *op)
 
 void persist_op_progress(struct persist_op *op, struct persist_progress *out)
 {
+    const size_t least = ENGINE_SIZE_TO(struct persist_progress, stored_bytes);
     struct persist_progress now = {0};
 
-    if (!op || !out || out->struct_size < sizeof now)
+    if (!op || !out || !engine_is_sized(out, least))
         return;
-    now.struct_size = out->struct_size;
     now.payload_bytes = atomic_load(&op->payload_bytes);
     now.payload_total = atomic_load(&op->payload_total);
     now.stored_bytes = atomic_load(&op->stored_bytes);
-    *out = now;
+    engine_give(out, &now, sizeof now);
 }

@@ -18,6 +18,8 @@
 #include "util/error.h"
 #include "util/text.h"
 
+#define LEAST ENGINE_SIZE_TO(struct persist_completion, reserved)
+
 struct persist_queue {
     struct persist *p;
     pthread_mutex_t mutex;
@@ -135,12 +137,10 @@ int persist_queue_next(struct persist_queue *q, int timeout_ms,
                        struct persist_error *err)
 {
     struct job *job;
-    uint32_t size;
 
     if (!q || !out)
         return error_set(err, PERSIST_E_MISUSE, "the queue or out is NULL");
-    size = out->struct_size;
-    if (size < sizeof *out)
+    if (!engine_is_sized(out, LEAST))
         return error_set(err, PERSIST_E_MISUSE,
                          "struct_size of the completion is not set: initialise "
                          "it with PERSIST_COMPLETION_INIT");
@@ -151,8 +151,7 @@ int persist_queue_next(struct persist_queue *q, int timeout_ms,
     pthread_mutex_unlock(&q->mutex);
     if (!job)
         return 0;
-    *out = job->result;
-    out->struct_size = size;
+    engine_give(out, &job->result, sizeof job->result);
     memset(&job->result, 0, sizeof job->result);
     job_destroy(job);
     return 1;
@@ -166,7 +165,7 @@ void persist_completion_finish(struct persist_completion *c)
     free(c->data);
     rows_free(c->reserved);
     free((void *)c->error);
-    *c = (struct persist_completion){.struct_size = c->struct_size};
+    memset((char *)c + sizeof c->struct_size, 0, LEAST - sizeof c->struct_size);
 }
 
 /* ---------------------------------------------------------------------- job

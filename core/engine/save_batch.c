@@ -443,12 +443,14 @@ static void take_item(struct batch *b, struct persist_batch_item *item)
 static int check_items(struct persist_batch_item *items, size_t n,
                        struct persist_error *err)
 {
+    const size_t least = ENGINE_SIZE_TO(struct persist_batch_item, error);
     uint32_t size;
 
     if (!items)
         return error_set(err, PERSIST_E_MISUSE, "items is NULL");
     size = items->struct_size;
-    if (size < sizeof *items || size > (1U << 20))
+    if (!engine_is_sized(items, least) ||
+        size % _Alignof(struct persist_batch_item))
         return error_set(err, PERSIST_E_MISUSE,
                          "struct_size of an item is not set: initialise it "
                          "with PERSIST_BATCH_ITEM_INIT");

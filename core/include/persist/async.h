@@ -70,8 +70,9 @@ enum persist_operation {
 
 /* Rows of a listing, copied. */
 struct persist_rows {
-    const struct persist_entry *entries; /* in the order of the listing */
-    size_t n_entries;                    /* rows */
+    /* In the order of the listing, entries->struct_size bytes apart. */
+    const struct persist_entry *entries;
+    size_t n_entries; /* rows */
 };
 
 /*

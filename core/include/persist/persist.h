@@ -25,12 +25,16 @@
  * Structs.  An options struct begins with struct_size, which its INIT macro
  * sets; all else zero means "the default".  NULL instead of an options struct
  * means all defaults.  What counts only with a flag (a range, a fence) is
- * INVALID without it.  A struct the library hands out is read-only.  Three
- * members mean the same in all of them: timeout_ms is the time for the whole
- * call in milliseconds, 0 for as long as it takes (a save that is stopped takes
- * back what it has begun, for which it has 5 seconds more, and 10 where an
- * upload must be aborted); op, or NULL, lets another thread watch or stop the
- * call; a ctx is handed to its callback unchanged.
+ * INVALID without it.  A struct the library hands out is read-only.  Structs
+ * grow at their end, and programs and libraries of different versions go
+ * together: what a program's struct does not have is zero, what it has and the
+ * library does not know must be zero (UNSUPPORTED) and is not written.  Structs
+ * in an array are as far apart as the first one's struct_size says, whoever
+ * made it.  Three members mean the same in all of them: timeout_ms is the time
+ * for the whole call in milliseconds, 0 for as long as it takes (a save that is
+ * stopped takes back what it has begun, for which it has 5 seconds more, and 10
+ * where an upload must be aborted); op, or NULL, lets another thread watch or
+ * stop the call; a ctx is handed to its callback unchanged.
  *
  * Addresses.  Text, the same everywhere: AGENT[/SESSION][@INDEX|@latest], where
  * the session defaults to "default" and the index to the latest.  "/ : @ %" and
@@ -946,9 +950,10 @@ struct persist_backend_info {
     const char *thread_model; /* "parallel", "serial" */
     uint32_t abi_major;       /* of the plugin ABI it was built for */
     uint32_t abi_minor;       /* the same */
-    const struct persist_option_info *options; /* in its order */
-    size_t n_options;                          /* options */
-    const struct persist_error *error;         /* where status is not OK */
+    /* In its order, options->struct_size bytes apart. */
+    const struct persist_option_info *options;
+    size_t n_options;                  /* options */
+    const struct persist_error *error; /* where status is not OK */
 };
 /* Returns 0 to go on, negative to stop with that code. */
 typedef int (*persist_backend_fn)(void *ctx,
