@@ -70,8 +70,9 @@ int backend_store_check_writable(struct backend_store *s, struct persist_op *op,
 /*
  * Writes.  *out_maybe (may be NULL) becomes true where an attempt before the
  * final answer may have been applied: then EXISTS may be our own object, and
- * the caller looks inside.  UNCERTAIN comes back only when repeating did not
- * settle it within the retry limits.
+ * the caller looks inside.  It is true for INTERNAL, a bug of the backend
+ * after which nothing is known.  UNCERTAIN comes back only when repeating did
+ * not settle it within the retry limits.
  */
 struct backend_put {
     const char *key;

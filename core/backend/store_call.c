@@ -340,10 +340,10 @@ static void settle(struct store_call *c, struct run *run)
                 o->status == PERSIST_E_NOT_FOUND;
     if (gone || (run->doubt && !is_settled(o->status)))
         o->status = PERSIST_E_UNCERTAIN;
-    /* The plugin said OK and something else that cannot be: the write itself
-     * may well be there. */
+    /* A bug of the plugin's, by its own word or because its answer cannot be:
+     * the write may well be there. */
     c->maybe = run->retry.maybe_applied ||
-               (o->sent && o->reason[0] && o->status == PERSIST_E_INTERNAL);
+               (o->sent && o->status == PERSIST_E_INTERNAL);
 }
 
 static int finish(struct store_call *c, struct run *run, int stopped,

@@ -27,7 +27,8 @@ static const int32_t codes[] = {
     PERSIST_BACKEND_PRECONDITION, -77};
 
 /*
- * What a code says after the effect is a lie unless it leaves it open.
+ * What a code says after the effect is a lie unless it leaves it open, as a bug
+ * of the backend does.
  * TRANSIENT and TIMEOUT should not come after an effect, and are forgiven where
  * the store can still be asked.
  */
@@ -35,6 +36,7 @@ static bool may_follow_effect(int32_t code, uint32_t times)
 {
     return code == PERSIST_BACKEND_UNCERTAIN ||
            code == PERSIST_BACKEND_NOT_DURABLE ||
+           code == PERSIST_BACKEND_INTERNAL || code == -77 ||
            (times == 1 && (code == PERSIST_BACKEND_TRANSIENT ||
                            code == PERSIST_BACKEND_TIMEOUT));
 }

@@ -51,8 +51,9 @@ void save_answer(struct saving *s, int rc, bool maybe,
         break;
     default:
         a->reply = OWNER_FAILED;
-        /* A request that was cut short may still be under way. */
-        a->doubt = maybe && engine_stopped(rc);
+        /* A request that was cut short may still be under way, and a backend
+         * with a bug cannot tell. */
+        a->doubt = maybe && (engine_stopped(rc) || rc == PERSIST_E_INTERNAL);
         break;
     }
     save_failed(s, rc, err);
