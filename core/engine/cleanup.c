@@ -115,17 +115,49 @@ static bool is_known(const struct cleaning *c, const char *key)
     return false;
 }
 
-/* The file says since when nobody has gone on with it. */
+/*
+ * Whether nobody has gone on with it for `limit`.  Its file says since when, by
+ * a clock that may be ahead now, or was then: so its claim must be as old by
+ * the store's.  Written earlier than the file, and again every day, it also
+ * says how old a file from the future is at the least.
+ */
+static bool is_forgotten(struct cleaning *c, const struct resume_file *f,
+                         int64_t limit, int64_t *out_age_us)
+{
+    bool dated = f->age_us >= 0;
+    struct backend_head_answer head;
+    struct persist_error err = {0};
+    int64_t age_us;
+    int rc;
+
+    *out_age_us = f->age_us;
+    if (f->in_use || (dated && f->age_us < limit))
+        return false;
+    rc = backend_head(c->store->backend, c->op, f->claim, &head, &err);
+    if (rc == PERSIST_E_NOT_FOUND)
+        return true; /* and nobody can go on with it */
+    note(c, rc, &err);
+    if (rc || !head.has_modified)
+        return !rc && dated;
+    if (!dated)
+        limit += (int64_t)(OWNER_RENEW_NS / 1000);
+    age_us =
+        store_time_now(&c->time, head.modified_us + limit) - head.modified_us;
+    if (!dated)
+        *out_age_us = age_us;
+    return age_us >= limit;
+}
+
 static int each_resumable(void *ctx, const struct resume_file *f)
 {
     struct cleaning *c = ctx;
-    int64_t limit = c->has_limit ? c->limit_us : UPLOAD_AGE_US;
+    int64_t limit = c->has_limit ? c->limit_us : UPLOAD_AGE_US, age_us;
     struct persist_error err = {0};
     int rc = keep_text(&c->known, &c->n_known, &c->known_cap, f->key);
 
     if (rc)
         return rc;
-    if (f->in_use || f->age_us < limit) {
+    if (!is_forgotten(c, f, limit, &age_us)) {
         c->n_left++;
         return keep_open(c, f->key);
     }
@@ -138,7 +170,7 @@ static int each_resumable(void *ctx, const struct resume_file *f)
     c->n_left += rc || c->dry_run;
     if (rc && keep_open(c, f->key))
         return PERSIST_E_MEMORY;
-    return report(c, PERSIST_CLEANUP_UPLOAD, f->key, 0, f->age_us, rc);
+    return report(c, PERSIST_CLEANUP_UPLOAD, f->key, 0, age_us, rc);
 }
 
 /* --------------------------------------------------------- what is listed

@@ -30,10 +30,11 @@ static bool is_in_use(const struct walk *w, const char *name)
 static int tell(const struct walk *w, const char *name,
                 const struct resume_owner *o, const struct resume_point *p)
 {
-    char key[KEY_CAP];
+    char key[KEY_CAP], claim[KEY_CAP];
     struct resume_file file = {
         .name = name,
         .key = key,
+        .claim = claim,
         .upload_id = p->upload_id,
         .age_us = clock_wall_us(w->store->p->clock) - p->updated_us,
     };
@@ -42,6 +43,7 @@ static int tell(const struct walk *w, const char *name,
         memcmp(o->store.data, w->identity.data, o->store.len) != 0)
         return 0;
     key_format(o->prefix, p->index, KEY_DATA, key);
+    key_format(o->prefix, p->index, KEY_SNAP, claim);
     if (strncmp(key, w->prefix, strlen(w->prefix)) != 0)
         return 0;
     file.in_use = is_in_use(w, name);

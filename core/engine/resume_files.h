@@ -11,11 +11,14 @@
 #include "engine/resume_point.h"
 
 struct resume_file {
-    const char *name; /* of services/state */
-    const char *key;  /* the upload's */
+    const char *name;  /* of services/state */
+    const char *key;   /* the upload's */
+    const char *claim; /* key of its index, claimed before the file was made */
     const char *upload_id;
-    int64_t age_us; /* since the file was written, by this machine's clock */
-    bool in_use;    /* a process is at it */
+    /* Since the file was written, by this machine's clock; negative where that
+     * has gone back since. */
+    int64_t age_us;
+    bool in_use; /* a process is at it */
 };
 
 /* Calls each with every file of this store whose key lies under prefix; those

@@ -448,6 +448,75 @@ static void cleanup__takes_what_nobody_resumes(void **state)
     assert_int_equal(r->memory->n_uploads(r->id), 0);
 }
 
+static void jump(struct rig *r, int days)
+{
+    atomic_fetch_add(&r->wall_us, days * RIG_DAY_US);
+}
+
+/* This machine's clock is ahead: by the store's the claim is of today. */
+static void cleanup__is_not_misled_by_a_clock_ahead(void **state)
+{
+    struct rig *r = *state;
+    struct persist_error err;
+
+    stop_at_part(r, 3);
+    jump(r, 3650);
+    assert_int_equal(clean(r, 0, 0), 0);
+    assert_int_equal(n_files(), 1);
+    jump(r, -3650);
+    assert_ok(save(r, &err), &err);
+    expect_saved(r, 0, LEN, 1);
+}
+
+/* The same where the file was written by a clock that was behind. */
+static void cleanup__is_not_misled_by_a_clock_that_was_behind(void **state)
+{
+    struct rig *r = *state;
+
+    jump(r, -3650);
+    stop_at_part(r, 3);
+    jump(r, 3650);
+    assert_int_equal(clean(r, 0, 0), 0);
+    assert_int_equal(n_files(), 1);
+    assert_int_equal(r->memory->n_uploads(r->id), 1);
+}
+
+/* A file from the future does not keep its upload until then. */
+static void cleanup__takes_what_a_clock_ahead_has_left(void **state)
+{
+    struct rig *r = *state;
+
+    jump(r, 3650);
+    stop_at_part(r, 3);
+    jump(r, -3650);
+    rig_pass_days(r, 7); /* it may have been gone on with a day later */
+    assert_int_equal(clean(r, 0, 0), 0);
+    assert_int_equal(n_files(), 1);
+    rig_pass_days(r, 2);
+    assert_int_equal(clean(r, 0, 0), 1);
+    assert_int_equal(n_files(), 0);
+    assert_int_equal(r->memory->n_uploads(r->id), 0);
+}
+
+/* Not asked is not known. */
+static void cleanup__leaves_uploads_whose_claim_cannot_be_seen(void **state)
+{
+    struct persist_error err = {0};
+    struct rig *r = *state;
+
+    stop_at_part(r, 3);
+    rig_pass_days(r, 8);
+    rig_fault(r, (struct rig_fault){.op = "head",
+                                    .suffix = ".snap",
+                                    .status = PERSIST_BACKEND_DENIED});
+    assert_status(persist_cleanup(r->store, NULL, NULL, &err), PERSIST_E_DENIED,
+                  &err);
+    assert_int_equal(r->memory->n_uploads(r->id), 1);
+    assert_int_equal(n_files(), 1);
+    rig_no_faults(r);
+    assert_int_equal(clean(r, 0, 0), 1);
+}
+
 /* As with a service that cannot list them: the file knows. */
 static void cleanup__finds_uploads_that_no_listing_shows(void **state)
 {
@@ -990,6 +1059,10 @@ int main(void)
         T(kill__and_never_resumed_is_cleaned_up),
         T(cleanup__leaves_what_may_be_resumed),
         T(cleanup__takes_what_nobody_resumes),
+        T(cleanup__is_not_misled_by_a_clock_ahead),
+        T(cleanup__is_not_misled_by_a_clock_that_was_behind),
+        T(cleanup__takes_what_a_clock_ahead_has_left),
+        T(cleanup__leaves_uploads_whose_claim_cannot_be_seen),
         T(cleanup__finds_uploads_that_no_listing_shows),
         T(cleanup__leaves_files_of_other_stores_and_scopes),
         T(cleanup__keeps_the_file_where_the_abort_fails),
