@@ -296,6 +296,112 @@ static void copies__from_readers_fit_into_the_limit(void **state)
     free(data);
 }
 
+/* A sink that saves in the midst of what it is given. */
+struct saving_sink {
+    struct rig *r;
+    struct stream s;
+    size_t got;
+    int rc;
+    pthread_t waiter; /* of save_before_a_waiter */
+};
+
+static int save_at_first(void *ctx, const void *data, size_t len,
+                         struct persist_error *err)
+{
+    struct saving_sink *k = ctx;
+    struct persist_source source = PERSIST_SOURCE_INIT;
+
+    (void)data;
+    source.read = read_stream;
+    source.ctx = &k->s;
+    if (k->got == 0)
+        k->rc = persist_save(k->r->store, "copy", &source, NULL, NULL, err);
+    k->got += len;
+    return k->rc;
+}
+
+static int restore_and_save(struct saving_sink *k, struct persist_error *err)
+{
+    struct persist_sink sink = PERSIST_SINK_INIT;
+
+    sink.write = save_at_first;
+    sink.ctx = k;
+    return persist_restore(k->r->store, "a@0", &sink, NULL, NULL, err);
+}
+
+/* Also where reads are sixteen at a time, as over a network. */
+static void saves__from_a_sink_fit_into_the_limit(void **state)
+{
+    static const uint64_t limits[] = {0, 64 << 20, 32 << 20};
+    static const char *const far[] = {"parts_max", "10000", NULL};
+    const size_t len = 60 << 20;
+    uint8_t *data = rig_noise(len, 6);
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(limits) / sizeof(limits[0]); i++) {
+        struct stream s = {.data = data, .len = len};
+        struct persist_error err = {0};
+        struct rig r;
+        struct saving_sink k = {.r = &r, .s = s};
+
+        rig_open(&r, limits[i / 2], i % 2 ? far : NULL);
+        assert_ok(save_stream(&r, &s, NULL, NULL, &err), &err);
+        assert_ok(restore_and_save(&k, &err), &err);
+        assert_int_equal(k.got, len);
+        assert_true(budget_peak(r.p->budget) <= budget_limit(r.p->budget));
+        rig_close(&r);
+    }
+    free(data);
+}
+
+static void *want_it_all(void *ctx)
+{
+    struct rig *r = ctx;
+    struct persist_op op;
+    uint64_t all = budget_limit(r->p->budget);
+
+    assert_int_equal(op_init(&op, NULL), 0);
+    assert_int_equal(
+        budget_reserve(r->p->budget, all, &op.cancel, &clock_system, 0), 0);
+    budget_release(r->p->budget, all);
+    op_finish(&op);
+    return NULL;
+}
+
+/* It waits for what the restore holds, and so would the save behind it. */
+static int save_before_a_waiter(void *ctx, const void *data, size_t len,
+                                struct persist_error *err)
+{
+    struct saving_sink *k = ctx;
+    struct budget *b = k->r->p->budget;
+
+    if (k->got == 0) {
+        assert_int_equal(pthread_create(&k->waiter, NULL, want_it_all, k->r),
+                         0);
+        while (budget_reserve_now(b, 1) == PERSIST_OK) /* it does not yet */
+            budget_release(b, 1);
+    }
+    return save_at_first(ctx, data, len, err);
+}
+
+static void save__from_a_sink_goes_before_who_waits_for_it(void **state)
+{
+    const size_t len = 60 << 20;
+    uint8_t *data = rig_noise(len, 6);
+    struct stream s = {.data = data, .len = len};
+    struct persist_sink sink = PERSIST_SINK_INIT;
+    struct persist_error err = {0};
+    struct rig *r = *state;
+    struct saving_sink k = {.r = r, .s = s};
+
+    assert_ok(save_stream(r, &s, NULL, NULL, &err), &err);
+    sink.write = save_before_a_waiter;
+    sink.ctx = &k;
+    assert_ok(persist_restore(r->store, "a@0", &sink, NULL, NULL, &err), &err);
+    assert_int_equal(pthread_join(k.waiter, NULL), 0);
+    free(data);
+}
+
 static void take_zero(void *ctx)
 {
     rig_put_claim(ctx, 0);
@@ -916,6 +1022,8 @@ int main(void)
                                         rig_setup, rig_teardown),
         cmocka_unit_test(long_save__stays_in_its_memory),
         cmocka_unit_test(copies__from_readers_fit_into_the_limit),
+        cmocka_unit_test(saves__from_a_sink_fit_into_the_limit),
+        T(save__from_a_sink_goes_before_who_waits_for_it),
         T(long_save__loses_a_race_before_it_uploads),
         T(dry_run__measures_a_long_save),
         T(skip_unchanged__takes_back_a_stream),

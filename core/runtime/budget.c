@@ -123,29 +123,30 @@ void budget_release(struct budget *b, uint64_t bytes)
     pthread_mutex_unlock(&b->mutex);
 }
 
-static bool take_at_once(struct budget *b, uint64_t bytes)
+static bool take_at_once(struct budget *b, uint64_t bytes, bool first)
 {
     pthread_mutex_lock(&b->mutex);
-    bool held = bytes == 0 || (!b->head && take(b, bytes));
+    bool held = bytes == 0 || ((first || !b->head) && take(b, bytes));
     pthread_mutex_unlock(&b->mutex);
     return held;
 }
 
 int budget_reserve_now(struct budget *b, uint64_t bytes)
 {
-    return take_at_once(b, bytes) ? PERSIST_OK : PERSIST_E_MEMORY;
+    return take_at_once(b, bytes, false) ? PERSIST_OK : PERSIST_E_MEMORY;
 }
 
 /* True where the bytes are held after all; otherwise w stands in the queue. */
-static bool take_or_queue(struct budget *b, struct waiter *w)
+static bool take_or_queue(struct budget *b, struct waiter *w, bool first)
 {
     pthread_mutex_lock(&b->mutex);
-    bool held = !b->head && take(b, w->bytes);
+    bool held = (first || !b->head) && take(b, w->bytes);
     if (!held) {
-        struct waiter **end = &b->head;
-        while (*end)
-            end = &(*end)->next;
-        *end = w;
+        struct waiter **place = &b->head;
+        while (!first && *place)
+            place = &(*place)->next;
+        w->next = *place;
+        *place = w;
     }
     pthread_mutex_unlock(&b->mutex);
     return held;
@@ -201,7 +202,7 @@ static int wait_for_grant(struct waiter *w, const struct cancel *cancel,
     return rc;
 }
 
-int budget_reserve(struct budget *b, uint64_t bytes,
+static int reserve(struct budget *b, uint64_t bytes, bool first,
                    const struct cancel *cancel, const struct clock *clock,
                    uint64_t deadline_ns)
 {
@@ -211,15 +212,29 @@ int budget_reserve(struct budget *b, uint64_t bytes,
     if (bytes > b->limit)
         return PERSIST_E_MEMORY;
     int rc = check(cancel, clock, deadline_ns, &left_ns);
-    if (rc != PERSIST_OK || take_at_once(b, bytes))
+    if (rc != PERSIST_OK || take_at_once(b, bytes, first))
         return rc;
 
     w.has_fd = cancel_init(&w.wake, cancel, true) == 0;
-    if (!take_or_queue(b, &w)) {
+    if (!take_or_queue(b, &w, first)) {
         rc = wait_for_grant(&w, cancel, clock, deadline_ns);
         if (leave(b, &w))
             rc = PERSIST_OK; /* granted at the last moment: kept */
     }
     cancel_finish(&w.wake);
     return rc;
+}
+
+int budget_reserve(struct budget *b, uint64_t bytes,
+                   const struct cancel *cancel, const struct clock *clock,
+                   uint64_t deadline_ns)
+{
+    return reserve(b, bytes, false, cancel, clock, deadline_ns);
+}
+
+int budget_reserve_first(struct budget *b, uint64_t bytes,
+                         const struct cancel *cancel, const struct clock *clock,
+                         uint64_t deadline_ns)
+{
+    return reserve(b, bytes, true, cancel, clock, deadline_ns);
 }

@@ -4,8 +4,8 @@
  *
  * An operation reserves its whole minimum when it starts, in one call, or waits
  * holding nothing; so two operations never wait for each other.  Waiters are
- * served in order of arrival.  What a plugin allocates is taken from the same
- * limit without waiting (budget_try).
+ * served in order of arrival, behind those who hold some already.  What a
+ * plugin allocates is taken from the same limit without waiting (budget_try).
  */
 #ifndef PERSIST_RUNTIME_BUDGET_H
 #define PERSIST_RUNTIME_BUDGET_H
@@ -29,8 +29,13 @@ uint64_t budget_peak(struct budget *b);
 int budget_reserve(struct budget *b, uint64_t bytes,
                    const struct cancel *cancel, const struct clock *clock,
                    uint64_t deadline_ns);
-/* The same without waiting: PERSIST_E_MEMORY where they do not fit now, or
- * somebody waits already. */
+/* The same before all who wait: for who holds some, and lets go of it when this
+ * is done.  It would stand behind those who wait for that. */
+int budget_reserve_first(struct budget *b, uint64_t bytes,
+                         const struct cancel *cancel, const struct clock *clock,
+                         uint64_t deadline_ns);
+/* The same as budget_reserve without waiting: PERSIST_E_MEMORY where they do
+ * not fit now, or somebody waits already. */
 int budget_reserve_now(struct budget *b, uint64_t bytes);
 /* For what must not wait and may go before those who do: PERSIST_E_MEMORY where
  * the bytes do not fit now. */

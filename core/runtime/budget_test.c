@@ -75,6 +75,7 @@ struct reserver {
     uint64_t bytes;
     const struct cancel *cancel;
     uint64_t deadline_ns;
+    bool first;
     atomic_int *turn;
     int rc, order;
     atomic_bool done;
@@ -84,8 +85,8 @@ struct reserver {
 static void *run_reserver(void *arg)
 {
     struct reserver *r = arg;
-    r->rc = budget_reserve(r->b, r->bytes, r->cancel, &clock_system,
-                           r->deadline_ns);
+    r->rc = (r->first ? budget_reserve_first : budget_reserve)(
+        r->b, r->bytes, r->cancel, &clock_system, r->deadline_ns);
     r->order = r->turn ? atomic_fetch_add(r->turn, 1) : 0;
     atomic_store(&r->done, true);
     return NULL;
@@ -114,6 +115,34 @@ static void wait__ends_with_a_release(void **state)
 
     assert_int_equal(r.rc, PERSIST_OK);
     assert_true(budget_used(b) == 100);
+    budget_release(b, 100);
+    budget_destroy(b);
+}
+
+static void waiter__that_holds_some_goes_first(void **state)
+{
+    (void)state;
+    struct budget *b = budget_create(100);
+    struct reserver last = {.b = b, .bytes = 100};
+    struct reserver first = {.b = b, .bytes = 60, .first = true};
+
+    reserve(b, 50, NULL);
+    start(&last);
+    while (budget_reserve_now(b, 1) == PERSIST_OK)
+        budget_release(b, 1);
+    assert_int_equal(budget_reserve_first(b, 20, NULL, &clock_system, 0),
+                     PERSIST_OK);
+    start(&first); /* 30 are free */
+    nap(30);
+    assert_false(atomic_load(&first.done));
+    budget_release(b, 30);
+    pthread_join(first.thread, NULL);
+    assert_int_equal(first.rc, PERSIST_OK);
+    assert_false(atomic_load(&last.done));
+    budget_release(b, 100);
+    pthread_join(last.thread, NULL);
+
+    assert_int_equal(last.rc, PERSIST_OK);
     budget_release(b, 100);
     budget_destroy(b);
 }
@@ -342,6 +371,7 @@ int main(void)
         cmocka_unit_test(counting__used_peak_and_limit),
         cmocka_unit_test(reserve__more_than_the_limit_fails_at_once),
         cmocka_unit_test(wait__ends_with_a_release),
+        cmocka_unit_test(waiter__that_holds_some_goes_first),
         cmocka_unit_test(waiters__are_served_in_order_of_arrival),
         cmocka_unit_test(wait__ends_at_the_deadline_and_lets_the_next_in),
         cmocka_unit_test(past_deadline_or_cancel__holds_nothing),
