@@ -160,6 +160,21 @@ int confine_open_dir(int root_fd, const char *path, int *out_fd)
     return rc != 0 ? rc : confined_open(root_fd, path, DIR_FLAGS, out_fd);
 }
 
+int confine_stat_dir(int root_fd, const char *path, struct stat *out)
+{
+    int fd = -1;
+    int rc = check_path(path);
+
+    if (rc == 0)
+        rc = confined_open(root_fd, path, STEP_FLAGS, &fd);
+    if (rc != 0)
+        return rc;
+    if (posix_io->fstat(fd, out) != 0)
+        rc = -errno;
+    posix_io->close(fd);
+    return rc;
+}
+
 int confine_open_file(int root_fd, const char *path, int *out_fd)
 {
     struct stat st;

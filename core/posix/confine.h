@@ -11,12 +11,17 @@
 #define PERSIST_POSIX_CONFINE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* A directory below root_fd ("": root_fd itself, opened anew). -ELOOP or -EXDEV
  * or -ENOTDIR where a component is a symbolic link or no directory. The
  * descriptor can be read, synced and linked into. */
 int confine_open_dir(int root_fd, const char *path, int *out_fd);
+
+/* What fstat says of it, for who only wants to know whether it is still the one
+ * he has. */
+int confine_stat_dir(int root_fd, const char *path, struct stat *out);
 
 /* The same, creating what is missing with `mode` and syncing every parent, also
  * on EEXIST: another process may just have created it. A folder that vanishes

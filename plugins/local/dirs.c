@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders for writing.  A folder is walked to anew for every write, because it
- * may have been moved or removed; what is remembered is that its name is on the
- * medium, and the descriptor by which those who write into it share their syncs
- * (dirsync.c).  An inode number alone would not do: ext4 gives the number of a
- * removed directory to the next one at once.  An open descriptor pins it.
+ * Folders for writing.  A folder is walked to anew during every write, because
+ * it may have been moved or removed; one walk is enough for all writes that had
+ * begun.  What is remembered is that its name is on the medium, and the
+ * descriptor by which those who write into it share their syncs (dirsync.c). An
+ * inode number alone would not do: ext4 gives the number of a removed directory
+ * to the next one at once.  An open descriptor pins it.
  */
 #include "local.h"
 
@@ -15,6 +16,7 @@
 
 #include "posix/confine.h"
 #include "posix/io.h"
+#include "posix/os.h"
 
 /* ------------------------------------------------------------------- handles
  */
@@ -98,6 +100,39 @@ static struct local_dir *find_known(struct local_store *s, const char *folder,
     (*slot)->used = ++s->dirs_clock;
     (*slot)->refs++;
     return *slot;
+}
+
+struct local_dir *dirs_known(struct local_store *s, const char *folder)
+{
+    struct local_dir **slot, *d = NULL;
+
+    pthread_mutex_lock(&s->dirs_lock);
+    slot = find_slot(s, folder);
+    if (slot != NULL && atomic_load(&(*slot)->unnamed)) {
+        d = *slot;
+        d->used = ++s->dirs_clock;
+        d->refs++;
+    }
+    pthread_mutex_unlock(&s->dirs_lock);
+    return d;
+}
+
+int dirs_find(struct local_dir *d, int root_fd, uint64_t since_ns)
+{
+    uint64_t began_ns;
+    struct stat st;
+    int rc;
+
+    if (atomic_load(&d->found_ns) >= since_ns)
+        return 0;
+    began_ns = os_monotonic_ns();
+    rc = confine_stat_dir(root_fd, d->path, &st);
+    if (rc == 0 && (st.st_ino != d->ino || st.st_dev != d->dev))
+        rc = -ENOENT;
+    /* Another's may have begun later; then who wants that walks once more. */
+    if (rc == 0)
+        atomic_store(&d->found_ns, began_ns);
+    return rc;
 }
 
 void dirs_forget(struct local_store *s, struct local_dir *d)

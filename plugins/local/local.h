@@ -129,8 +129,11 @@ struct local_dir {
     int fd; /* can be linked into and synced; borrowed by those with a ref */
     dev_t dev;
     ino_t ino;
-    unsigned refs; /* dirs_lock; one is the table's */
-    uint64_t used; /* dirs_lock; by local_store.dirs_clock */
+    unsigned refs;       /* dirs_lock; one is the table's */
+    uint64_t used;       /* dirs_lock; by local_store.dirs_clock */
+    atomic_bool unnamed; /* a temporary in it has no name that anybody sees */
+    /* When the last walk began that led to it (monotonic). */
+    atomic_uint_fast64_t found_ns;
     struct dirsync sync;
 };
 
@@ -241,6 +244,13 @@ void root_close(struct local_store *s);
  * openat2, fstat, close. */
 int dirs_open(struct local_store *s, int root_fd, const char *folder,
               struct local_dir **out);
+/* The folder that was last at this path, with a reference, or NULL: for an
+ * unnamed temporary, until dirs_find. */
+struct local_dir *dirs_known(struct local_store *s, const char *folder);
+/* Whether d is at its path: 0 where somebody's walk led to it that began at
+ * since_ns (os_monotonic_ns) or later, else by a walk of our own; -ENOENT where
+ * something else is there, or -errno. */
+int dirs_find(struct local_dir *d, int root_fd, uint64_t since_ns);
 void dirs_release(struct local_store *s, struct local_dir *d); /* NULL: fine */
 void dirs_finish(struct local_store *s);
 /* Who opens the folder from now on gets another handle. */
@@ -297,6 +307,8 @@ int32_t data_check(const struct local_store *s, const void *data, uint64_t len,
 struct local_object {
     const char *key;
     struct local_dir *dir; /* that of the write */
+    uint64_t since_ns;     /* not 0: dir is to be found before the link, by a
+                              walk that began then or later */
     uint64_t size;         /* bytes */
     uint32_t flags;        /* PERSIST_BACKEND_IF_ABSENT */
 };

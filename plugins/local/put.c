@@ -2,9 +2,9 @@
 /*
  * One buffer becomes one object.  The steady path is what a bare program would
  * do (O_TMPFILE, write, fsync, linkat, fsync of the folder) and four calls that
- * touch no disk: openat2 and fstat of the folder, fstat of the file, close.
- * Writers beside each other sync in groups, and those into one folder share its
- * sync.
+ * touch no disk: fstat of the file; openat2, fstat and close of the folder, to
+ * see that it is still there.  Writers beside each other sync in groups, and
+ * those into one folder share its sync and the look at it.
  */
 #include "local.h"
 
@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "posix/io.h"
+#include "posix/os.h"
 
 int32_t data_check(const struct local_store *s, const void *data, uint64_t len,
                    bool has_crc, uint32_t crc,
@@ -98,6 +99,21 @@ bool object_is_near(const struct durable_write *w, uint64_t size)
     return w->synced || size <= SYNCGROUP_SIZE_MAX;
 }
 
+/* 0, or -ENOENT: it is to be walked to and, perhaps, made anew. */
+static int folder_is_there(struct local_store *s,
+                           const struct local_object *object,
+                           struct persist_backend_error *err)
+{
+    int root_fd = -1;
+
+    if (object->since_ns == 0)
+        return 0;
+    if (root_get(s, true, &root_fd, err) != PERSIST_BACKEND_OK ||
+        dirs_find(object->dir, root_fd, object->since_ns) != 0)
+        return -ENOENT;
+    return 0;
+}
+
 /* Everything up to the link.  *out_rc: what durable_link answered, where it
  * came to that; a link that was made is OK. */
 static int32_t link_object(struct local_store *s,
@@ -126,7 +142,10 @@ static int32_t link_object(struct local_store *s,
         status = status_check(s, call, err); /* the last moment to stop */
     if (status != PERSIST_BACKEND_OK)
         return status;
-    rc = durable_link(w, name, if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
+    rc = folder_is_there(s, object, err);
+    if (rc == 0)
+        rc = durable_link(w, name,
+                          if_absent ? DURABLE_IF_ABSENT : DURABLE_REPLACE);
     *out_rc = rc;
     if (rc == -EEXIST)
         return name_taken(w, name, key, err);
@@ -181,17 +200,39 @@ int32_t folder_for(struct local_store *s, const char *key,
     return rc == 0 ? PERSIST_BACKEND_OK : folder_trouble(s, -rc, folder, err);
 }
 
+/* The folder of an object that is put.  Its walk can wait until the link where
+ * nothing of ours can be seen in the folder before that: somebody else's may
+ * stand for it then. */
+static int32_t choose_folder(struct local_store *s, struct local_object *object,
+                             bool walk, struct persist_backend_error *err)
+{
+    char folder[LOCAL_KEY_CAP];
+
+    object->since_ns = 0;
+    if (!walk && (object->flags & PERSIST_BACKEND_IF_ABSENT) != 0) {
+        (void)key_split(object->key, folder);
+        object->dir = folder[0] == '\0' ? NULL : dirs_known(s, folder);
+        if (object->dir != NULL) {
+            object->since_ns = os_monotonic_ns();
+            return PERSIST_BACKEND_OK;
+        }
+    }
+    return folder_for(s, object->key, &object->dir, err);
+}
+
+/* *out_vanished: again, with a walk. */
 static int32_t put_once(struct local_store *s,
                         const struct persist_backend_call *call,
                         const struct persist_backend_put_args *args, char *etag,
-                        bool *out_vanished, struct persist_backend_error *err)
+                        bool walk, bool *out_vanished,
+                        struct persist_backend_error *err)
 {
     bool replace = (args->flags & PERSIST_BACKEND_IF_ABSENT) == 0;
     bool is_near = args->len <= SYNCGROUP_SIZE_MAX;
     struct local_object object = {
         .key = args->key, .size = args->len, .flags = args->flags};
     struct durable_write w;
-    int32_t status = folder_for(s, args->key, &object.dir, err);
+    int32_t status = choose_folder(s, &object, walk, err);
     int rc;
 
     *out_vanished = false;
@@ -200,6 +241,10 @@ static int32_t put_once(struct local_store *s,
     if (is_near)
         syncgroup_announce(&s->group);
     rc = durable_begin(&w, object.dir->fd, s->file_mode, replace);
+    /* A folder that nobody has walked to may be another's by now. */
+    *out_vanished = rc != 0 && object.since_ns != 0;
+    if (rc == 0 && w.unnamed && !atomic_load(&object.dir->unnamed))
+        atomic_store(&object.dir->unnamed, true);
     if (rc == 0)
         rc = durable_write_at(&w, args->data, (size_t)args->len, 0);
     if (rc == 0)
@@ -236,7 +281,7 @@ int32_t put_object(struct local_store *s,
     if (rc != PERSIST_BACKEND_OK)
         return rc;
     for (int i = 0; i < LOCAL_VANISH_TRIES && vanished; i++)
-        rc = put_once(s, call, args, etag, &vanished, err);
+        rc = put_once(s, call, args, etag, i > 0, &vanished, err);
     return vanished ? folder_trouble(s, ENOENT, args->key, err) : rc;
 }
 

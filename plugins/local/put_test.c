@@ -14,6 +14,7 @@
 #include "posix/confine.h"
 #include "posix/io.h"
 #include "posix/io_fault.h"
+#include "posix/os.h"
 #include "posix/scratch.h"
 
 static void put__stores_once_with_if_absent(void **state)
@@ -32,7 +33,7 @@ static void put__stores_once_with_if_absent(void **state)
     assert_int_equal(scratch_count_temps(k->root), 0);
 }
 
-/* openat2, fstat, O_TMPFILE, pwrite, fstat, fsync, linkat, close, fsync, close
+/* O_TMPFILE, pwrite, fstat, fsync, openat2, fstat, close, linkat, close, fsync
  */
 static void put__steady_path_is_a_bare_write_and_four_cheap_calls(void **state)
 {
@@ -99,6 +100,101 @@ static void put__follows_the_path_not_the_old_folder(void **state)
     assert_int_equal(kit_head(k, "a/b/1", NULL), PERSIST_BACKEND_NOT_FOUND);
     assert_int_equal(scratch_count(scratch_join(moved, "b")), 1);
     free(moved);
+}
+
+struct move {
+    struct kit *k;
+    const char *to;
+    bool done;
+};
+
+static void move_folder(void *ctx)
+{
+    struct move *m = ctx;
+
+    if (!m->done)
+        assert_int_equal(rename(scratch_join(m->k->root, "a"), m->to), 0);
+    m->done = true;
+}
+
+/* Nor one that is moved away while the put waits for its bytes. */
+static void put__finds_its_folder_before_the_link(void **state)
+{
+    struct kit *k = *state;
+    char *moved = strdup(scratch_join(k->base, "moved"));
+    struct move m = {.k = k, .to = moved};
+
+    if (IO_UNNAMED == 0)
+        skip(); /* a name is there before, and the walk before that */
+    assert_int_equal(kit_put(k, "a/b/1", "one", IF_ABSENT), OK);
+    io_fault_before(IO_FSYNC, move_folder, &m);
+    assert_int_equal(kit_put(k, "a/b/2", "two", IF_ABSENT), OK);
+    io_fault_before(IO_FSYNC, NULL, NULL);
+
+    assert_true(m.done);
+    kit_holds(k, "a/b/2", "two");
+    assert_int_equal(scratch_count(scratch_join(moved, "b")), 1);
+    free(moved);
+}
+
+static void nothing_to_be_seen(void *ctx)
+{
+    struct move *m = ctx;
+
+    assert_int_equal(scratch_count(scratch_join(m->to, "b")), 1);
+    m->done = true;
+}
+
+/* A temporary that has a name is made where a walk has led. */
+static void put__shows_nothing_in_a_folder_moved_away(void **state)
+{
+    struct kit *k = *state;
+    char *moved = strdup(scratch_join(k->base, "moved"));
+    struct move m = {.k = k, .to = moved};
+
+    assert_int_equal(kit_put(k, "a/b/1", "one", IF_ABSENT), OK);
+    move_folder(&m);
+    io_fault_before(IO_PWRITE, nothing_to_be_seen, &m);
+    for (int i = 0; i < 2; i++) {
+        m.done = false;
+        assert_int_equal(kit_put(k, "a/b/2", "two", i == 0 ? 0 : IF_ABSENT),
+                         i == 0 ? OK : PERSIST_BACKEND_EXISTS);
+        assert_true(m.done);
+    }
+    io_fault_before(IO_PWRITE, NULL, NULL);
+    free(moved);
+}
+
+static unsigned walks(struct kit *k, struct local_dir *dir, uint64_t since_ns)
+{
+    unsigned before = io_fault_calls(IO_FSTAT);
+    int root_fd = -1;
+
+    assert_int_equal(root_get(k->store, true, &root_fd, &k->error), OK);
+    assert_int_equal(dirs_find(dir, root_fd, since_ns), 0);
+    return io_fault_calls(IO_FSTAT) - before;
+}
+
+/* One walk is enough for all who had begun before it, and for nobody else. */
+static void put__shares_the_walk_of_others(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = NULL;
+    uint64_t first_ns, second_ns;
+    int root_fd = -1;
+
+    assert_int_equal(folder_for(k->store, "a/b/key", &dir, &k->error), OK);
+    first_ns = os_monotonic_ns();
+    second_ns = os_monotonic_ns();
+    assert_int_equal(walks(k, dir, first_ns), 1);
+    assert_int_equal(walks(k, dir, second_ns), 0);
+    assert_int_equal(walks(k, dir, first_ns), 0);
+    assert_int_equal(walks(k, dir, os_monotonic_ns()), 1);
+    assert_int_equal(
+        rename(scratch_join(k->root, "a"), scratch_join(k->base, "moved")), 0);
+    assert_int_equal(root_get(k->store, true, &root_fd, &k->error), OK);
+    assert_int_equal(dirs_find(dir, root_fd, os_monotonic_ns()), -ENOENT);
+    dirs_release(k->store, dir);
 }
 
 /* The same path, and perhaps the same inode number, but a name that nobody has
@@ -644,6 +740,9 @@ int main(void)
         T(put__forgets_old_folders_and_stays_right),
         T(put__follows_the_path_not_the_old_folder),
         T(put__syncs_a_folder_that_another_process_made_anew),
+        T(put__finds_its_folder_before_the_link),
+        T(put__shows_nothing_in_a_folder_moved_away),
+        T(put__shares_the_walk_of_others),
         T(put__walks_again_when_its_folder_vanishes),
         T(put__refuses_hostile_keys),
         T(put__refuses_wrong_bytes_and_too_many),
