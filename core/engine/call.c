@@ -5,6 +5,7 @@
 #include "engine/call.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/instance.h"
@@ -120,7 +121,11 @@ static void leave_trace(struct engine_call *call, int status)
 
 void engine_call_object(struct engine_call *call, const char *key)
 {
-    snprintf(call->object, sizeof call->object, "%s", log_basename(key));
+    const char *name = log_basename(key);
+    size_t len = strnlen(name, sizeof call->object - 1);
+
+    memcpy(call->object, name, len);
+    call->object[len] = '\0';
 }
 
 void engine_warn(const struct persist_store *store, const char *message,

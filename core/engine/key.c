@@ -95,14 +95,16 @@ bool key_name_decode(const char *encoded, size_t len, char out[KEY_NAME_CAP])
 int key_session_prefix(const char *agent, const char *session,
                        char out[KEY_CAP], struct persist_error *err)
 {
-    char a[KEY_NAME_CAP];
-    char s[KEY_NAME_CAP];
-    int rc = key_name_encode(agent, a, err);
+    int rc = key_name_encode(agent, out, err);
+    size_t len;
 
+    if (rc != PERSIST_OK)
+        return rc;
+    len = strlen(out);
+    out[len++] = '/';
+    rc = key_name_encode(session, out + len, err);
     if (rc == PERSIST_OK)
-        rc = key_name_encode(session, s, err);
-    if (rc == PERSIST_OK)
-        snprintf(out, KEY_CAP, "%s/%s/", a, s);
+        memcpy(out + len + strlen(out + len), "/", sizeof "/");
     return rc;
 }
 

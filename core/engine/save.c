@@ -450,15 +450,11 @@ int save_open_payload(struct saving *s, struct persist_error *err)
         .size_estimate =
             s->o.flags & PERSIST_SAVE_SIZE_HINT ? s->o.size_hint : 0,
     };
-    struct buf header;
     int rc;
 
     /* The longest header there can be, and every complaint about it. */
-    buf_init(&header, SNAPSHOT_HEADER_MAX);
     s->m.snapshot_index = PERSIST_INDEX_MAX;
-    rc = snapshot_header_encode(s->codec, &s->m, &header, err);
-    what.header_max = header.len;
-    buf_finish(&header);
+    rc = snapshot_header_bound(s->codec, &s->m, &what.header_max, err);
     if (rc)
         return rc;
     rc = upload_open(&what, &s->source->up, &s->up, err);

@@ -68,6 +68,10 @@ void fields_put(const struct field_table *table,
                 const struct persist_metadata *m, const json_t *producer_extra,
                 struct buf *out);
 
+/* At least as many bytes as fields_put appends, by a few. */
+size_t fields_bound(const struct field_table *table,
+                    const struct persist_metadata *m);
+
 /* Fills m from the object: texts point into it, and *out_labels is an array to
  * be freed.  Checked; CORRUPT, UNSUPPORTED, MEMORY. */
 int fields_read(const struct field_table *table, const json_t *object,

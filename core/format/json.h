@@ -36,6 +36,8 @@ int json_read_object(const char *what, const char *text, size_t len,
 size_t json_escape(unsigned char c, char out[6]);
 /* Appends "text", escaped; NULL becomes null. */
 void json_put_text(struct buf *out, const char *text);
+/* How many bytes that is. */
+size_t json_text_len(const char *text);
 /* Appends `"name":`, with a comma before it where it is not the first. */
 void json_put_name(struct buf *out, const char *name);
 void json_put_u64(struct buf *out, uint64_t value);

@@ -117,6 +117,17 @@ void json_put_text(struct buf *out, const char *text)
     }
 }
 
+size_t json_text_len(const char *text)
+{
+    size_t len = text ? strlen(text) : 2, n = text ? plain_len(text, len) : 2;
+    size_t sum = len + 2;
+    char escaped[6];
+
+    for (; n < len; n++)
+        sum += json_escape((unsigned char)text[n], escaped) - 1;
+    return sum;
+}
+
 /* A value or name needs a comma before it unless it is the first. */
 static bool needs_comma(const struct buf *out)
 {

@@ -22,6 +22,10 @@
  * form, UTF-8, a label twice) or out's ceiling. */
 int metadata_encode_header(const struct persist_metadata *m, struct buf *out,
                            struct persist_error *err);
+/* At least as many bytes as that appends, by a few; the same complaints but
+ * that of the ceiling. */
+int metadata_header_bound(const struct persist_metadata *m, size_t *out,
+                          struct persist_error *err);
 /* Appends the trailer's JSON. */
 int metadata_encode_trailer(const struct persist_metadata *m, struct buf *out,
                             struct persist_error *err);

@@ -8,6 +8,7 @@
 
 #include "format/fields.h"
 #include "format/metadata.h"
+#include "util/text.h"
 
 static void put_labels(const struct persist_metadata *m, struct buf *out)
 {
@@ -69,6 +70,44 @@ void fields_put(const struct field_table *table,
         put_field(&table->fields[i], m, producer_extra, out);
 }
 
+/* Without the name. */
+static size_t field_bound(const struct field *field,
+                          const struct persist_metadata *m)
+{
+    size_t sum = TEXT_U64_LEN;
+
+    switch (field->kind) {
+    case FIELD_TEXT:
+        return json_text_len(field_text(field, m));
+    case FIELD_PRODUCER:
+        return strlen("{'name':,'version':}") +
+               json_text_len(m->producer_name) +
+               json_text_len(m->producer_version);
+    case FIELD_LABELS:
+        for (size_t i = 0; i < m->n_labels; i++)
+            sum += json_text_len(m->labels[i].key) +
+                   json_text_len(m->labels[i].value) + strlen(":,");
+        return sum;
+    case FIELD_VERSION:
+    case FIELD_REQUIRES:
+    case FIELD_U64:
+    case FIELD_I32:
+        break;
+    }
+    return sum;
+}
+
+size_t fields_bound(const struct field_table *table,
+                    const struct persist_metadata *m)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < table->n_fields; i++)
+        sum += strlen(table->fields[i].name) + strlen("'':,") +
+               field_bound(&table->fields[i], m);
+    return sum;
+}
+
 /* Writes into a buffer of its own, so that memory and out's ceiling can be told
  * apart, then appends.  m has been checked. */
 static int encode(const struct field_table *table,
@@ -107,13 +146,11 @@ static int sort_labels(const struct persist_metadata *m,
                        struct persist_label **out, struct persist_error *err)
 {
     size_t n = m->n_labels;
-    struct persist_label *sorted = calloc(n ? n : 1, sizeof(*sorted));
+    struct persist_label *sorted = calloc(n, sizeof(*sorted));
     if (!sorted)
         return error_memory(err);
-    if (n > 0) {
-        memcpy(sorted, m->labels, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), compare_labels);
-    }
+    memcpy(sorted, m->labels, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), compare_labels);
     for (size_t i = 1; i < n; i++) {
         if (strcmp(sorted[i - 1].key, sorted[i].key) != 0)
             continue;
@@ -126,22 +163,44 @@ static int sort_labels(const struct persist_metadata *m,
     return PERSIST_OK;
 }
 
+/* m with what is written where something is left out, checked. */
+static int canonical_of(const struct persist_metadata *m,
+                        struct persist_metadata *out, struct persist_error *err)
+{
+    *out = *m;
+    if (!out->content_type)
+        out->content_type = "application/octet-stream";
+    return fields_check(&header_fields, out, PERSIST_E_INVALID, err);
+}
+
 int metadata_encode_header(const struct persist_metadata *m, struct buf *out,
                            struct persist_error *err)
 {
-    struct persist_metadata canonical = *m;
+    struct persist_metadata canonical;
     struct persist_label *labels = NULL;
-    if (!canonical.content_type)
-        canonical.content_type = "application/octet-stream";
-    int rc = fields_check(&header_fields, &canonical, PERSIST_E_INVALID, err);
+    int rc = canonical_of(m, &canonical, err);
+    if (!rc && m->n_labels > 1)
+        rc = sort_labels(m, &labels, err);
     if (rc)
         return rc;
-    rc = sort_labels(m, &labels, err);
-    if (rc)
-        return rc;
-    canonical.labels = labels;
+    if (labels)
+        canonical.labels = labels;
     rc = encode(&header_fields, &canonical, out, err);
     free(labels);
+    return rc;
+}
+
+int metadata_header_bound(const struct persist_metadata *m, size_t *out,
+                          struct persist_error *err)
+{
+    struct persist_metadata canonical;
+    struct persist_label *labels = NULL;
+    int rc = canonical_of(m, &canonical, err);
+    if (!rc && m->n_labels > 1)
+        rc = sort_labels(m, &labels, err);
+    free(labels);
+    if (!rc)
+        *out = strlen("{}") + fields_bound(&header_fields, &canonical);
     return rc;
 }
 

@@ -38,6 +38,11 @@
 int snapshot_header_encode(enum codec codec, const struct persist_metadata *m,
                            struct buf *out, struct persist_error *err);
 
+/* At least as many bytes as that appends, and every complaint that it has; m's
+ * index is the highest that it may become. */
+int snapshot_header_bound(enum codec codec, const struct persist_metadata *m,
+                          size_t *out, struct persist_error *err);
+
 /* What the tail needs to know of the frames. Grows 8 bytes per frame. */
 struct snapshot_tail {
     enum codec codec;

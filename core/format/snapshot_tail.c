@@ -62,20 +62,51 @@ void footer_put(struct buf *out, uint64_t trailer_offset, uint64_t n_frames)
     member_empty_tail_put(out);
 }
 
+static int check_codec(enum codec codec, const struct persist_metadata *m,
+                       struct persist_error *err)
+{
+    if (m->compression_algorithm &&
+        strcmp(m->compression_algorithm, codec_name(codec)) == 0)
+        return PERSIST_OK;
+    return error_set(
+        err, PERSIST_E_INVALID, "a header of %s cannot stand before %s frames",
+        m->compression_algorithm ? m->compression_algorithm : "no compression",
+        codec_name(codec));
+}
+
+/* Of the header's JSON. */
+static size_t json_max(enum codec codec)
+{
+    return envelope_max(codec, BLOCK_HEADER) - envelope_overhead(codec);
+}
+
+int snapshot_header_bound(enum codec codec, const struct persist_metadata *m,
+                          size_t *out, struct persist_error *err)
+{
+    struct buf header;
+    size_t bound = 0;
+    int rc = check_codec(codec, m, err);
+    if (!rc)
+        rc = metadata_header_bound(m, &bound, err);
+    *out = bound + envelope_overhead(codec);
+    if (rc || bound <= json_max(codec))
+        return rc;
+    /* Only its true length tells. */
+    buf_init(&header, envelope_max(codec, BLOCK_HEADER));
+    rc = snapshot_header_encode(codec, m, &header, err);
+    *out = header.len;
+    buf_finish(&header);
+    return rc;
+}
+
 int snapshot_header_encode(enum codec codec, const struct persist_metadata *m,
                            struct buf *out, struct persist_error *err)
 {
     struct buf json;
-    if (!m->compression_algorithm ||
-        strcmp(m->compression_algorithm, codec_name(codec)) != 0)
-        return error_set(err, PERSIST_E_INVALID,
-                         "a header of %s cannot stand before %s frames",
-                         m->compression_algorithm ? m->compression_algorithm
-                                                  : "no compression",
-                         codec_name(codec));
-    buf_init(&json,
-             envelope_max(codec, BLOCK_HEADER) - envelope_overhead(codec));
-    int rc = metadata_encode_header(m, &json, err);
+    buf_init(&json, json_max(codec));
+    int rc = check_codec(codec, m, err);
+    if (!rc)
+        rc = metadata_encode_header(m, &json, err);
     if (rc)
         goto out;
     envelope_put(codec, BLOCK_HEADER, json.data, json.len, out);

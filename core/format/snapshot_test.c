@@ -215,7 +215,7 @@ static void header__has_a_ceiling(void **state)
         struct buf json;
         struct buf object;
         uint64_t need = 0;
-        size_t header_len = 0;
+        size_t header_len = 0, bound = 0;
         enum codec codec;
         buf_init(&json, SIZE_MAX / 2);
         buf_init(&object, SIZE_MAX / 2);
@@ -235,8 +235,13 @@ static void header__has_a_ceiling(void **state)
                          0);
         assert_int_equal(strlen(found->description), room);
         persist_metadata_free(found);
+        assert_int_equal(snapshot_header_bound(codecs[c], &m, &bound, &err), 0);
+        assert_int_equal(bound, object.len);
 
         text[room] = 'x';
+        assert_int_equal(snapshot_header_bound(codecs[c], &m, &bound, &err),
+                         PERSIST_E_INVALID);
+        assert_true(strlen(err.hint) > 0);
         buf_clear(&object);
         assert_int_equal(snapshot_header_encode(codecs[c], &m, &object, &err),
                          PERSIST_E_INVALID);
@@ -247,6 +252,47 @@ static void header__has_a_ceiling(void **state)
         buf_finish(&json);
         buf_finish(&object);
     }
+}
+
+/* Room for what is encoded later, with another index, and little more. */
+static void header__says_how_long_it_may_get(void **state)
+{
+    static const struct persist_label labels[] = {{"b", "\"\n"}, {"a", "\x01"}};
+    static const struct persist_label twice[] = {{"a", "1"}, {"a", "2"}};
+    struct persist_error err;
+    char escaped[201] = "";
+    size_t bound = 0;
+    (void)state;
+    memset(escaped, 0x1f, sizeof(escaped) - 1);
+    for (int i = 0; i < 8; i++) {
+        struct persist_metadata m = test_metadata(codecs[i % 2]);
+        struct buf object;
+        buf_init(&object, SIZE_MAX / 2);
+        m.schema = i & 2 ? NULL : escaped;
+        m.description = i & 2 ? escaped : NULL;
+        m.labels = i & 4 ? labels : NULL;
+        m.n_labels = i & 4 ? 2 : 0;
+        m.frame_size = i & 4 ? FRAME_SIZE_MAX : FRAME_SIZE_MIN;
+        m.snapshot_index = PERSIST_INDEX_MAX;
+        assert_int_equal(
+            snapshot_header_encode(codecs[i % 2], &m, &object, &err), 0);
+        assert_int_equal(snapshot_header_bound(codecs[i % 2], &m, &bound, &err),
+                         0);
+        assert_in_range(bound, object.len, object.len + 100);
+        buf_finish(&object);
+    }
+    struct persist_metadata m = test_metadata(CODEC_ZSTD);
+    m.labels = twice;
+    m.n_labels = 2;
+    assert_int_equal(snapshot_header_bound(CODEC_ZSTD, &m, &bound, &err),
+                     PERSIST_E_INVALID);
+    m.n_labels = 0;
+    m.schema = "\xff";
+    assert_int_equal(snapshot_header_bound(CODEC_ZSTD, &m, &bound, &err),
+                     PERSIST_E_INVALID);
+    assert_int_equal(snapshot_header_bound(CODEC_GZIP, &m, &bound, &err),
+                     PERSIST_E_INVALID);
+    assert_non_null(strstr(err.message, "cannot stand before gzip"));
 }
 
 static void tail__refuses_impossible_frames(void **state)
@@ -414,6 +460,7 @@ int main(void)
         cmocka_unit_test(tail__says_how_long_it_may_get),
         cmocka_unit_test(header__must_agree_with_the_container),
         cmocka_unit_test(header__has_a_ceiling),
+        cmocka_unit_test(header__says_how_long_it_may_get),
         cmocka_unit_test(reader__says_what_an_object_is_instead),
         cmocka_unit_test(writer__reports_a_full_buffer),
     };

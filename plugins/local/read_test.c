@@ -134,6 +134,22 @@ static void modified__is_at_most_what_it_can_say(void **state)
     }
 }
 
+/* One spelling: who keeps one compares it with another process's. */
+static void etag__has_one_spelling(void **state)
+{
+    char etag[PERSIST_BACKEND_ETAG_MAX];
+    struct stat st = {.st_ino = 0x1f2e, .st_size = 0};
+
+    (void)state;
+#ifdef __APPLE__
+    st.st_mtimespec = (struct timespec){.tv_sec = 0x65, .tv_nsec = 42};
+#else
+    st.st_mtim = (struct timespec){.tv_sec = 0x65, .tv_nsec = 42};
+#endif
+    etag_format(&st, etag);
+    assert_string_equal(etag, "1f2e-0-65.000000042");
+}
+
 static void put__gives_the_etag_that_read_gives(void **state)
 {
     struct kit *k = *state;
@@ -319,6 +335,7 @@ int main(void)
         T(read__gives_ranges_and_suffixes),
         T(read__pins_a_version),
         T(modified__is_at_most_what_it_can_say),
+        T(etag__has_one_spelling),
         T(put__gives_the_etag_that_read_gives),
         T(read__tells_absent_from_trouble),
         T(read__says_corrupt_of_a_file_cut_short_meanwhile),
