@@ -74,6 +74,31 @@ done
 # What the killed one left is swept by the next.
 "$with" faults-s3 -- true
 [ -z "$(ls "$scratch")" ] || fail "not swept: $(ls "$scratch")"
+# Another's sweep between the making of a folder and its lock: another is made.
+python3 - "$with" <<'PY' || fail "a folder that another swept is used"
+import fcntl, importlib.machinery, importlib.util, os, sys
+
+loader = importlib.machinery.SourceFileLoader("servers_with", sys.argv[1])
+servers_with = importlib.util.module_from_spec(
+    importlib.util.spec_from_loader("servers_with", loader))
+sys.dont_write_bytecode = True
+loader.exec_module(servers_with)
+made, lock, make = [], fcntl.flock, servers_with.tempfile.mkdtemp
+
+def mkdtemp(**words):
+    made.append(make(**words))
+    return made[-1]
+
+def swept_before(fd, how):
+    if len(made) == 1:
+        os.rmdir(made[0])
+    lock(fd, how)
+
+servers_with.tempfile.mkdtemp, fcntl.flock = mkdtemp, swept_before
+folder = servers_with.make_folder()
+assert folder == made[-1] and len(made) == 2 and os.path.isdir(folder), made
+os.rmdir(folder)
+PY
 # One that runs already is used and left alone; each run has its own bucket.
 cat >"$scratch/server.py" <<'PY'
 import http.server, sys
