@@ -39,6 +39,9 @@ STORE_CALLS = {
     "renameat", "renameat2", "unlinkat", "fallocate", "ftruncate", "fchmod",
     "getdents64", "flock", "sync_file_range", "statx", "fcntl",
 }
+# How many there are hangs on what else the machine does: a run with fewer than
+# the counted one had is not killed, and tells nothing of whether runs are.
+UNSTEADY_CALLS = {"futex", "poll", "read"}
 
 
 class Store:
@@ -237,7 +240,7 @@ def inject(scenario, base, what, user=None):
 
 def kill(kind):
     scenario = Scenario(kind)
-    runs = killed = 0
+    runs = killed = spared = 0
     with tempfile.TemporaryDirectory() as base:
         os.chmod(base, 0o755)
         counts = calls_of(scenario, base)
@@ -249,6 +252,8 @@ def kill(kind):
                                           f"{name}:signal=KILL:when={n}")
                 runs += 1
                 killed += result.returncode != 0
+                if name not in UNSTEADY_CALLS:
+                    spared += result.returncode == 0
                 try:
                     scenario.check(store, result)
                     scenario.check_rest(store)
@@ -256,8 +261,8 @@ def kill(kind):
                     sys.exit(f"kill {kind} at {name} {n}: {error}")
                 store.remove()
     print(f"kill {kind}: {runs} runs, {killed} killed, 0 violations")
-    if killed < runs * 8 // 10:
-        sys.exit("most runs were not killed: nothing was tested")
+    if spared > runs // 10 or killed < runs // 2:
+        sys.exit(f"too few runs were killed, {spared} that had to be were not")
 
 
 def second_sync(log):
