@@ -230,25 +230,29 @@ def op_by_op(service, folder, key=FOLDER + "7.snap"):
     with open(path, "wb") as f:
         f.write(os.urandom(service.part + 100))
     service.server.part_min = service.part
+    faults = [(what, more) for what, more in service.faults
+              if service.name == "gcs" or hasattr(s3_server.Handler, "fault_" + what)]
     for kind in service.kinds:
-        for what, more in service.faults:
-            if service.name == "s3" and not hasattr(s3_server.Handler, "fault_" + what):
-                continue
-            service.server.clear()
-            service.server.fault(kind, what, times=3, **more)
-            with Backend(service.name, env={"LOG_DEBUG": "1"}, **service.options) as b:
-                answers = [b("put", key=key, text="text", if_absent=True),
-                           b.upload(FOLDER + "8.data", path, service.part),
-                           b("read", key=key, len=100), b("head", key=key),
-                           b("list", prefix=FOLDER), b("probe"), b("delete", key=key),
-                           b.repeat("delete", key=FOLDER + "8.data")]
-                begun = b("begin", key=key, if_absent=True)
-                if begun["rc"] == "ok":
-                    answers.append(b("abort", key=key, id=begun["id"]))
-            for answer in answers + [begun]:
-                for level, text in answer["log"]:
-                    note(service.name, LEVELS[level], text)
+        with Backend(service.name, env={"LOG_DEBUG": "1"}, **service.options) as b:
+            for what, more in faults:
+                service.server.clear()
+                service.server.fault(kind, what, times=3, **more)
+                every_op(service, b, key, path)
     service.server.clear()
+
+
+def every_op(service, b, key, path):
+    answers = [b("put", key=key, text="text", if_absent=True),
+               b.upload(FOLDER + "8.data", path, service.part),
+               b("read", key=key, len=100), b("head", key=key),
+               b("list", prefix=FOLDER), b("probe"), b("delete", key=key),
+               b.repeat("delete", key=FOLDER + "8.data"),
+               b("begin", key=key, if_absent=True)]
+    if answers[-1]["rc"] == "ok":
+        answers.append(b("abort", key=key, id=answers[-1]["id"]))
+    for answer in answers:
+        for level, text in answer["log"]:
+            note(service.name, LEVELS[level], text)
 
 
 def one_by_one(make):
