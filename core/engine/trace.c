@@ -4,7 +4,8 @@
  *
  * The file is opened for every batch, so that it may be rotated under a running
  * program; one line is one write to a descriptor in append mode, so that
- * several processes can share a file.
+ * several processes can share a file.  Where the last one was cut the next
+ * begins with a line break.
  */
 #include "engine/trace.h"
 
@@ -23,28 +24,53 @@
 
 #ifdef PERSIST_METRICS
 
+/* Whether the last line was cut, by a full disk or a crash, whoever wrote it.
+ * It is not taken back: others may have written behind it by then. */
+static bool ends_within_a_line(const char *path, int fd)
+{
+    struct stat st;
+    size_t len = 0;
+    char last = '\n';
+    int in;
+
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return false;
+    in = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (in < 0)
+        return false;
+    (void)file_read_at(in, &last, 1, (uint64_t)st.st_size - 1, &len);
+    close(in);
+    return len == 1 && last != '\n';
+}
+
+static int write_whole(const char *path, int fd, const char *line, size_t len)
+{
+    struct buf whole;
+    int rc = -ENOMEM;
+
+    buf_init(&whole, len + 2);
+    if (ends_within_a_line(path, fd))
+        buf_putc(&whole, '\n');
+    buf_append(&whole, line, len);
+    buf_putc(&whole, '\n');
+    if (!buf_failed(&whole))
+        rc = file_write_all(fd, whole.data, whole.len);
+    buf_finish(&whole);
+    return rc;
+}
+
 /* A regular file, or the FIFO or terminal of who watches; never through a
  * link. */
 static int append_line(const char *path, const char *line, size_t len)
 {
-    struct buf whole;
-    int fd, rc;
+    int fd = open(path,
+                  O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
+                      O_CLOEXEC,
+                  0644);
+    int rc = fd < 0 ? -errno : write_whole(path, fd, line, len);
 
-    buf_init(&whole, len + 1);
-    buf_append(&whole, line, len);
-    buf_putc(&whole, '\n');
-    if (buf_failed(&whole)) {
-        buf_finish(&whole);
-        return -ENOMEM;
-    }
-    fd = open(path,
-              O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
-                  O_CLOEXEC,
-              0644);
-    rc = fd < 0 ? -errno : file_write_all(fd, whole.data, whole.len);
     if (fd >= 0 && close(fd) != 0 && !rc)
         rc = -errno;
-    buf_finish(&whole);
     return rc;
 }
 
