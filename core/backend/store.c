@@ -105,18 +105,27 @@ static void log_deprecated(const struct backend_store *s)
                      log_text("option", s->plugin->options[i].key), LOG_END);
 }
 
-static int register_secrets(const struct backend_store *s)
+static int register_secrets(struct backend_store *s)
 {
-    for (size_t i = 0; s->env.log && i < s->values.n; i++) {
+    for (; s->env.log && s->n_registered < s->values.n; s->n_registered++) {
+        const struct secret *secret = s->values.secrets[s->n_registered];
         size_t len = 0;
-        const char *bytes = NULL;
-        if (!s->values.secrets[i])
-            continue;
-        bytes = secret_reveal(s->values.secrets[i], &len);
-        if (log_add_secret(s->env.log, bytes, len) != 0)
+        const char *bytes = secret ? secret_reveal(secret, &len) : NULL;
+        if (bytes && log_add_secret(s->env.log, bytes, len) != 0)
             return PERSIST_E_MEMORY;
     }
     return PERSIST_OK;
+}
+
+static void drop_secrets(const struct backend_store *s)
+{
+    for (size_t i = 0; i < s->n_registered; i++) {
+        const struct secret *secret = s->values.secrets[i];
+        size_t len = 0;
+        const char *bytes = secret ? secret_reveal(secret, &len) : NULL;
+        if (bytes)
+            log_drop_secret(s->env.log, bytes, len);
+    }
 }
 
 static int open_handle(struct backend_store *s, struct persist_error *err)
@@ -201,6 +210,7 @@ static void destroy(struct backend_store *s)
 {
     pace_finish(&s->pace);
     gate_finish(&s->gate);
+    drop_secrets(s);
     option_values_finish(&s->values);
     free(s->name);
     free(s);

@@ -31,7 +31,8 @@ struct backend_store {
     const struct plugin *plugin;
     char *name;
     struct option_values values;
-    void *handle; /* the plugin's store */
+    size_t n_registered; /* values whose secrets the log knows of */
+    void *handle;        /* the plugin's store */
     struct persist_backend_limits limits;
     struct gate gate; /* serial, max_io */
     struct pace pace; /* after "slow down" */

@@ -415,6 +415,27 @@ static void refused__by_a_file_system_says_what_to_do(void **state)
     }
 }
 
+/* An hour later, when another one with other secrets is opened. */
+static void close__lets_the_log_forget_secrets(void **state)
+{
+    char text[] = "hunter2-hunter2 hunter3-hunter3", later[sizeof(text)];
+    (void)state;
+    log_set_clock(f.log, &f.clock.clock);
+    fake_secret(&f, "token", "hunter2-hunter2");
+    fake_open(&f);
+    memcpy(later, text, sizeof(text));
+    log_redact(f.log, text);
+    assert_string_equal(text, "(redacted) hunter3-hunter3");
+
+    backend_store_close(f.store);
+    f.store = NULL;
+    f.clock.now_ns += UINT64_C(3601) * 1000000000;
+    assert_int_equal(log_add_secret(f.log, "hunter3-hunter3", 15), 0);
+
+    log_redact(f.log, later);
+    assert_string_equal(later, "hunter2-hunter2 (redacted)");
+}
+
 static void put__redacts_registered_secrets(void **state)
 {
     (void)state;
@@ -1108,6 +1129,7 @@ int main(void)
         TEST(put__carries_details_and_ends_endless_texts),
         TEST(put__leaves_sentences_alone),
         TEST(refused__by_a_file_system_says_what_to_do),
+        TEST(close__lets_the_log_forget_secrets),
         TEST(put__redacts_registered_secrets),
         TEST(put__answers_each_code),
         TEST(put__exists_after_a_lost_answer_may_be_ours),

@@ -13,6 +13,7 @@
 
 #include "util/buf.h"
 #include "util/error.h"
+#include "util/secret.h"
 #include "util/text.h"
 
 static const char *const progress_choices[] = {"auto", "always", "never", NULL};
@@ -521,6 +522,11 @@ int args_parse(int argc, char **argv, const struct verb *const *verbs,
 
 void args_finish(struct args *args)
 {
+    const struct arg_value *set = &args->global[GLOBAL_SET];
+
+    /* Secrets, as likely as not. */
+    for (size_t i = 0; args->settings && i < set->count; i++)
+        secret_wipe(args->settings[i], strlen(args->settings[i]));
     free(args->settings);
     free(args->memory);
     memset(args, 0, sizeof(*args));

@@ -319,6 +319,40 @@ static void parse__accepts_nothing_at_all(void **state)
     args_finish(&l.args);
 }
 
+/* Whether memory that is freed still says this. */
+static const void *block;
+static const char *watched;
+static bool was_freed, told;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+    if (memory && memory == block) {
+        was_freed = true;
+        told |= strstr(watched, "hunter2") != NULL;
+    }
+    __real_free(memory);
+}
+
+static void hide_settings__are_wiped_at_the_end(void **state)
+{
+    struct line l;
+    (void)state;
+    assert_int_equal(PARSE(&l, "--set", "secret=hunter2", "paint", "w"),
+                     PERSIST_OK);
+    assert_int_equal(args_hide_settings(&l.args, &l.err), PERSIST_OK);
+    block = l.args.settings;
+    watched = l.args.settings[0];
+
+    args_finish(&l.args);
+
+    block = NULL;
+    assert_true(was_freed);
+    assert_false(told);
+}
+
 static void hide_settings__takes_values_out_of_argv(void **state)
 {
     struct line l;
@@ -429,6 +463,7 @@ int main(void)
         cmocka_unit_test(parse__stops_checking_where_help_is_asked_for),
         cmocka_unit_test(parse__accepts_nothing_at_all),
         cmocka_unit_test(hide_settings__takes_values_out_of_argv),
+        cmocka_unit_test(hide_settings__are_wiped_at_the_end),
         cmocka_unit_test(mention_json__looks_before_two_dashes),
         cmocka_unit_test(verbs__are_described_completely),
         cmocka_unit_test(parse__survives_any_words),

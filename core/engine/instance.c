@@ -17,6 +17,7 @@
 #include "engine/trace.h"
 #include "services/state.h"
 #include "util/error.h"
+#include "util/secret.h"
 #include "util/text.h"
 
 /* architecture.md, decision 1. */
@@ -312,12 +313,15 @@ static int load_config(struct persist *p, const struct persist_options *o,
 /* --------------------------------------------------------------------- life
  */
 
+/* A setting may be a secret. */
 static void free_texts(char **texts, size_t n)
 {
     size_t i;
 
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
+        secret_wipe(texts[i], strlen(texts[i]));
         free(texts[i]);
+    }
     free(texts);
 }
 

@@ -19,6 +19,22 @@ static int create(const struct persist_options *o, struct persist_error *err)
     return rc;
 }
 
+/* Whether memory that is freed still says this. */
+static const char *watched;
+static bool was_freed, told;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+    if (memory && memory == watched) {
+        was_freed = true;
+        told |= strstr(watched, "hunter2") != NULL;
+    }
+    __real_free(memory);
+}
+
 static void create__takes_defaults(void **state)
 {
     struct persist_options o = PERSIST_OPTIONS_INIT;
@@ -166,6 +182,27 @@ static void create__refuses_bad_options(void **state)
     assert_int_not_equal(create(&o, &err), PERSIST_OK);
     o.struct_size = 1;
     assert_status(create(&o, &err), PERSIST_E_MISUSE, &err);
+}
+
+static void settings__are_wiped_at_the_end(void **state)
+{
+    const char *settings[] = {"secret_access_key=hunter2"};
+    struct persist_options o = PERSIST_OPTIONS_INIT;
+    struct persist_error err = {0};
+    struct persist *p;
+
+    (void)state;
+    o.flags = PERSIST_NO_CONFIG_FILES | PERSIST_NO_ENVIRONMENT;
+    o.settings = settings;
+    o.n_settings = 1;
+    assert_ok(persist_create(&o, &p, &err), &err);
+    watched = p->settings[0];
+
+    persist_destroy(p);
+
+    watched = NULL;
+    assert_true(was_freed);
+    assert_false(told);
 }
 
 static void options__of_other_sizes_are_read(void **state)
@@ -427,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create__takes_defaults),
         cmocka_unit_test(create__reads_settings),
+        cmocka_unit_test(settings__are_wiped_at_the_end),
         cmocka_unit_test(create__takes_limits_of_the_caller_first),
         cmocka_unit_test(create__logs_as_told),
         cmocka_unit_test(create__refuses_bad_options),

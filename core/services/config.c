@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "posix/os.h"
+#include "util/secret.h"
 #include "util/text.h"
 
 bool config_grow(void **items, size_t n, size_t *cap, size_t size)
@@ -49,6 +50,8 @@ static const char *join_again(struct config *c, const struct config_section *s,
         return text;
     joined = text_format("%s,%s", before->all, text);
     kept = joined ? config_keep_text(&c->arena, joined) : NULL;
+    if (joined)
+        secret_wipe(joined, strlen(joined));
     free(joined);
     return kept;
 }

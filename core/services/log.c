@@ -325,7 +325,15 @@ void log_line(struct log *log, enum log_level level, const char *message, ...)
 
 int log_add_secret(struct log *log, const void *bytes, size_t len)
 {
-    return log ? redactor_add(log->redactor, bytes, len) : 0;
+    return log ? redactor_add(log->redactor, bytes, len,
+                              clock_boot_ns(log->clock))
+               : 0;
+}
+
+void log_drop_secret(struct log *log, const void *bytes, size_t len)
+{
+    if (log)
+        redactor_drop(log->redactor, bytes, len, clock_boot_ns(log->clock));
 }
 
 void log_redact(struct log *log, char *text)

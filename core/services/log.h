@@ -80,6 +80,9 @@ struct log_ids log_set_ids(const struct log_ids *ids);
  * shorter than that, so that text never grows.  Secrets under 6 bytes are not
  * registered.  0 or PERSIST_E_MEMORY. */
 int log_add_secret(struct log *log, const void *bytes, size_t len);
+/* Who added it uses it no more: after an hour in which nobody has, it may be
+ * forgotten. */
+void log_drop_secret(struct log *log, const void *bytes, size_t len);
 /* Replaces in place everything the sink would; for errors shown to people.
  * The text gets shorter or keeps its length.  log NULL: known shapes only. */
 void log_redact(struct log *log, char *text);

@@ -26,7 +26,14 @@ static int64_t fixed_wall_us(void *ctx)
     return INT64_C(1795407564642210);
 }
 
-static const struct clock fixed = {.wall_us = fixed_wall_us};
+static uint64_t fixed_boot_ns(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+static const struct clock fixed = {.boot_ns = fixed_boot_ns,
+                                   .wall_us = fixed_wall_us};
 
 struct capture {
     char line[4096];

@@ -7,11 +7,12 @@
  * something that contains the secret shows it at one of three alignments; of
  * each, only the characters that depend on the secret alone are kept.
  *
- * Sets are pushed onto a list that nobody takes from, so readers need no lock.
+ * One lock over the list of them: a line is looked at by many threads at once,
+ * and a store is opened or closed seldom.
  */
 #include "services/redact.h"
 
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,19 +37,24 @@ struct form {
 struct forms {
     struct forms *next;
     struct secret *memory;
+    size_t n_users;
+    uint64_t unused_ns; /* since when, where there are none */
     size_t n;
     struct form form[N_FORMS]; /* form[0]: the secret as it is */
 };
 
 struct redactor {
-    _Atomic(struct forms *) head;
+    pthread_rwlock_t lock;
+    struct forms *head; /* under lock */
 };
 
 struct redactor *redactor_create(void)
 {
     struct redactor *r = calloc(1, sizeof(*r));
-    if (r)
-        atomic_init(&r->head, NULL);
+    if (r && pthread_rwlock_init(&r->lock, NULL) != 0) {
+        free(r);
+        return NULL;
+    }
     return r;
 }
 
@@ -62,12 +68,13 @@ void redactor_destroy(struct redactor *r)
 {
     if (!r)
         return;
-    struct forms *f = atomic_load(&r->head);
+    struct forms *f = r->head;
     while (f) {
         struct forms *next = f->next;
         destroy_forms(f);
         f = next;
     }
+    pthread_rwlock_destroy(&r->lock);
     free(r);
 }
 
@@ -182,31 +189,72 @@ static bool make_forms(struct forms *f, const void *bytes, size_t len)
     return !buf_failed(&out);
 }
 
-static bool is_registered(const struct redactor *r, const void *bytes,
+static struct forms *find(const struct redactor *r, const void *bytes,
                           size_t len)
 {
     struct form form = {bytes, len};
-    for (struct forms *f = atomic_load(&r->head); f; f = f->next)
-        if (is_known(f, 1, form))
-            return true;
-    return false;
+    struct forms *f = r->head;
+    while (f && !is_known(f, 1, form))
+        f = f->next;
+    return f;
 }
 
-int redactor_add(struct redactor *r, const void *bytes, size_t len)
+static int add(struct redactor *r, const void *bytes, size_t len)
 {
-    if (len < SECRET_MIN || is_registered(r, bytes, len))
+    struct forms *f = find(r, bytes, len);
+    if (f) {
+        f->n_users++;
         return PERSIST_OK;
-    struct forms *f = calloc(1, sizeof(*f));
+    }
+    f = calloc(1, sizeof(*f));
     if (!f)
         return PERSIST_E_MEMORY;
     if (!make_forms(f, bytes, len)) {
         destroy_forms(f);
         return PERSIST_E_MEMORY;
     }
-    f->next = atomic_load(&r->head);
-    while (!atomic_compare_exchange_weak(&r->head, &f->next, f))
-        ;
+    f->n_users = 1;
+    f->next = r->head;
+    r->head = f;
     return PERSIST_OK;
+}
+
+static void forget(struct redactor *r, uint64_t now_ns)
+{
+    struct forms **place = &r->head;
+    while (*place) {
+        struct forms *f = *place;
+        if (f->n_users > 0 || now_ns < f->unused_ns + REDACTOR_KEEP_NS) {
+            place = &f->next;
+            continue;
+        }
+        *place = f->next;
+        destroy_forms(f);
+    }
+}
+
+int redactor_add(struct redactor *r, const void *bytes, size_t len,
+                 uint64_t now_ns)
+{
+    if (len < SECRET_MIN)
+        return PERSIST_OK;
+    pthread_rwlock_wrlock(&r->lock);
+    int rc = add(r, bytes, len);
+    forget(r, now_ns);
+    pthread_rwlock_unlock(&r->lock);
+    return rc;
+}
+
+void redactor_drop(struct redactor *r, const void *bytes, size_t len,
+                   uint64_t now_ns)
+{
+    if (len < SECRET_MIN)
+        return;
+    pthread_rwlock_wrlock(&r->lock);
+    struct forms *f = find(r, bytes, len);
+    if (f && f->n_users > 0 && --f->n_users == 0)
+        f->unused_ns = now_ns;
+    pthread_rwlock_unlock(&r->lock);
 }
 
 /* ---------------------------------------------------------------- the pass */
@@ -216,9 +264,8 @@ static size_t match_secret(const struct redactor *r, const char *text,
                            size_t len)
 {
     size_t best = 0;
-    const struct forms *f = r ? atomic_load(&r->head) : NULL;
 
-    for (; f; f = f->next) {
+    for (const struct forms *f = r ? r->head : NULL; f; f = f->next) {
         for (size_t i = 0; i < f->n; i++) {
             const struct form *form = &f->form[i];
             if (form->len > best && form->len <= len &&
@@ -230,10 +277,12 @@ static size_t match_secret(const struct redactor *r, const char *text,
     return best;
 }
 
-size_t redactor_apply(const struct redactor *r, char *text, size_t len)
+size_t redactor_apply(struct redactor *r, char *text, size_t len)
 {
     size_t from = 0, to = 0; /* to never passes from */
 
+    if (r)
+        pthread_rwlock_rdlock(&r->lock);
     while (from < len) {
         struct redact_span span = {0, match_secret(r, text + from, len - from)};
         if (span.take == 0 && !redact_shape(text + from, len - from, &span))
@@ -248,6 +297,8 @@ size_t redactor_apply(const struct redactor *r, char *text, size_t len)
         to += shown;
         from += span.keep + span.take;
     }
+    if (r)
+        pthread_rwlock_unlock(&r->lock);
     text[to] = '\0';
     return to;
 }

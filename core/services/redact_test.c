@@ -18,7 +18,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static void assert_redacted(const struct redactor *r, const char *text,
+static void assert_redacted(struct redactor *r, const char *text,
                             const char *want)
 {
     char copy[2048];
@@ -35,7 +35,7 @@ static void secret__is_found_raw_and_repeatedly(void **state)
 {
     (void)state;
     struct redactor *r = redactor_create();
-    assert_int_equal(redactor_add(r, "wJalrXUtnFEMI/K7MDENG", 21), 0);
+    assert_int_equal(redactor_add(r, "wJalrXUtnFEMI/K7MDENG", 21, 0), 0);
 
     assert_redacted(r, "wJalrXUtnFEMI/K7MDENG", "(redacted)");
     assert_redacted(r, "a wJalrXUtnFEMI/K7MDENGwJalrXUtnFEMI/K7MDENG b",
@@ -49,9 +49,9 @@ static void secret__shorter_than_the_mask_keeps_the_length(void **state)
 {
     (void)state;
     struct redactor *r = redactor_create();
-    redactor_add(r, "hunter2", 7);
+    redactor_add(r, "hunter2", 7, 0);
     assert_redacted(r, "pw hunter2!", "pw *******!");
-    redactor_add(r, "tiny5", 5);
+    redactor_add(r, "tiny5", 5, 0);
     assert_redacted(r, "tiny5", "tiny5");
     redactor_destroy(r);
 }
@@ -60,9 +60,9 @@ static void secret__the_longest_of_several_goes(void **state)
 {
     (void)state;
     struct redactor *r = redactor_create();
-    redactor_add(r, "abcdefghij", 10);
-    redactor_add(r, "abcdefghijklmnopqrst", 20);
-    redactor_add(r, "abcdefghij", 10);
+    redactor_add(r, "abcdefghij", 10, 0);
+    redactor_add(r, "abcdefghijklmnopqrst", 20, 0);
+    redactor_add(r, "abcdefghij", 10, 0);
     assert_redacted(r, "abcdefghijklmnopqrst.", "(redacted).");
     assert_redacted(r, "abcdefghijklm", "(redacted)klm");
     redactor_destroy(r);
@@ -108,7 +108,7 @@ static void secret__is_found_in_base64_at_every_alignment(void **state)
     (void)state;
     static const char *const alphabets[] = {"+/", "-_"};
     struct redactor *r = redactor_create();
-    redactor_add(r, canary, strlen(canary));
+    redactor_add(r, canary, strlen(canary), 0);
 
     for (size_t before = 0; before < 7; before++) {
         for (size_t i = 0; i < COUNT(alphabets); i++) {
@@ -132,7 +132,7 @@ static void secret__is_found_in_hex_url_and_json(void **state)
     (void)state;
     struct redactor *r = redactor_create();
     size_t len = strlen(canary);
-    redactor_add(r, canary, len);
+    redactor_add(r, canary, len, 0);
 
     assert_redacted(r, "k=s3cr%2Bt%2F%22k%5Cey%0A%3D%C3%A9~%3F%3EZ&",
                     "k=(redacted)&");
@@ -158,7 +158,7 @@ static void secret__may_be_large(void **state)
     static char large[65536 + 1], text[65536 + 10];
     memset(large, '"', 65536); /* the worst for JSON and URLs */
     struct redactor *r = redactor_create();
-    assert_int_equal(redactor_add(r, large, 65536), 0);
+    assert_int_equal(redactor_add(r, large, 65536, 0), 0);
 
     snprintf(text, sizeof(text), "<%s>", large);
     redactor_apply(r, text, strlen(text));
@@ -179,7 +179,7 @@ static void secrets__that_begin_alike_go_whole(void **state)
         for (size_t i = 0; i < 2; i++) {
             const char *s = secrets[i ^ first];
 
-            assert_int_equal(redactor_add(r, s, strlen(s)), 0);
+            assert_int_equal(redactor_add(r, s, strlen(s), 0), 0);
         }
         assert_redacted(r, "a 0123456789-abcdef b", "a (redacted) b");
         assert_redacted(r, "a 0123456789-abc b", "a (redacted)-abc b");
@@ -298,7 +298,7 @@ static void apply__survives_noise(void **state)
     static const char pieces[] =
         "authorization x-amz-signature \"\\\\:=>&@:// \n'?signature";
     struct redactor *r = redactor_create();
-    redactor_add(r, "x-amz-", 6);
+    redactor_add(r, "x-amz-", 6, 0);
     uint32_t seed = 7;
     for (int round = 0; round < 20000; round++) {
         char text[64];
@@ -318,12 +318,40 @@ static void apply__survives_noise(void **state)
     redactor_destroy(r);
 }
 
+static void drop__forgets_after_an_hour(void **state)
+{
+    (void)state;
+    struct redactor *r = redactor_create();
+    const uint64_t begin = 5;
+    redactor_add(r, "first-token", 11, begin);
+    redactor_add(r, "first-token", 11, begin);
+    redactor_add(r, "tiny5", 5, begin);
+
+    /* One of two stores is closed: it is in use for as long as it takes. */
+    redactor_drop(r, "first-token", 11, begin);
+    redactor_drop(r, "tiny5", 5, begin);
+    redactor_add(r, "second-token", 12, begin + 9 * REDACTOR_KEEP_NS);
+    assert_redacted(r, "first-token second-token", "(redacted) (redacted)");
+
+    /* The other one too: what was said may still be on its way. */
+    redactor_drop(r, "first-token", 11, begin + 9 * REDACTOR_KEEP_NS);
+    redactor_add(r, "third-token", 11, begin + 10 * REDACTOR_KEEP_NS - 1);
+    assert_redacted(r, "first-token third-token", "(redacted) (redacted)");
+    redactor_add(r, "third-token", 11, begin + 10 * REDACTOR_KEEP_NS);
+    assert_redacted(r, "first-token third-token", "first-token (redacted)");
+
+    /* And opened again. */
+    redactor_add(r, "first-token", 11, begin + 10 * REDACTOR_KEEP_NS);
+    assert_redacted(r, "first-token second-token", "(redacted) (redacted)");
+    redactor_destroy(r);
+}
+
 static void *add_many(void *arg)
 {
     for (int i = 0; i < 50; i++) {
         char secret[32];
         int n = snprintf(secret, sizeof(secret), "secret-number-%d", i);
-        if (redactor_add(arg, secret, (size_t)n) != 0)
+        if (redactor_add(arg, secret, (size_t)n, 0) != 0)
             return arg;
     }
     return NULL;
@@ -356,7 +384,7 @@ static void canary__no_long_piece_survives_in_a_line(void **state)
     (void)state;
     char hex[100], text[400];
     struct redactor *r = redactor_create();
-    redactor_add(r, canary, strlen(canary));
+    redactor_add(r, canary, strlen(canary), 0);
     text_to_hex(canary, strlen(canary), hex);
 
     snprintf(text, sizeof(text), "raw %s hex %s end", canary, hex);
@@ -382,6 +410,7 @@ int main(void)
         cmocka_unit_test(shapes__of_userinfo),
         cmocka_unit_test(shapes__leave_ordinary_text_alone),
         cmocka_unit_test(apply__survives_noise),
+        cmocka_unit_test(drop__forgets_after_an_hour),
         cmocka_unit_test(add__while_others_apply),
         cmocka_unit_test(canary__no_long_piece_survives_in_a_line),
     };
