@@ -170,7 +170,7 @@ struct look {
     struct persist_store *store;
     struct persist_op *op;
     const struct target *t;
-    enum open_how how;
+    unsigned how;
     struct download *download;
 };
 
@@ -185,9 +185,9 @@ static int look_download(void *ctx, const struct place *place,
         .cpu = l->store->p->cpu,
         .io = l->store->p->io,
         .key = place->key,
-        .metadata_only = l->how == OPEN_METADATA,
-        .ranged = l->how == OPEN_RANGE || l->how == OPEN_SHARED_RANGE,
-        .shares = l->how == OPEN_SHARED || l->how == OPEN_SHARED_RANGE,
+        .metadata_only = (l->how & OPEN_METADATA) != 0,
+        .ranged = (l->how & OPEN_RANGE) != 0,
+        .shares = (l->how & OPEN_SHARES) != 0,
     };
     int rc = download_open(&request, out_kind, &l->download, err);
 
@@ -203,9 +203,8 @@ static int look_download(void *ctx, const struct place *place,
 }
 
 int open_snapshot(struct persist_store *store, struct persist_op *op,
-                  const struct target *t, enum open_how how,
-                  struct place *out_place, struct download **out,
-                  struct persist_error *err)
+                  const struct target *t, unsigned how, struct place *out_place,
+                  struct download **out, struct persist_error *err)
 {
     struct look l = {store, op, t, how, NULL};
     int rc = open_find(store, op, t, look_download, &l, out_place, err);

@@ -44,20 +44,16 @@ int open_check_identity(const struct target *t, uint64_t index,
                         const struct persist_metadata *m,
                         struct persist_error *err);
 
-enum open_how {
-    OPEN_METADATA, /* small reads, no payload */
-    OPEN_WHOLE,
-    OPEN_RANGE,
-    OPEN_SHARED, /* whole, a range; download_prepare is to come */
-    OPEN_SHARED_RANGE
-};
+/* What is wanted of a snapshot; 0: all of it. */
+#define OPEN_METADATA 1u /* small reads, no payload */
+#define OPEN_RANGE 2u
+#define OPEN_SHARES 4u /* download_prepare is to come */
 
-/* The usual look: a download, its identity checked.  *out is closed with
- * download_close. */
+/* The usual look: a download, its identity checked.  how: OPEN_*.  *out is
+ * closed with download_close. */
 int open_snapshot(struct persist_store *store, struct persist_op *op,
-                  const struct target *t, enum open_how how,
-                  struct place *out_place, struct download **out,
-                  struct persist_error *err);
+                  const struct target *t, unsigned how, struct place *out_place,
+                  struct download **out, struct persist_error *err);
 
 /* Logs why a snapshot was passed over: its key's last part, not its address. */
 void open_warn(const struct persist_store *store, const struct place *place,

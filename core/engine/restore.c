@@ -72,8 +72,7 @@ static int set_range(struct restore *r, struct persist_error *err)
 static int open_as(struct restore *r, struct persist_store *store,
                    const char *address,
                    const struct persist_restore_options *options,
-                   uint32_t known, enum open_how whole, enum open_how range,
-                   struct persist_error *err)
+                   uint32_t known, unsigned how, struct persist_error *err)
 {
     memset(r, 0, sizeof(*r));
     int rc = engine_options(&r->options, sizeof(r->options), options, err);
@@ -92,9 +91,10 @@ static int open_as(struct restore *r, struct persist_store *store,
     if (rc != PERSIST_OK)
         return rc;
     trace_stage(r->op->trace, "locate");
-    bool ranged = (r->options.flags & PERSIST_RESTORE_RANGE) != 0;
-    rc = open_snapshot(store, r->op, &r->target, ranged ? range : whole,
-                       &r->place, &r->download, err);
+    if (r->options.flags & PERSIST_RESTORE_RANGE)
+        how |= OPEN_RANGE;
+    rc = open_snapshot(store, r->op, &r->target, how, &r->place, &r->download,
+                       err);
     if (rc == PERSIST_OK)
         rc = check_schema(r, err);
     if (rc == PERSIST_OK)
@@ -109,8 +109,7 @@ int restore_open(struct restore *r, struct persist_store *store,
                  const struct persist_restore_options *options, uint32_t known,
                  struct persist_error *err)
 {
-    return open_as(r, store, address, options, known, OPEN_WHOLE, OPEN_RANGE,
-                   err);
+    return open_as(r, store, address, options, known, 0, err);
 }
 
 static int explain(struct restore *r, int rc, struct persist_error *err)
@@ -127,8 +126,7 @@ int restore_open_shared(struct restore *r, struct persist_store *store,
                         const struct persist_restore_options *options,
                         uint32_t known, struct persist_error *err)
 {
-    int rc = open_as(r, store, address, options, known, OPEN_SHARED,
-                     OPEN_SHARED_RANGE, err);
+    int rc = open_as(r, store, address, options, known, OPEN_SHARES, err);
 
     if (rc != PERSIST_OK)
         return rc;

@@ -172,9 +172,7 @@ static int32_t take_bytes(struct reading *g, const struct http_response *r)
 
     g->result->len = r->into_len;
     if (rc == PERSIST_BACKEND_IO && http_names_page(r))
-        return refuse(
-            g, g->s->seen ? PERSIST_BACKEND_TRANSIENT : PERSIST_BACKEND_CONFIG,
-            HTTP_WEB_PAGE);
+        return refuse(g, status_of_page(g->s->seen), HTTP_WEB_PAGE);
     if (rc == PERSIST_BACKEND_OK && was_transcoded(r))
         return refuse(g, PERSIST_BACKEND_IO, decompressed);
     if (rc == PERSIST_BACKEND_OK && r->status == 200 && !r->framed)

@@ -191,12 +191,17 @@ bool status_is_bad_checksum(const struct http_response *r)
            strcmp(problem.reason, "BadDigest") == 0;
 }
 
+int32_t status_of_page(bool seen)
+{
+    return seen ? PERSIST_BACKEND_TRANSIENT : PERSIST_BACKEND_CONFIG;
+}
+
 int32_t status_garbled(const struct gcs_asked *asked, bool seen,
                        const struct http_response *r,
                        struct persist_backend_error *err)
 {
-    int32_t code = status_is_page(r) && !seen ? PERSIST_BACKEND_CONFIG
-                                              : PERSIST_BACKEND_TRANSIENT;
+    int32_t code =
+        status_is_page(r) ? status_of_page(seen) : PERSIST_BACKEND_TRANSIENT;
 
     err->present |= PERSIST_BACKEND_ERROR_HTTP_STATUS;
     err->http_status = r->status;

@@ -57,13 +57,12 @@ bool status_is_foreign(const struct http_response *r);
  * says which request it was. */
 bool status_is_page(const struct http_response *r);
 
-/*
- * An answer of status 2xx that is not to be understood.  A write's is
- * UNCERTAIN: it may well have been carried out.  seen: the store has had
- * answers of the service's (gcs_store.seen): a page is a bad minute of what
- * stands in front, TRANSIENT; before that, CONFIG, and the endpoint is
- * another's.
- */
+/* A page where an answer was wanted.  seen: the store has had answers of the
+ * service's (gcs_store.seen), so that it is a bad minute of what stands in
+ * front, TRANSIENT; before that, CONFIG, and the endpoint is another's. */
+int32_t status_of_page(bool seen);
+/* An answer of status 2xx that is not to be understood.  A write's is
+ * UNCERTAIN: it may well have been carried out. */
 int32_t status_garbled(const struct gcs_asked *asked, bool seen,
                        const struct http_response *r,
                        struct persist_backend_error *err);
