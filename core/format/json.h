@@ -40,6 +40,8 @@ void json_put_text(struct buf *out, const char *text);
 size_t json_text_len(const char *text);
 /* Appends `"name":`, with a comma before it where it is not the first. */
 void json_put_name(struct buf *out, const char *name);
+/* The same of a name that needs no escapes. */
+void json_put_plain_name(struct buf *out, const char *name);
 void json_put_u64(struct buf *out, uint64_t value);
 void json_put_i64(struct buf *out, int64_t value);
 /* Appends any value, in the order it was read. */

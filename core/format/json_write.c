@@ -138,21 +138,28 @@ static bool needs_comma(const struct buf *out)
     return last != '{' && last != '[';
 }
 
-void json_put_name(struct buf *out, const char *name)
+void json_put_plain_name(struct buf *out, const char *name)
 {
     size_t len = strlen(name);
     bool comma = needs_comma(out);
-    char *at = NULL;
+    char *at = buf_extend(out, comma + len + 3);
 
-    if (plain_len(name, len) == len)
-        at = buf_extend(out, comma + len + 3);
-    if (at) {
-        if (comma)
-            *at++ = ',';
-        *quote(at, name, len) = ':';
+    if (!at)
+        return;
+    if (comma)
+        *at++ = ',';
+    *quote(at, name, len) = ':';
+}
+
+void json_put_name(struct buf *out, const char *name)
+{
+    size_t len = strlen(name);
+
+    if (plain_len(name, len) == len) {
+        json_put_plain_name(out, name);
         return;
     }
-    if (comma)
+    if (needs_comma(out))
         buf_putc(out, ',');
     json_put_text(out, name);
     buf_putc(out, ':');

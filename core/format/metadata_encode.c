@@ -24,9 +24,9 @@ static void put_producer(const struct persist_metadata *m, const json_t *extra,
                          struct buf *out)
 {
     buf_putc(out, '{');
-    json_put_name(out, "name");
+    json_put_plain_name(out, "name");
     json_put_text(out, m->producer_name);
-    json_put_name(out, "version");
+    json_put_plain_name(out, "version");
     json_put_text(out, m->producer_version);
     json_put_members(out, extra);
     buf_putc(out, '}');
@@ -36,7 +36,7 @@ static void put_field(const struct field *field,
                       const struct persist_metadata *m,
                       const json_t *producer_extra, struct buf *out)
 {
-    json_put_name(out, field->name);
+    json_put_plain_name(out, field->name);
     switch (field->kind) {
     case FIELD_VERSION:
         json_put_u64(out, FORMAT_VERSION);

@@ -60,13 +60,19 @@ static void set_failure(struct dirsync *d, unsigned group, int rc)
     pthread_mutex_unlock(&d->lock);
 }
 
-/* In our turn: who comes from now on is not covered. */
-static void close_group(struct dirsync *d)
+/* In our turn: who comes from now on is not covered.  Whether anybody is,
+ * beside us. */
+static bool close_group(struct dirsync *d)
 {
+    bool followed;
+
     pthread_mutex_lock(&d->lock);
+    followed = d->followed;
     d->group++;
     d->led = false;
+    d->followed = false;
     pthread_mutex_unlock(&d->lock);
+    return followed;
 }
 
 /* Our own link, and those of all who have joined our group when the sync
@@ -74,11 +80,12 @@ static void close_group(struct dirsync *d)
 static int lead(struct local_store *s, struct dirsync *d, unsigned group,
                 int fd)
 {
+    bool followed;
     int rc;
 
     (void)syncgroup_set_out(&s->group, NULL, 0);
     pthread_mutex_lock(&d->turn);
-    close_group(d);
+    followed = close_group(d);
     rc = failure(d);
     if (rc == 0)
         rc = durable_sync_dir(fd);
@@ -87,7 +94,8 @@ static int lead(struct local_store *s, struct dirsync *d, unsigned group,
     atomic_store(&d->over[group % 2], group + 1);
     pthread_mutex_unlock(&d->turn);
     syncgroup_return(&s->group, false);
-    os_unpark(&d->over[group % 2]);
+    if (followed)
+        os_unpark(&d->over[group % 2]);
     return rc;
 }
 
@@ -120,6 +128,7 @@ int dirs_sync(struct local_store *s, struct local_dir *dir)
     led = d->led;
     if (rc == 0) {
         d->led = true;
+        d->followed |= led;
         d->n_came++;
     }
     pthread_mutex_unlock(&d->lock);

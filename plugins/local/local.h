@@ -113,6 +113,7 @@ struct dirsync {
     pthread_mutex_t turn;  /* held during a sync, taken before lock */
     unsigned group;        /* lock; who comes now is of this one */
     bool led;              /* lock; by who came first */
+    bool followed;         /* lock; others of the group wait for him */
     int failed;            /* lock; -errno of the sync that went wrong; stays */
     unsigned failed_group; /* lock; it and all later ones */
     unsigned n_came;       /* lock; for tests: how many in all */
