@@ -151,7 +151,7 @@ static int put_raw(const void *payload, size_t len, void *out, size_t cap,
         return error_set(err, PERSIST_E_INTERNAL,
                          "a frame of %zu bytes in room for %zu", *out_len, cap);
     zstd_raw_begin(&raw, payload, len);
-    (void)zstd_raw_sum(&raw, NULL, NULL); /* cannot fail */
+    (void)zstd_raw_sum(&raw, NULL, NULL, NULL); /* cannot fail */
     while ((n = zstd_raw_next(&raw, &piece, &crc)) > 0) {
         memcpy(at, piece, n);
         at += n;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/zstd_raw.h"
 
+#include <string.h>
+
 #include "format/zstd_frame.h"
 #include "util/crc32c.h"
 #include "util/error.h"
@@ -25,6 +27,7 @@ size_t zstd_raw_len(size_t payload_len)
 void zstd_raw_begin(struct zstd_raw *r, const void *payload, size_t len)
 {
     r->payload = payload;
+    r->placed = NULL;
     r->len = len;
     r->step = ZSTD_RAW_HEAD;
     r->block = 0;
@@ -37,31 +40,43 @@ static size_t first_block(size_t len)
 
 /* Beside nothing: short pieces, the second time from the nearest cache. */
 static int just_sum(void *ctx, struct xxh64 *xxh, uint32_t *crc,
-                    const void *data, size_t len)
+                    const void *data, size_t len, void *out)
 {
     (void)ctx;
+    if (out)
+        memcpy(out, data, len);
     xxh64_update(xxh, data, len);
     *crc = crc32c(*crc, data, len);
     return PERSIST_OK;
 }
 
-int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx)
+#define FIRST_PLACE (HEAD_LEN + ZSTD_BLOCK_HEAD_LEN)
+
+int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx, void *place)
 {
     const uint8_t *at = r->payload;
+    uint8_t *to = place ? (uint8_t *)place + FIRST_PLACE : NULL;
     size_t left = r->len, n;
     struct xxh64 xxh;
     int rc = PERSIST_OK;
 
+    r->placed = to;
     xxh64_init(&xxh);
     for (unsigned i = 0; rc == PERSIST_OK && left > 0; i++) {
         n = first_block(left);
         r->crc32c[i] = 0;
-        rc = (fn ? fn : just_sum)(ctx, &xxh, &r->crc32c[i], at, n);
+        rc = (fn ? fn : just_sum)(ctx, &xxh, &r->crc32c[i], at, n, to);
         at += n;
+        to = to ? to + n + ZSTD_BLOCK_HEAD_LEN : NULL;
         left -= n;
     }
     r->checksum = (uint32_t)xxh64_digest(&xxh);
     return rc;
+}
+
+void zstd_raw_unplace(struct zstd_raw *r)
+{
+    r->placed = NULL;
 }
 
 /* Type 0, raw; bit 0: the last one. */
@@ -89,8 +104,10 @@ static size_t block(struct zstd_raw *r, const void **out, uint32_t *out_crc)
 {
     size_t n = first_block(r->len);
 
-    *out = r->payload;
+    *out = r->placed ? r->placed : r->payload;
     *out_crc = r->crc32c[r->block++];
+    if (r->placed)
+        r->placed += n + ZSTD_BLOCK_HEAD_LEN;
     r->payload += n;
     r->len -= n;
     r->step = ZSTD_RAW_SUM;
@@ -163,7 +180,8 @@ int zstd_raw_check(const void *frame, size_t len, struct frame_payload payload,
     while (rc == PERSIST_OK && (n = frame_payload_next(&payload, &piece)) > 0) {
         crc = crc32c(crc, at, (size_t)((const uint8_t *)piece - at));
         at = (const uint8_t *)piece + n;
-        rc = (fn ? fn : just_sum)(ctx, &xxh, &crc, copied ? copied : piece, n);
+        rc = (fn ? fn : just_sum)(ctx, &xxh, &crc, copied ? copied : piece, n,
+                                  NULL);
         copied = copied ? copied + n : NULL;
     }
     *out_crc = crc32c(crc, end, ZSTD_CHECKSUM_LEN);

@@ -7,7 +7,7 @@
  * payload itself, where it lies.
  *
  *     zstd_raw_begin(&r, payload, len);
- *     zstd_raw_sum(&r, sum, ctx)               reads the payload, once
+ *     zstd_raw_sum(&r, sum, ctx, NULL)         reads the payload, once
  *     while ((n = zstd_raw_next(&r, &piece, &crc)) > 0)
  *         the next n bytes of the frame are at piece
  *
@@ -32,7 +32,8 @@
 #define ZSTD_RAW_BLOCKS_MAX (FRAME_SIZE_MAX / ZSTD_BLOCK_LONGEST)
 
 struct zstd_raw {
-    const uint8_t *payload; /* the caller's; what no piece has given yet */
+    const uint8_t *payload; /* the caller's; what no piece has given yet, */
+    const uint8_t *placed;  /* and where else it lies; NULL: nowhere */
     size_t len;             /* bytes of it */
     enum { ZSTD_RAW_HEAD, ZSTD_RAW_BLOCK, ZSTD_RAW_SUM, ZSTD_RAW_END } step;
     unsigned block;  /* the one that comes next */
@@ -48,13 +49,20 @@ size_t zstd_raw_len(size_t payload_len);
 /* payload: 1 to FRAME_SIZE_MAX bytes, which stay until the last piece. */
 void zstd_raw_begin(struct zstd_raw *r, const void *payload, size_t len);
 
-/* How the payload is read: *xxh and *crc go on over the bytes.  A negative
- * return ends zstd_raw_sum with it. */
+/* How the payload is read: *xxh and *crc go on over the bytes, which are copied
+ * to `out` where it is not NULL.  A negative return ends zstd_raw_sum with it.
+ */
 typedef int (*zstd_raw_sum_fn)(void *ctx, struct xxh64 *xxh, uint32_t *crc,
-                               const void *data, size_t len);
+                               const void *data, size_t len, void *out);
 /* Before the first piece: what the pieces need to know of the payload.  Whoever
- * has to read it anyway does so here; NULL: nobody. */
-int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx);
+ * has to read it anyway does so here; fn NULL: nobody.  place NULL, or where
+ * the frame is to lie, zstd_raw_len bytes: the payload is copied to its places
+ * there on the way, and pieces of it are found there. */
+int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx,
+                 void *place);
+
+/* The frame lies elsewhere after all: the pieces are the payload's again. */
+void zstd_raw_unplace(struct zstd_raw *r);
 
 /* Bytes at *out, valid until the next call, and their CRC-32C; 0: the frame has
  * ended. */

@@ -44,7 +44,7 @@ static uint8_t *collect_summed(const void *payload, size_t len,
 
     assert_non_null(frame);
     zstd_raw_begin(&r, payload, len);
-    assert_int_equal(zstd_raw_sum(&r, fn, ctx), 0);
+    assert_int_equal(zstd_raw_sum(&r, fn, ctx, NULL), 0);
     while ((n = zstd_raw_next(&r, &piece, &crc)) > 0) {
         assert_true(n <= want - at);
         assert_int_equal(crc, crc32c(0, piece, n));
@@ -125,7 +125,7 @@ struct reading {
 };
 
 static int read_and_sum(void *ctx, struct xxh64 *xxh, uint32_t *crc,
-                        const void *data, size_t len)
+                        const void *data, size_t len, void *out)
 {
     struct reading *r = ctx;
 
@@ -133,6 +133,7 @@ static int read_and_sum(void *ctx, struct xxh64 *xxh, uint32_t *crc,
         return PERSIST_E_INTERNAL;
     assert_ptr_equal(data, r->at);
     assert_true(len <= r->left);
+    assert_null(out);
     r->at += len;
     r->left -= len;
     xxh64_update(xxh, data, len);
@@ -155,6 +156,57 @@ static void sum__reads_every_byte_once(void **state)
     }
 }
 
+/* Only the bytes between the pieces of the payload are missing then. */
+static void sum__puts_the_payload_where_the_frame_will_lie(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SIZES; i++) {
+        size_t len = zstd_raw_len(sizes[i]), at = 0, moved = 0, n;
+        uint8_t *want = collect(noise, sizes[i]), *place = malloc(len + 1);
+        const void *piece;
+        struct zstd_raw r;
+        uint32_t crc;
+
+        assert_non_null(place);
+        memset(place, 0x5a, len + 1);
+        zstd_raw_begin(&r, noise, sizes[i]);
+        assert_int_equal(zstd_raw_sum(&r, NULL, NULL, place), 0);
+        for (; (n = zstd_raw_next(&r, &piece, &crc)) > 0; at += n) {
+            if (piece == place + at)
+                continue;
+            memcpy(place + at, piece, n);
+            moved += n;
+        }
+        assert_int_equal(moved, len - sizes[i]);
+        assert_memory_equal(place, want, len);
+        assert_int_equal(place[len], 0x5a);
+        free(place);
+        free(want);
+    }
+}
+
+static void unplace__gives_the_payload_again(void **state)
+{
+    enum { LEN = 200 * KIB };
+    size_t at = 0, n;
+    uint8_t *want = collect(noise, LEN), *place = malloc(zstd_raw_len(LEN));
+    const void *piece;
+    struct zstd_raw r;
+    uint32_t crc;
+
+    (void)state;
+    assert_non_null(place);
+    zstd_raw_begin(&r, noise, LEN);
+    assert_int_equal(zstd_raw_sum(&r, NULL, NULL, place), 0);
+    memset(place, 0, zstd_raw_len(LEN));
+    zstd_raw_unplace(&r);
+    for (; (n = zstd_raw_next(&r, &piece, &crc)) > 0; at += n)
+        assert_memory_equal(want + at, piece, n);
+    assert_int_equal(at, zstd_raw_len(LEN));
+    free(place);
+    free(want);
+}
+
 static void sum__ends_where_reading_fails(void **state)
 {
     struct reading r = {noise, 512 * KIB, 256 * KIB};
@@ -162,7 +214,8 @@ static void sum__ends_where_reading_fails(void **state)
 
     (void)state;
     zstd_raw_begin(&raw, noise, 512 * KIB);
-    assert_int_equal(zstd_raw_sum(&raw, read_and_sum, &r), PERSIST_E_INTERNAL);
+    assert_int_equal(zstd_raw_sum(&raw, read_and_sum, &r, NULL),
+                     PERSIST_E_INTERNAL);
     assert_int_equal(r.left, 256 * KIB);
 }
 
@@ -633,6 +686,8 @@ int main(void)
         cmocka_unit_test(raw__is_a_frame_to_zstd),
         cmocka_unit_test(raw__is_a_frame_to_us),
         cmocka_unit_test(sum__reads_every_byte_once),
+        cmocka_unit_test(sum__puts_the_payload_where_the_frame_will_lie),
+        cmocka_unit_test(unplace__gives_the_payload_again),
         cmocka_unit_test(sum__ends_where_reading_fails),
         cmocka_unit_test(find__gives_the_payload_of_our_frames),
         cmocka_unit_test(find__gives_the_payload_of_zstds_frames),

@@ -112,7 +112,7 @@ static int hash_encoded(struct sha256 *sha256, struct lane *lane)
 {
     if (lane->is_raw)
         return zstd_raw_sum(&lane->raw, sha256 ? sha256_update_beside : NULL,
-                            sha256);
+                            sha256, lane->place);
     return sha256 ? sha256_update(sha256, lane->in, lane->in_len) : PERSIST_OK;
 }
 
@@ -294,6 +294,7 @@ int lanes_free(struct lanes *l, struct lane **out, struct persist_error *err)
     pthread_mutex_unlock(&l->mutex);
     if (!slot_equip(&l->what, s))
         return error_memory(err);
+    s->lane.place = NULL;
     *out = &s->lane;
     return PERSIST_OK;
 }

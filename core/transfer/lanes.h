@@ -46,6 +46,9 @@ struct lane {
     size_t in_len;   /* the same */
     size_t out_len;  /* encode: after lanes_take */
     uint64_t tag;    /* the caller's */
+    uint8_t *place; /* encode, set before lanes_start: where the frame is to lie
+                     * if it is_raw, its payload copied beside the hash; NULL:
+                     * nowhere */
     bool is_raw; /* encode: the frame is the pieces of raw, which are of in and
                   * summed; out_len bytes, and out says nothing */
     struct zstd_raw raw;

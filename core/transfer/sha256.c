@@ -16,6 +16,7 @@
 #include <openssl/sha.h>
 #include <persist/error.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "transfer/sha256_sums.h"
 #include "util/crc32c.h"
@@ -63,13 +64,13 @@ static void count(SHA256_CTX *ctx, uint64_t bytes)
 
 /* As much of it as goes in one loop; bytes. */
 static size_t at_once(SHA256_CTX *ctx, struct xxh64 *xxh, uint32_t *crc,
-                      const uint8_t *p, size_t len)
+                      const uint8_t *p, size_t len, uint8_t *out)
 {
     size_t n;
 
     if (ctx->num || xxh->len % XXH64_STRIPE)
         return 0;
-    n = sha256_sums(ctx->h, xxh->lanes, crc, p, len / SHA256_CBLOCK) *
+    n = sha256_sums(ctx->h, xxh->lanes, crc, p, len / SHA256_CBLOCK, out) *
         SHA256_CBLOCK;
     count(ctx, n);
     xxh->len += n;
@@ -77,15 +78,21 @@ static size_t at_once(SHA256_CTX *ctx, struct xxh64 *xxh, uint32_t *crc,
 }
 
 int sha256_update_beside(void *sha256, struct xxh64 *xxh, uint32_t *crc,
-                         const void *data, size_t len)
+                         const void *data, size_t len, void *out)
 {
     struct sha256 *h = sha256;
     const uint8_t *p = data;
-    size_t n = at_once(&h->ctx, xxh, crc, p, len);
+    uint8_t *to = out;
+    size_t n = at_once(&h->ctx, xxh, crc, p, len, to);
     int rc = PERSIST_OK;
 
-    for (p += n, len -= n; rc == PERSIST_OK && len > 0; p += n, len -= n) {
+    while (rc == PERSIST_OK && len > n) {
+        p += n;
+        len -= n;
+        to = to ? to + n : NULL;
         n = len < PIECE ? len : PIECE;
+        if (to)
+            memcpy(to, p, n);
         rc = sha256_update(h, p, n);
         xxh64_update(xxh, p, n);
         *crc = crc32c(*crc, p, n);

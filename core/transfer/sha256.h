@@ -13,11 +13,12 @@ void sha256_destroy(struct sha256 *h);
 int sha256_update(struct sha256 *h, const void *data, size_t len); /* 0 or
                                                           PERSIST_E_INTERNAL */
 /* The same of the struct sha256 h (a zstd_raw_sum_fn), and over the same bytes
- * these two go on.  A step of SHA-256 waits for the one before it; where the
- * processor has instructions for it the others are done meanwhile, and all
- * three take as long as SHA-256 alone (sha256_x86.c). */
+ * these two go on; out: where they are copied to, NULL nowhere.  A step of
+ * SHA-256 waits for the one before it; where the processor has instructions for
+ * it all the rest is done meanwhile, and takes as long as SHA-256 alone
+ * (sha256_x86.c). */
 int sha256_update_beside(void *h, struct xxh64 *xxh, uint32_t *crc32c,
-                         const void *data, size_t len);
+                         const void *data, size_t len, void *out);
 /* What is hashed behind a mark may be taken back. */
 void sha256_mark(struct sha256 *h);
 void sha256_back(struct sha256 *h);

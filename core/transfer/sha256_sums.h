@@ -11,8 +11,9 @@
 
 /* Up to n_blocks of 64 bytes at p: how many were taken (all, or none where this
  * processor cannot).  state: SHA-256's eight words; lanes: XXH64's, between
- * stripes; *crc: CRC-32C as of crc32c.h. */
+ * stripes; *crc: CRC-32C as of crc32c.h; out: where their bytes are copied to,
+ * NULL nowhere. */
 size_t sha256_sums(uint32_t state[8], uint64_t lanes[4], uint32_t *crc,
-                   const uint8_t *p, size_t n_blocks);
+                   const uint8_t *p, size_t n_blocks, uint8_t *out);
 
 #endif

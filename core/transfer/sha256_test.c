@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "transfer/sha256.h"
@@ -108,13 +109,21 @@ static void sum_beside(const uint8_t *p, size_t len, size_t cut,
                        struct sums *out)
 {
     struct sha256 *h = sha256_create();
+    uint8_t *copy = malloc(len + 1);
     struct xxh64 xxh;
 
+    assert_non_null(copy);
+    copy[len] = 0x5a;
     xxh64_init(&xxh);
     out->crc32c = 0;
-    assert_int_equal(sha256_update_beside(h, &xxh, &out->crc32c, p, cut), 0);
-    assert_int_equal(
-        sha256_update_beside(h, &xxh, &out->crc32c, p + cut, len - cut), 0);
+    assert_int_equal(sha256_update_beside(h, &xxh, &out->crc32c, p, cut, copy),
+                     0);
+    assert_int_equal(sha256_update_beside(h, &xxh, &out->crc32c, p + cut,
+                                          len - cut, copy + cut),
+                     0);
+    assert_memory_equal(copy, p, len);
+    assert_int_equal(copy[len], 0x5a);
+    free(copy);
     digest(h, out->sha256);
     out->xxh64 = xxh64_digest(&xxh);
     sha256_destroy(h);
@@ -132,7 +141,7 @@ static void assert_same_sums(size_t offset, size_t len, size_t cut)
 }
 
 /* Every end and every middle of a block, wherever it lies. */
-static void beside__gives_what_each_gives_alone(void **state)
+static void beside__copies_and_gives_what_each_gives_alone(void **state)
 {
     (void)state;
     fill_bytes();
@@ -161,7 +170,7 @@ static void assert_goes_on(struct sha256 *h, size_t hashed, size_t summed)
     assert_int_equal(sha256_update(h, p - hashed, hashed), 0);
     xxh64_init(&xxh);
     xxh64_update(&xxh, p - summed, summed);
-    assert_int_equal(sha256_update_beside(h, &xxh, &crc, p, 5000), 0);
+    assert_int_equal(sha256_update_beside(h, &xxh, &crc, p, 5000, NULL), 0);
 
     digest(h, got);
     assert_string_equal(got, want);
@@ -200,7 +209,8 @@ static void beside__counts_beyond_a_word(void **state)
     sha256_reset(h);
     xxh64_init(&xxh);
     for (int i = 0; i < TIMES; i++)
-        assert_int_equal(sha256_update_beside(h, &xxh, &crc, bytes, LEN), 0);
+        assert_int_equal(sha256_update_beside(h, &xxh, &crc, bytes, LEN, NULL),
+                         0);
     digest(h, got);
     assert_string_equal(got, want);
     sha256_destroy(h);
@@ -217,7 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hash__gives_published_vectors),
         cmocka_unit_test(hash__does_not_depend_on_pieces),
-        cmocka_unit_test(beside__gives_what_each_gives_alone),
+        cmocka_unit_test(beside__copies_and_gives_what_each_gives_alone),
         cmocka_unit_test(beside__goes_on_behind_anything),
         cmocka_unit_test(beside__counts_beyond_a_word),
         cmocka_unit_test(destroy__takes_null),

@@ -11,6 +11,9 @@
  * Zen 3).  It has to be one loop for that; hence SHA-256 here, which otherwise
  * is libcrypto's.
  *
+ * To store what was loaded is free in the same way: a copy of the bytes costs
+ * nothing beside it.
+ *
  * Intel's description of the instructions has the order of the words: the
  * state is ABEF and CDGH, and four rounds take four words of the message.
  */
@@ -69,13 +72,17 @@ static bool can(void)
 
 #define WITH_SHA __attribute__((target("sha,sse4.2")))
 
-/* The words of a message are big-endian. */
-WITH_SHA static inline __m128i load_words(const uint8_t *p)
+/* The words of a message are big-endian.  out: where the bytes go as they are.
+ */
+WITH_SHA static inline __m128i load_words(const uint8_t *p, uint8_t *out)
 {
     const __m128i turn =
         _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
 
-    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)p), turn);
+    if (out)
+        _mm_storeu_si128((__m128i *)out, bytes);
+    return _mm_shuffle_epi8(bytes, turn);
 }
 
 /* The four words 16 behind w[i], in their place. */
@@ -122,13 +129,14 @@ WITH_SHA static inline void join(struct halves s, uint32_t state[8])
 /* One block; the other sums are spread over it, as they would not start before
  * its end else. */
 WITH_SHA static inline struct halves block(struct halves s, uint64_t x[4],
-                                           uint64_t *crc, const uint8_t *p)
+                                           uint64_t *crc, const uint8_t *p,
+                                           uint8_t *out)
 {
     const struct halves before = s;
     __m128i w[4];
 
     for (size_t i = 0; i < 4; i++)
-        w[i] = load_words(p + 16 * i);
+        w[i] = load_words(p + 16 * i, out ? out + 16 * i : NULL);
 #pragma GCC unroll 16
     for (size_t i = 0; i < 16; i++) {
         __m128i m = _mm_add_epi32(
@@ -150,14 +158,17 @@ WITH_SHA static inline struct halves block(struct halves s, uint64_t x[4],
 }
 
 WITH_SHA static void blocks(uint32_t state[8], uint64_t lanes[4],
-                            uint32_t *crc32c, const uint8_t *p, size_t n)
+                            uint32_t *crc32c, const uint8_t *p, size_t n,
+                            uint8_t *out)
 {
     uint64_t x[4] = {lanes[0], lanes[1], lanes[2], lanes[3]};
     uint64_t crc = ~*crc32c & UINT32_MAX;
     struct halves s = split(state);
 
-    for (; n > 0; n--, p += BLOCK)
-        s = block(s, x, &crc, p);
+    for (; n > 0; n--, p += BLOCK) {
+        s = block(s, x, &crc, p, out);
+        out = out ? out + BLOCK : NULL;
+    }
     join(s, state);
     for (size_t i = 0; i < 4; i++)
         lanes[i] = x[i];
@@ -165,24 +176,25 @@ WITH_SHA static void blocks(uint32_t state[8], uint64_t lanes[4],
 }
 
 size_t sha256_sums(uint32_t state[8], uint64_t lanes[4], uint32_t *crc,
-                   const uint8_t *p, size_t n_blocks)
+                   const uint8_t *p, size_t n_blocks, uint8_t *out)
 {
     if (!can())
         return 0;
-    blocks(state, lanes, crc, p, n_blocks);
+    blocks(state, lanes, crc, p, n_blocks, out);
     return n_blocks;
 }
 
 #else
 
 size_t sha256_sums(uint32_t state[8], uint64_t lanes[4], uint32_t *crc,
-                   const uint8_t *p, size_t n_blocks)
+                   const uint8_t *p, size_t n_blocks, uint8_t *out)
 {
     (void)state;
     (void)lanes;
     (void)crc;
     (void)p;
     (void)n_blocks;
+    (void)out;
     return 0;
 }
 

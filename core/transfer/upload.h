@@ -19,7 +19,8 @@
  *   lane.out     a frame as it is stored  (lane.in again, where the payload
  *     │                                    does not compress: zstd_raw.h)
  *     │ append, CRC-32C while it is hot       the save's thread, in order
- *     │         (of lane.in: taken beside the hash)
+ *     │         (of lane.in: taken beside the hash, and so is the copy, to
+ *     │         where the frame will lie if no frame before it compresses)
  *     ▼
  *   buffer       [room|frames...|tail]        one is filled, the others fly
  *     │ cut into parts
@@ -29,8 +30,9 @@
  * A frame belongs to its lane until it is appended, its bytes to their buffer
  * until the last part out of it has landed; then each is used again.  Nothing
  * else copies.  (The append is a copy because a frame's place is known only
- * when the one before it is done; it moves stored bytes, and is where the
- * checksums of the part and of the object are made.)  Where there is memory
+ * when the one before it is done, or guessed: upload_frames.c, choose_place; it
+ * moves stored bytes, and is where the checksums of the part and of the object
+ * are made.)  Where there is memory
  * for one lane only, or no executor, the save's thread encodes straight into
  * the buffer; where there is memory for one buffer only, it fills when nothing
  * flies.  Every buffer has its size from the start, so a sink that is slow or

@@ -194,7 +194,7 @@ static int put_direct(struct upload *u, const void *payload, size_t len,
 
     zstd_raw_begin(&raw, payload, len);
     *out_stored = zstd_raw_len(len);
-    if (zstd_raw_sum(&raw, sha256_update_beside, u->kit->sha256))
+    if (zstd_raw_sum(&raw, sha256_update_beside, u->kit->sha256, NULL))
         return error_set(err, PERSIST_E_INTERNAL, "SHA-256 failed");
     return append_raw(u, &raw, crc, err);
 }
@@ -229,6 +229,19 @@ static int add_direct(struct upload *u, bool *out_any,
 /* ----------------------------------------------------------- through lanes
  */
 
+/* Noise goes on as noise more often than not: where this frame will lie if it
+ * and all before it are stored as they are.  No frame is longer than that
+ * (take_in_order), so that nothing is ever appended behind the place of one
+ * that is not. */
+static int choose_place(struct upload *u, struct lane *lane,
+                        struct persist_error *err)
+{
+    if (!u->sending || !u->was_raw)
+        return PERSIST_OK;
+    return parts_place(u, u->ahead, zstd_raw_len(lane->in_len), &lane->place,
+                       err);
+}
+
 int upload_read_ahead(struct upload *u, struct persist_error *err)
 {
     struct lane *lane;
@@ -241,9 +254,41 @@ int upload_read_ahead(struct upload *u, struct persist_error *err)
         rc = next_frame(u, lane->in_buf, &lane->in, &lane->in_len, err);
         if (rc || !lane->in_len)
             return rc;
+        rc = choose_place(u, lane, err);
+        if (rc)
+            return rc;
+        u->ahead += zstd_raw_len(lane->in_len);
         lanes_start(u->lanes, lane);
     }
     return PERSIST_OK;
+}
+
+/* A frame that is longer than one stored as it is, which no encoder is known to
+ * make, would reach into the places of those behind it: they are copied there
+ * before, and then found to lie elsewhere. */
+static int take_in_order(struct upload *u, struct lane **out,
+                         struct persist_error *err)
+{
+    struct lane *lane = *out = lanes_take(u->lanes);
+    size_t most = lane ? zstd_raw_len(lane->in_len) : 0;
+
+    u->ahead -= most;
+    if (!lane || lane->rc || lane->out_len <= most)
+        return PERSIST_OK;
+    return lanes_hashed(u->lanes, err);
+}
+
+static int append_lane(struct upload *u, struct lane *lane, uint32_t *crc,
+                       struct persist_error *err)
+{
+    struct part_piece encoded = {.data = lane->out, .len = lane->out_len};
+
+    u->was_raw = lane->is_raw;
+    if (!lane->is_raw)
+        return append(u, encoded, crc, err);
+    if (lane->place != u->now->data + u->now->end)
+        zstd_raw_unplace(&lane->raw);
+    return append_raw(u, &lane->raw, crc, err);
 }
 
 /* The oldest frame under way, copied behind the others. */
@@ -255,21 +300,16 @@ static int add_from_lanes(struct upload *u, bool *out_any,
     int rc = upload_read_ahead(u, err);
 
     *out_any = false;
-    if (rc)
+    if (!rc)
+        rc = take_in_order(u, &lane, err);
+    if (rc || !lane)
         return rc;
-    lane = lanes_take(u->lanes);
-    if (!lane)
-        return PERSIST_OK;
     *out_any = true;
     if (lane->rc && err)
         *err = lane->err;
     rc = lane->rc;
     if (!rc)
-        rc = lane->is_raw ? append_raw(u, &lane->raw, &crc, err)
-                          : append(u,
-                                   (struct part_piece){.data = lane->out,
-                                                       .len = lane->out_len},
-                                   &crc, err);
+        rc = append_lane(u, lane, &crc, err);
     if (!rc)
         rc = snapshot_tail_frame(&u->tail, (uint32_t)lane->out_len,
                                  (uint32_t)lane->in_len, crc, err);

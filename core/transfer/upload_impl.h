@@ -84,6 +84,8 @@ struct upload {
     struct lanes *lanes; /* NULL: one frame after the other */
     uint64_t taken;      /* bytes of the source so far */
     bool ended;
+    bool was_raw; /* the newest frame that was appended; so will the next be */
+    size_t ahead; /* bytes of the frames in lanes, if all were raw */
     uint8_t sha256[32];
 
     /* The object. */
@@ -91,7 +93,8 @@ struct upload {
     struct buf header;
     struct buf tail_bytes;
     struct part_buffer buffers[UPLOAD_PARALLEL_MAX];
-    struct part_buffer *now; /* the one that is filled */
+    struct part_buffer *now;  /* the one that is filled */
+    struct part_buffer *next; /* the one that will be then; NULL: open yet */
 
     /* The parts, while they are sent. */
     bool sending;
@@ -137,9 +140,13 @@ int parts_make_room(struct upload *u, size_t need, struct persist_error *err);
 /* *crc goes on over the bytes; see part_put. */
 int parts_append(struct upload *u, struct part_piece piece, uint32_t *crc,
                  struct persist_error *err);
-/* Copies into room that is there.  *crc, the CRC-32C of what the bytes belong
- * to, and that of the part go on with the piece's, or else with what is read
- * while the bytes are in the cache. */
+/* *out is where `len` bytes will lie once `before` others are appended; NULL:
+ * not in one piece, or nobody knows yet. */
+int parts_place(struct upload *u, size_t before, size_t len, uint8_t **out,
+                struct persist_error *err);
+/* Copies into room that is there (what lies in its place already stays).  *crc,
+ * the CRC-32C of what the bytes belong to, and that of the part go on with the
+ * piece's, or else with what is read while the bytes are in the cache. */
 void part_put(struct part_buffer *b, struct part_piece piece, uint32_t *crc);
 /* The rest, as the last part; every part has arrived after that. */
 int parts_end(struct upload *u, struct persist_error *err);

@@ -171,7 +171,7 @@ static int move_on(struct upload *u, struct persist_error *err)
     uint32_t crc;
     int rc = land(u, u->n_flights, err);
 
-    to = idle_buffer(u);
+    to = u->next ? u->next : idle_buffer(u);
     while (!to && !rc && u->n_started > u->n_landed) {
         rc = land_oldest(u, err);
         to = idle_buffer(u);
@@ -190,6 +190,7 @@ static int move_on(struct upload *u, struct persist_error *err)
     to->start = 0;
     to->end = left;
     u->now = to;
+    u->next = NULL;
     return PERSIST_OK;
 }
 
@@ -206,6 +207,7 @@ static int enter_tier(struct upload *u, unsigned tier,
         return rc;
     now = *u->now;
     *u->now = (struct part_buffer){0};
+    u->next = NULL;
     for (unsigned i = 0; i < u->n_buffers; i++) {
         free(u->buffers[i].data);
         u->buffers[i] = (struct part_buffer){0};
@@ -285,7 +287,8 @@ static void put_step(struct part_buffer *b, struct part_piece piece,
     uint8_t *at = b->data + b->end;
     uint32_t sum;
 
-    memcpy(at, piece.data, piece.len);
+    if (piece.data != at)
+        memcpy(at, piece.data, piece.len);
     sum = piece.summed ? piece.crc : crc32c(0, at, piece.len);
     *crc = crc32c_combine(*crc, sum, piece.len);
     if (b->summed == b->end - b->start) {
@@ -321,6 +324,45 @@ int parts_append(struct upload *u, struct part_piece piece, uint32_t *crc,
         part_put(b, take_piece(&piece, n), crc);
     }
     return PERSIST_OK;
+}
+
+/* The buffer of the part behind this one, while it has the same size: one of
+ * another size has other buffers. */
+static int choose_next(struct upload *u, struct persist_error *err)
+{
+    struct part_buffer *b;
+    int rc;
+
+    if (u->next || upload_tier_of(u, u->n_started + 2) != u->tier)
+        return PERSIST_OK;
+    rc = land(u, u->n_flights, err);
+    b = rc ? NULL : idle_buffer(u);
+    if (b)
+        rc = allocate(b, part_size(u) + u->slack, err);
+    u->next = rc ? NULL : b;
+    return rc;
+}
+
+/* What is beyond the end of this part goes to the front of the next buffer, as
+ * long as this part surely ends in this one. */
+int parts_place(struct upload *u, size_t before, size_t len, uint8_t **out,
+                struct persist_error *err)
+{
+    const struct part_buffer *b = u->now;
+    uint64_t full = part_size(u), at = b->end - b->start + (uint64_t)before;
+    int rc = PERSIST_OK;
+
+    *out = NULL;
+    if (b->cap - b->start < full)
+        return PERSIST_OK;
+    if (at + len <= full)
+        *out = b->data + b->start + at;
+    if (at < full || at - full + len > full)
+        return PERSIST_OK;
+    rc = choose_next(u, err);
+    if (!rc && u->next)
+        *out = u->next->data + (at - full);
+    return rc;
 }
 
 /* --------------------------------------------------------------- all parts

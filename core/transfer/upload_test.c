@@ -399,6 +399,49 @@ static void send__cuts_frames_that_are_stored_as_they_are(void **state)
     free(payload);
 }
 
+/* Each frame of it noise, text, or noise that gives way to text. */
+static uint8_t *mixed(size_t frame, size_t n, uint64_t seed)
+{
+    uint8_t *payload = noise(frame * n);
+
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        if (seed >> 62 == 0)
+            memset(payload + i * frame, 'a', frame);
+        else if (seed >> 61 == 2)
+            memset(payload + i * frame + frame / 3, 'a', frame / 2);
+    }
+    return payload;
+}
+
+/* Noise is copied to where it will lie while frames before it are on their way,
+ * which may turn out shorter than they were thought to be. */
+static void send__puts_frames_where_they_belong(void **state)
+{
+    enum { FRAME = 512 << 10, N = 33, LEN = FRAME * N - 12345 };
+    static const char *const parts[] = {"part_max=600001", "part_max=1048576",
+                                        "part_max=2100000", "part_max=5000000"};
+    static const char *const flights[] = {"parallel_max=1", "parallel_max=3"};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        uint8_t *payload = mixed(FRAME, N, seed);
+        uint64_t size, alone;
+
+        for (int i = 0; i < 8; i++) {
+            const char *const options[] = {"put_max=64K", parts[i % 4],
+                                           flights[i / 4]};
+
+            send_frames(FRAME, false, options, 3, payload, LEN, i % 3 == 0,
+                        &alone);
+            send_frames(FRAME, true, options, 3, payload, LEN, i % 3 == 0,
+                        &size);
+            assert_int_equal(size, alone);
+        }
+        free(payload);
+    }
+}
+
 static int refuse(void *ctx, struct persist_error *err)
 {
     struct persist_error own = {.status = PERSIST_E_CONFLICT};
@@ -672,6 +715,7 @@ int main(void)
         cmocka_unit_test(send__cuts_parts_as_the_store_wants),
         cmocka_unit_test(send__ends_with_a_full_part),
         cmocka_unit_test(send__cuts_frames_that_are_stored_as_they_are),
+        cmocka_unit_test(send__puts_frames_where_they_belong),
         cmocka_unit_test(send__hands_the_trace_on_to_parts),
         cmocka_unit_test(send__stops_when_told_between_parts),
         cmocka_unit_test(parts__have_the_size_that_fits),
