@@ -4,6 +4,8 @@
  */
 #include "runtime/work.h"
 
+#include "posix/os.h"
+
 int work_init(struct work *w)
 {
     int rc;
@@ -12,7 +14,7 @@ int work_init(struct work *w)
     rc = pthread_mutex_init(&w->mutex, NULL);
     if (rc != 0)
         return -rc;
-    rc = pthread_cond_init(&w->changed, NULL);
+    rc = os_cond_init(&w->changed);
     if (rc != 0)
         pthread_mutex_destroy(&w->mutex);
     return -rc;
@@ -49,10 +51,30 @@ void work_start(struct work *w, struct executor *ex,
         run_to_end(w);
 }
 
-void work_wait(struct work *w)
+static void run_what_nobody_began(struct work *w)
 {
     if (w->ex && executor_take_back(w->ex, &w->task))
         run_to_end(w);
+}
+
+bool work_wait_for(struct work *w, uint64_t ns)
+{
+    uint64_t end = os_monotonic_ns() + ns;
+    bool over;
+    int rc = 0;
+
+    run_what_nobody_began(w);
+    pthread_mutex_lock(&w->mutex);
+    while (!w->over && rc == 0)
+        rc = os_cond_wait_until(&w->changed, &w->mutex, end);
+    over = w->over;
+    pthread_mutex_unlock(&w->mutex);
+    return over;
+}
+
+void work_wait(struct work *w)
+{
+    run_what_nobody_began(w);
     pthread_mutex_lock(&w->mutex);
     while (!w->over)
         pthread_cond_wait(&w->changed, &w->mutex);

@@ -19,6 +19,8 @@
 #define PERSIST_RUNTIME_WORK_H
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "runtime/executor.h"
 
@@ -39,6 +41,9 @@ void work_start(struct work *w, struct executor *ex,
                 void (*run)(struct work *w));
 /* At once where it was never started. */
 void work_wait(struct work *w);
+/* The same for at most that long; false: it is not over yet, and some thread is
+ * at it. */
+bool work_wait_for(struct work *w, uint64_t ns);
 /* Whether work_wait would return at once. */
 bool work_is_over(struct work *w);
 

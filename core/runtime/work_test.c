@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum { PIECES = 200 };
 
@@ -113,9 +114,65 @@ static void wait__runs_what_no_thread_has_begun(void **state)
     executor_destroy(ex);
 }
 
+#ifdef PERSIST_ASYNC /* somebody else is at it */
+struct gate {
+    struct work work;
+    atomic_bool open;
+};
+
+static void pass(struct work *w)
+{
+    const struct gate *g = (struct gate *)w;
+
+    while (!atomic_load(&g->open))
+        usleep(1000);
+}
+
+static void wait_for__gives_up_in_time(void **state)
+{
+    struct executor *ex = executor_create("t", 1, 0);
+    static struct gate gate;
+
+    (void)state;
+    assert_int_equal(work_init(&gate.work), 0);
+    assert_true(work_wait_for(&gate.work, 0)); /* never started */
+    work_start(&gate.work, ex, pass);
+    while (executor_queued(ex) > 0)
+        usleep(1000);
+    assert_false(work_wait_for(&gate.work, 1000 * 1000));
+    assert_false(work_is_over(&gate.work));
+    atomic_store(&gate.open, true);
+    assert_true(work_wait_for(&gate.work, UINT64_C(60) * 1000000000));
+    work_finish(&gate.work);
+    executor_destroy(ex);
+}
+#endif
+
+/* Also where the time is over already: nobody else would. */
+static void wait_for__runs_what_no_thread_has_begun(void **state)
+{
+    struct executor *ex = executor_create("t", 1, 0);
+    struct piece p = {.ran = 0};
+
+    (void)state;
+    assert_int_equal(work_init(&p.work), 0);
+    for (unsigned i = 1; i <= 100; i++) {
+        work_start(&p.work, ex, run);
+        while (!work_wait_for(&p.work, 0))
+            continue;
+        assert_int_equal(atomic_load(&p.ran), i);
+    }
+    work_finish(&p.work);
+    executor_destroy(ex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#ifdef PERSIST_ASYNC
+        cmocka_unit_test(wait_for__gives_up_in_time),
+#endif
+        cmocka_unit_test(wait_for__runs_what_no_thread_has_begun),
         cmocka_unit_test(start__runs_at_once_without_an_executor),
         cmocka_unit_test(wait__ends_when_every_piece_ran_once),
         cmocka_unit_test(wait__runs_what_no_thread_has_begun),

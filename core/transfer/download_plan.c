@@ -106,6 +106,12 @@ static unsigned most_reads(const struct download *d, bool far)
     return most < READAHEAD_MAX ? (unsigned)most : READAHEAD_MAX;
 }
 
+/* Frames in lanes lie where they were read to. */
+static unsigned few_reads(const struct download *d)
+{
+    return READS_NEAR + (d->cpu ? executor_limit(d->cpu) + 1 : 0);
+}
+
 static uint64_t share_of_reads(const struct download *d, bool far)
 {
     uint64_t limit = limit_of(d);
@@ -140,6 +146,7 @@ struct readahead_what plan_reads(struct download *d)
     while (d->io && what.n < most && what.n < reads &&
            (what.n + 1) * each <= share)
         what.n++;
+    what.few = far ? few_reads(d) : 0;
     return what;
 }
 

@@ -3,7 +3,8 @@
  * A ring of reads; readahead.h has the picture.
  *
  * Counters as in lanes.c: reads [oldest, started) have a buffer, `now` is the
- * one bytes are given out of.  counter % n is the slot.
+ * one bytes are given out of.  counter % n is the slot.  Memory goes from slot
+ * to slot.
  */
 #include "transfer/readahead.h"
 
@@ -11,7 +12,10 @@
 #include <string.h>
 
 #include "posix/direct.h"
+#include "posix/os.h"
 #include "runtime/work.h"
+
+#define PATIENCE_NS (UINT64_C(60) * 1000 * 1000)
 
 struct slot {
     struct work work;
@@ -30,8 +34,12 @@ struct readahead {
     struct object object; /* a view of what.object, reading under op */
     struct persist_op op; /* child of the download's */
     struct slot slots[READAHEAD_MAX];
-    unsigned n_usable; /* slots with a work that is initialised */
-    uint64_t next;     /* where the next read begins */
+    unsigned n_usable;            /* slots with a work that is initialised */
+    uint8_t *idle[READAHEAD_MAX]; /* memory no slot has */
+    unsigned n_idle;
+    unsigned most;      /* buffers in use, for now */
+    uint64_t waited_ns; /* for reads */
+    uint64_t next;      /* where the next read begins */
     uint64_t started;
     uint64_t now;
     uint64_t oldest;
@@ -107,6 +115,7 @@ int readahead_create(const struct readahead_what *what, struct readahead **out,
         return error_memory(err);
     }
     r->what = *what;
+    r->most = what->few && what->few < what->n ? what->few : what->n;
     r->object = *what->object;
     int rc = open_op(r, err);
     adopt_first(r);
@@ -129,6 +138,8 @@ void readahead_destroy(struct readahead *r)
     }
     for (unsigned i = 0; i < READAHEAD_MAX; i++)
         free(r->slots[i].memory);
+    while (r->n_idle > 0)
+        free(r->idle[--r->n_idle]);
     op_finish(&r->op);
     free(r);
 }
@@ -153,21 +164,28 @@ static size_t next_len(const struct readahead *r)
     return (size_t)((end > r->next ? end : most) - r->next);
 }
 
+/* Nothing reads out of this slot any more. */
+static void give_memory_back(struct readahead *r, struct slot *s)
+{
+    if (s->is_first) /* of another size */
+        free(s->memory);
+    else
+        r->idle[r->n_idle++] = s->memory;
+    s->memory = NULL;
+    s->is_first = false;
+}
+
 static int start_next(struct readahead *r, struct persist_error *err)
 {
     struct slot *s = slot_of(r, r->started);
 
-    if (s->is_first) { /* of another size */
-        free(s->memory);
-        s->memory = NULL;
-        s->is_first = false;
-    }
-    if (!s->memory) {
-        s->memory = direct_alloc(room_in_front(&r->what) + r->what.unit);
-        if (!s->memory)
-            return error_memory(err);
-        s->data = s->memory + room_in_front(&r->what);
-    }
+    if (!s->memory)
+        s->memory = r->n_idle > 0
+                        ? r->idle[--r->n_idle]
+                        : direct_alloc(room_in_front(&r->what) + r->what.unit);
+    if (!s->memory)
+        return error_memory(err);
+    s->data = s->memory + room_in_front(&r->what);
     s->offset = r->next;
     s->len = next_len(r);
     s->rc = PERSIST_OK;
@@ -183,13 +201,34 @@ static int read_ahead(struct readahead *r, struct persist_error *err)
     int rc = PERSIST_OK;
 
     while (rc == PERSIST_OK && r->next < r->what.end &&
-           r->started - r->oldest < r->what.n)
+           r->started - r->oldest < r->most)
         rc = start_next(r, err);
     return rc;
 }
 
-static int wait_for(struct slot *s, struct persist_error *err)
+/* Waits for a read; whoever has done so for long reads more at once. */
+static int wait_patiently(struct readahead *r, struct work *w,
+                          struct persist_error *err)
 {
+    uint64_t begin = os_monotonic_ns();
+    bool over = work_wait_for(w, PATIENCE_NS - r->waited_ns);
+
+    r->waited_ns += os_monotonic_ns() - begin;
+    if (over && r->waited_ns < PATIENCE_NS)
+        return PERSIST_OK;
+    r->most = r->what.n;
+    return read_ahead(r, err);
+}
+
+static int wait_for(struct readahead *r, struct slot *s,
+                    struct persist_error *err)
+{
+    if (r->most < r->what.n) {
+        int rc = wait_patiently(r, &s->work, err);
+
+        if (rc != PERSIST_OK)
+            return rc;
+    }
     work_wait(&s->work);
     if (s->rc == PERSIST_OK)
         return PERSIST_OK;
@@ -225,7 +264,7 @@ static int move_on(struct readahead *r, uint64_t pos, struct persist_error *err)
     if (r->started == r->now + 1)
         return READAHEAD_NOT_NOW;
     to = slot_of(r, r->now + 1);
-    rc = wait_for(to, err);
+    rc = wait_for(r, to, err);
     if (rc != PERSIST_OK)
         return rc;
     if (to != from && left > 0)
@@ -238,7 +277,7 @@ static int first_read(struct readahead *r, struct persist_error *err)
 {
     int rc = read_ahead(r, err);
 
-    return rc == PERSIST_OK ? wait_for(slot_of(r, r->now), err) : rc;
+    return rc == PERSIST_OK ? wait_for(r, slot_of(r, r->now), err) : rc;
 }
 
 int readahead_get(struct readahead *r, uint64_t pos, size_t n,
@@ -263,5 +302,5 @@ int readahead_get(struct readahead *r, uint64_t pos, size_t n,
 void readahead_release(struct readahead *r, uint64_t pos)
 {
     while (r->oldest < r->now && end_of(slot_of(r, r->oldest)) <= pos)
-        r->oldest++;
+        give_memory_back(r, slot_of(r, r->oldest++));
 }

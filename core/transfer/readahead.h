@@ -9,7 +9,7 @@
  *
  *      stored     |  read 0  |  read 1  |  read 2  | ...
  *                      ▼          ▼          ▼        I/O executor, any order
- *      buffers    [   |data] [   |data] [   |data]    a ring of `n`
+ *      buffers    [   |data] [   |data] [   |data]    up to `n`
  *                      ╰──get──────▶ in order, contiguous
  *
  * A read ends where a frame does, so that frames lie whole in one buffer and
@@ -17,9 +17,14 @@
  * (gzip) the beginning of one that goes over the end of its buffer is copied in
  * front of the next buffer's bytes, where room is kept for it.
  *
- * A buffer is read into again once all before its end is released.  Until then
- * readahead_get may have to say "not now".  Every buffer has its size from the
- * start: a caller that stands still stops the reading.
+ * A buffer is read into again once all before its end is released, the last
+ * one first: it is in the cache.  Until then readahead_get may have to say "not
+ * now".  Every buffer has its size from the start: a caller that stands still
+ * stops the reading.
+ *
+ * It begins with `few` buffers.  Only a caller who has waited for reads, 60 ms
+ * in all, gets the others: where the far end is near, what they hold would take
+ * memory and caches, and save no time.
  *
  * One thread at a time calls these functions.
  */
@@ -37,6 +42,7 @@ struct readahead_what {
     size_t unit;                 /* bytes of one read, at most; >= longest */
     size_t longest;              /* readahead_get asks for no more at once */
     unsigned n;                  /* buffers, 1 to READAHEAD_MAX */
+    unsigned few;                /* of them, to begin with; 0: all */
     /* Where a read from `from` ends so that a frame ends there: behind from, at
      * most at `most`.  NULL: frames are not known. */
     uint64_t (*cut)(void *ctx, uint64_t from, uint64_t most);

@@ -2,8 +2,10 @@
 /* Reading ahead: the same bytes in order however they are cut and carried. */
 #include "transfer/readahead.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "transfer/transfer_test_kit.h"
 
@@ -131,6 +133,121 @@ static void get__gives_the_bytes_in_order(void **state)
     rig_close(&r);
 }
 
+/* ------------------------------------------------------- few, then as many */
+
+/* Reads of the store; none ends before so many have begun `together`. */
+struct reads {
+    atomic_uint begun;
+    atomic_uint over;
+    unsigned together;
+};
+
+static void wait_until(const atomic_uint *n, unsigned least)
+{
+    for (int i = 0; atomic_load(n) < least; i++) {
+        assert_true(i < 60000);
+        usleep(1000);
+    }
+}
+
+static int32_t count_reads(void *ctx, const struct memory_event *event)
+{
+    struct reads *reads = ctx;
+
+    if (strcmp(event->op, "read") != 0)
+        return 0;
+    if (event->phase == MEMORY_AFTER) {
+        atomic_fetch_add(&reads->over, 1);
+        return 0;
+    }
+    atomic_fetch_add(&reads->begun, 1);
+    for (int i = 0; i < 60000 && atomic_load(&reads->begun) < reads->together;
+         i++)
+        usleep(1000);
+    return 0;
+}
+
+enum { UNIT = 10000, FEW = 3, MANY = 6 };
+
+static struct readahead *open_few(const struct rig *r, struct object *object,
+                                  struct reads *reads)
+{
+    const struct readahead_what what = {.object = object,
+                                        .io = r->io,
+                                        .end = OBJECT,
+                                        .unit = UNIT,
+                                        .longest = UNIT,
+                                        .n = MANY,
+                                        .few = FEW,
+                                        .first = malloc(UNIT),
+                                        .first_len = UNIT};
+    struct persist_error err = {0};
+    struct readahead *ahead = NULL;
+
+    assert_non_null(what.first);
+    memcpy(what.first, bytes, UNIT);
+    r->memory->set_hook("default", count_reads, reads);
+    assert_ok(readahead_create(&what, &ahead, &err), &err);
+    return ahead;
+}
+
+static void expect_unit(struct readahead *ahead, unsigned i)
+{
+    struct persist_error err = {0};
+    const uint8_t *out = NULL;
+
+    assert_ok(readahead_get(ahead, i * UNIT, UNIT, &out, &err), &err);
+    assert_memory_equal(out, bytes + i * UNIT, UNIT);
+    readahead_release(ahead, (i + 1) * UNIT);
+}
+
+static void get__reads_few_while_nobody_waits(void **state)
+{
+    struct reads reads = {.begun = 0};
+    struct readahead *ahead;
+    struct object object;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    rig_threads(&r);
+    open_object(&r, &object);
+    ahead = open_few(&r, &object, &reads);
+    for (unsigned i = 0; i < OBJECT / UNIT; i++) {
+        wait_until(&reads.over, i); /* the first unit was there */
+        expect_unit(ahead, i);
+        assert_true(atomic_load(&reads.begun) <= i + FEW);
+    }
+    readahead_destroy(ahead);
+    object_finish(&object);
+    rig_close(&r);
+}
+
+#ifdef PERSIST_ASYNC
+/* No read ends before all of them have begun. */
+static void get__reads_more_where_somebody_waits(void **state)
+{
+    struct reads reads = {.together = MANY - 1}; /* one is there */
+    struct readahead *ahead;
+    struct object object;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 64 << 20, NULL, 0);
+    rig_threads(&r);
+    open_object(&r, &object);
+    ahead = open_few(&r, &object, &reads);
+    expect_unit(ahead, 0);
+    wait_until(&reads.begun, FEW - 1); /* by others: so that it is waited for */
+    for (unsigned i = 1; i < OBJECT / UNIT; i++)
+        expect_unit(ahead, i);
+    assert_int_equal(atomic_load(&reads.begun), OBJECT / UNIT - 1);
+    readahead_destroy(ahead);
+    object_finish(&object);
+    rig_close(&r);
+}
+#endif
+
 static void create__takes_over_what_is_there(void **state)
 {
     struct persist_error err = {0};
@@ -230,6 +347,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(get__gives_the_bytes_in_order),
+        cmocka_unit_test(get__reads_few_while_nobody_waits),
+#ifdef PERSIST_ASYNC
+        cmocka_unit_test(get__reads_more_where_somebody_waits),
+#endif
         cmocka_unit_test(create__takes_over_what_is_there),
         cmocka_unit_test(get__reports_the_failing_read_in_its_turn),
         cmocka_unit_test(destroy__ends_what_runs),
