@@ -17,8 +17,8 @@
 #include "support/secret.h"
 #include "support/url.h"
 
-#define LARGE_RECEIVE ((long)256 << 10)
-#define LARGE_SEND ((long)512 << 10)
+#define LARGE_RECEIVE ((long)512 << 10)
+#define LARGE_SEND ((long)1 << 20)
 #define SMALL_RECEIVE ((long)16 << 10)
 #define SMALL_SEND ((long)64 << 10)
 
