@@ -205,6 +205,11 @@ static void *serve(void *peer)
     int on = 1;
 
     (void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+#ifdef TCP_CONGESTION
+    /* BBR, where it is the default, paces what it sends by a timer: that would
+     * be the machine's setting and not the client's cost. */
+    (void)setsockopt(p->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+#endif
     atomic_fetch_add(&connections, 1);
     while (take_head(p)) {
         atomic_fetch_add(&requests, 1);
