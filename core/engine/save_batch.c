@@ -443,6 +443,7 @@ static void take_item(struct batch *b, struct persist_batch_item *item)
 static int check_items(struct persist_batch_item *items, size_t n,
                        struct persist_error *err)
 {
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is a pointer */
     const size_t least = ENGINE_SIZE_TO(struct persist_batch_item, error);
     uint32_t size;
 

@@ -295,7 +295,7 @@ static int append_lane(struct upload *u, struct lane *lane, uint32_t *crc,
 static int add_from_lanes(struct upload *u, bool *out_any,
                           struct persist_error *err)
 {
-    struct lane *lane;
+    struct lane *lane = NULL;
     uint32_t crc = 0;
     int rc = upload_read_ahead(u, err);
 
