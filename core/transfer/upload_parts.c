@@ -199,29 +199,31 @@ static int move_on(struct upload *u, struct persist_error *err)
 static int enter_tier(struct upload *u, unsigned tier,
                       struct persist_error *err)
 {
-    uint64_t size = u->tiers[tier].size + u->slack;
+    uint64_t size = u->tiers[tier].size + u->slack, first;
     struct part_buffer now;
+    size_t left;
     int rc = land(u, 0, err);
 
     if (rc)
         return rc;
     now = *u->now;
+    left = now.end - now.start; /* of a first buffer, perhaps many parts */
+    first = left < size ? size : left;
     *u->now = (struct part_buffer){0};
     u->next = NULL;
     for (unsigned i = 0; i < u->n_buffers; i++) {
         free(u->buffers[i].data);
         u->buffers[i] = (struct part_buffer){0};
     }
-    if (u->n_buffers * size > u->buffers_memory)
-        u->n_buffers = (unsigned)(u->buffers_memory / size);
-    if (u->n_buffers == 0)
-        u->n_buffers = 1;
+    while (u->n_buffers > 1 &&
+           first + (u->n_buffers - 1) * size > u->buffers_memory)
+        u->n_buffers--;
     u->tier = tier;
     u->now = &u->buffers[0];
-    rc = allocate(u->now, size, err);
+    rc = allocate(u->now, first, err);
     if (!rc) {
-        u->now->end = now.end - now.start;
-        memcpy(u->now->data, now.data + now.start, u->now->end);
+        u->now->end = left;
+        memcpy(u->now->data, now.data + now.start, left);
         u->now->summed = now.summed;
         u->now->crc = now.crc;
     }

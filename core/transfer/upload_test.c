@@ -268,6 +268,8 @@ static int count(void *ctx, struct persist_error *err)
     return 0;
 }
 
+static uint64_t resumed_part; /* of the uploads below; 0: chosen */
+
 /* Sends a payload through an upload; the object must be right. */
 static unsigned send_frames(uint32_t frame_size, bool threads,
                             const char *const *options, size_t n,
@@ -296,6 +298,7 @@ static unsigned send_frames(uint32_t frame_size, bool threads,
     if (threads)
         rig_threads(&r);
     w = what(&r, frame_size);
+    w.part_size = resumed_part;
     assert_ok(upload_open(&w, &source, &u, &err), &err);
     assert_ok(upload_fill(u, &whole, &err), &err);
     assert_false(whole);
@@ -661,6 +664,24 @@ static void parts__grow_for_a_stream(void **state)
     assert_int_equal(send(twenty, 2, 40 * MIB, true), 6);
 }
 
+/* The first buffer holds a whole put, which is many parts where they are small:
+ * what is left of it when parts grow is longer than the longer ones. */
+static void parts__grow_while_the_first_buffer_holds_many(void **state)
+{
+    static const char *const twenty[] = {"parts_max=20", "put_max=8M"};
+    enum { LEN = 20 << 20 };
+    uint8_t *payload = noise(LEN);
+    uint64_t size;
+
+    (void)state;
+    resumed_part = 256 << 10;
+    for (int threads = 0; threads < 2; threads++)
+        assert_true(send_frames(65536, threads, twenty, 2, payload, LEN, false,
+                                &size) < 20);
+    resumed_part = 0;
+    free(payload);
+}
+
 static void open__refuses_what_the_parts_cannot_hold(void **state)
 {
     static const char *const tiny[] = {"parts_max=2", "part_max=64K",
@@ -721,6 +742,7 @@ int main(void)
         cmocka_unit_test(parts__have_the_size_that_fits),
         cmocka_unit_test(buffers__are_two_where_parts_go_one_by_one),
         cmocka_unit_test(parts__grow_for_a_stream),
+        cmocka_unit_test(parts__grow_while_the_first_buffer_holds_many),
         cmocka_unit_test(open__refuses_what_the_parts_cannot_hold),
         cmocka_unit_test(open__says_how_much_memory_it_needs),
     };
