@@ -32,6 +32,7 @@ struct waiter {
     struct waiter *next;
     uint64_t bytes;
     bool granted;
+    bool first; /* before those who are not */
     bool has_fd;
     struct cancel wake;
 };
@@ -123,10 +124,16 @@ void budget_release(struct budget *b, uint64_t bytes)
     pthread_mutex_unlock(&b->mutex);
 }
 
+/* Under the mutex: whether nobody stands before a newcomer. */
+static bool is_next(const struct budget *b, bool first)
+{
+    return !b->head || (first && !b->head->first);
+}
+
 static bool take_at_once(struct budget *b, uint64_t bytes, bool first)
 {
     pthread_mutex_lock(&b->mutex);
-    bool held = bytes == 0 || ((first || !b->head) && take(b, bytes));
+    bool held = bytes == 0 || (is_next(b, first) && take(b, bytes));
     pthread_mutex_unlock(&b->mutex);
     return held;
 }
@@ -137,13 +144,13 @@ int budget_reserve_now(struct budget *b, uint64_t bytes)
 }
 
 /* True where the bytes are held after all; otherwise w stands in the queue. */
-static bool take_or_queue(struct budget *b, struct waiter *w, bool first)
+static bool take_or_queue(struct budget *b, struct waiter *w)
 {
     pthread_mutex_lock(&b->mutex);
-    bool held = (first || !b->head) && take(b, w->bytes);
+    bool held = is_next(b, w->first) && take(b, w->bytes);
     if (!held) {
         struct waiter **place = &b->head;
-        while (!first && *place)
+        while (*place && (!w->first || (*place)->first))
             place = &(*place)->next;
         w->next = *place;
         *place = w;
@@ -206,7 +213,7 @@ static int reserve(struct budget *b, uint64_t bytes, bool first,
                    const struct cancel *cancel, const struct clock *clock,
                    uint64_t deadline_ns)
 {
-    struct waiter w = {.bytes = bytes};
+    struct waiter w = {.bytes = bytes, .first = first};
     uint64_t left_ns;
 
     if (bytes > b->limit)
@@ -216,7 +223,7 @@ static int reserve(struct budget *b, uint64_t bytes, bool first,
         return rc;
 
     w.has_fd = cancel_init(&w.wake, cancel, true) == 0;
-    if (!take_or_queue(b, &w, first)) {
+    if (!take_or_queue(b, &w)) {
         rc = wait_for_grant(&w, cancel, clock, deadline_ns);
         if (leave(b, &w))
             rc = PERSIST_OK; /* granted at the last moment: kept */

@@ -4,7 +4,8 @@
  *
  * An operation reserves its whole minimum when it starts, in one call, or waits
  * holding nothing; so two operations never wait for each other.  Waiters are
- * served in order of arrival, behind those who hold some already.  What a
+ * served in order of arrival; those who came by budget_reserve_first, in order
+ * as well, before the others.  What a
  * plugin allocates is taken from the same limit without waiting (budget_try).
  */
 #ifndef PERSIST_RUNTIME_BUDGET_H
@@ -29,8 +30,9 @@ uint64_t budget_peak(struct budget *b);
 int budget_reserve(struct budget *b, uint64_t bytes,
                    const struct cancel *cancel, const struct clock *clock,
                    uint64_t deadline_ns);
-/* The same before all who wait: for who holds some, and lets go of it when this
- * is done.  It would stand behind those who wait for that. */
+/* The same before the others: for who holds some, and lets go of it when this
+ * is done.  It would stand behind those who wait for that.  Who comes this way
+ * again and again leaves them nothing. */
 int budget_reserve_first(struct budget *b, uint64_t bytes,
                          const struct cancel *cancel, const struct clock *clock,
                          uint64_t deadline_ns);

@@ -147,6 +147,33 @@ static void waiter__that_holds_some_goes_first(void **state)
     budget_destroy(b);
 }
 
+/* Those who go first do so in order, too: none is passed for ever. */
+static void waiters__that_go_first_are_served_in_order(void **state)
+{
+    (void)state;
+    struct budget *b = budget_create(100);
+    struct reserver large = {.b = b, .bytes = 90, .first = true};
+    struct reserver small = {.b = b, .bytes = 20, .first = true};
+
+    reserve(b, 50, NULL);
+    start(&large);
+    while (budget_reserve_now(b, 1) == PERSIST_OK)
+        budget_release(b, 1);
+    start(&small); /* it would fit */
+    nap(30);
+    assert_false(atomic_load(&small.done));
+    budget_release(b, 50);
+    pthread_join(large.thread, NULL);
+    assert_int_equal(large.rc, PERSIST_OK);
+    assert_false(atomic_load(&small.done));
+    budget_release(b, 90);
+    pthread_join(small.thread, NULL);
+
+    assert_int_equal(small.rc, PERSIST_OK);
+    budget_release(b, 20);
+    budget_destroy(b);
+}
+
 static void waiters__are_served_in_order_of_arrival(void **state)
 {
     (void)state;
@@ -372,6 +399,7 @@ int main(void)
         cmocka_unit_test(reserve__more_than_the_limit_fails_at_once),
         cmocka_unit_test(wait__ends_with_a_release),
         cmocka_unit_test(waiter__that_holds_some_goes_first),
+        cmocka_unit_test(waiters__that_go_first_are_served_in_order),
         cmocka_unit_test(waiters__are_served_in_order_of_arrival),
         cmocka_unit_test(wait__ends_at_the_deadline_and_lets_the_next_in),
         cmocka_unit_test(past_deadline_or_cancel__holds_nothing),

@@ -103,12 +103,6 @@ static bool is_nested(const struct persist_op *op)
     return holders > (op->is_holder ? 1U : 0U);
 }
 
-int op_reserve_now(const struct persist_op *op, struct budget *b,
-                   uint64_t bytes)
-{
-    return is_nested(op) ? budget_try(b, bytes) : budget_reserve_now(b, bytes);
-}
-
 int op_reserve(const struct persist_op *op, struct budget *b, uint64_t bytes,
                const struct clock *clock)
 {
@@ -116,9 +110,14 @@ int op_reserve(const struct persist_op *op, struct budget *b, uint64_t bytes,
 
     if (!is_nested(op))
         return budget_reserve(b, bytes, &op->cancel, clock, until);
-    uint64_t end = clock_boot_ns(clock) + OP_PATIENCE_S * NS_PER_S;
+    uint64_t now = clock_boot_ns(clock);
+    uint64_t end = now + OP_PATIENCE_S * NS_PER_S;
+    uint64_t turn = now + OP_TURN_S * NS_PER_S;
     until = until == 0 || end < until ? end : until;
-    int rc = budget_reserve_first(b, bytes, &op->cancel, clock, until);
+    turn = turn < until ? turn : until;
+    int rc = budget_reserve(b, bytes, &op->cancel, clock, turn);
+    if (rc == PERSIST_E_TIMEOUT && turn < until)
+        rc = budget_reserve_first(b, bytes, &op->cancel, clock, until);
     if (rc == PERSIST_E_TIMEOUT && op_check(op, clock) == PERSIST_OK)
         rc = PERSIST_E_MEMORY;
     return rc;

@@ -45,16 +45,14 @@ void op_hold(struct persist_op *op);
 void op_let_go(struct persist_op *op);
 /*
  * budget_reserve for an op.  Where its thread has another that holds memory (a
- * callback that calls, a save from a reader) it goes before those who wait,
- * because that might be for itself, and does not wait for ever, for the same
- * reason: PERSIST_E_MEMORY after OP_PATIENCE_S.
+ * callback that calls, a save from a reader) those who stand before it may wait
+ * for just that: after OP_TURN_S it goes before them, and for the same reason
+ * it does not wait for ever, but answers PERSIST_E_MEMORY after OP_PATIENCE_S.
  */
 #define OP_PATIENCE_S 10
+#define OP_TURN_S 1
 int op_reserve(const struct persist_op *op, struct budget *b, uint64_t bytes,
                const struct clock *clock);
-/* budget_reserve_now in the same sense. */
-int op_reserve_now(const struct persist_op *op, struct budget *b,
-                   uint64_t bytes);
 /* PERSIST_OK, CANCELLED or TIMEOUT. */
 int op_check(const struct persist_op *op, const struct clock *clock);
 /* Sleeps ns, less where the op is cancelled or its deadline comes first; then

@@ -350,7 +350,7 @@ int upload_reserve(struct upload *u, struct persist_error *err)
     for (unsigned i = 0; rc != PERSIST_OK && i <= HALVINGS; i++) {
         plan(u, limit >> i);
         need = memory_of_plan(u);
-        rc = op_reserve_now(u->what.op, u->budget, need);
+        rc = budget_reserve_now(u->budget, need);
     }
     if (rc != PERSIST_OK)
         rc = op_reserve(u->what.op, u->budget, need, u->clock);

@@ -50,11 +50,11 @@
  * call, never on one of Persist's own, and must not call back into the same
  * store's listing or reader they serve.  Other calls they may make.  Those, and
  * a save from open readers, have to fit into memory_limit beside the calls and
- * readers that hold some: MEMORY where they waited 10 seconds for it.  They go
- * before calls that wait holding nothing.  A restore leaves room for a save
- * from its sink from 32 MiB on.  A reader leaves half of what is free when it
- * is opened, so that copies fit: from one from 32 MiB on, from two of them from
- * 64 MiB on.
+ * readers that hold some: MEMORY where they waited 10 seconds for it.  After a
+ * second they go before calls that wait holding nothing.  A restore leaves room
+ * for a save from its sink from 32 MiB on.  A reader leaves half of what is
+ * free when it is opened, so that copies fit: from one from 32 MiB on, from two
+ * of them from 64 MiB on.
  *
  * Process.  The library never prints, exits, installs signal handlers, or
  * changes umask, locale, working directory or environment.  After fork every
