@@ -40,6 +40,7 @@ struct persist {
     void *trace_ctx;
     const char *trace_file; /* config's; NULL: none */
     atomic_bool trace_complained;
+    atomic_bool trace_cut; /* the last line of ours ends in its middle */
     struct budget *budget;
     struct rate upload;   /* limit_upload */
     struct rate download; /* limit_download */

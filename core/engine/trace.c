@@ -4,8 +4,8 @@
  *
  * The file is opened for every batch, so that it may be rotated under a running
  * program; one line is one write to a descriptor in append mode, so that
- * several processes can share a file.  Where the last one was cut the next
- * begins with a line break.
+ * several processes can share a file.  Where ours was cut the next begins with
+ * a line break.
  */
 #include "engine/trace.h"
 
@@ -24,8 +24,10 @@
 
 #ifdef PERSIST_METRICS
 
-/* Whether the last line was cut, by a full disk or a crash, whoever wrote it.
- * It is not taken back: others may have written behind it by then. */
+/* Whether the last line was cut, by a full disk.  It is not taken back: others
+ * may have written behind it by then.  To be asked only where a write has
+ * failed: of a line that another process writes just now the beginning can be
+ * seen, too. */
 static bool ends_within_a_line(const char *path, int fd)
 {
     struct stat st;
@@ -43,31 +45,34 @@ static bool ends_within_a_line(const char *path, int fd)
     return len == 1 && last != '\n';
 }
 
-static int write_whole(const char *path, int fd, const char *line, size_t len)
+static int write_whole(struct persist *p, int fd, const char *line, size_t len)
 {
     struct buf whole;
     int rc = -ENOMEM;
 
     buf_init(&whole, len + 2);
-    if (ends_within_a_line(path, fd))
+    if (atomic_exchange(&p->trace_cut, false) &&
+        ends_within_a_line(p->trace_file, fd))
         buf_putc(&whole, '\n');
     buf_append(&whole, line, len);
     buf_putc(&whole, '\n');
     if (!buf_failed(&whole))
         rc = file_write_all(fd, whole.data, whole.len);
+    if (rc)
+        atomic_store(&p->trace_cut, true);
     buf_finish(&whole);
     return rc;
 }
 
 /* A regular file, or the FIFO or terminal of who watches; never through a
  * link. */
-static int append_line(const char *path, const char *line, size_t len)
+static int append_line(struct persist *p, const char *line, size_t len)
 {
-    int fd = open(path,
+    int fd = open(p->trace_file,
                   O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
                       O_CLOEXEC,
                   0644);
-    int rc = fd < 0 ? -errno : write_whole(path, fd, line, len);
+    int rc = fd < 0 ? -errno : write_whole(p, fd, line, len);
 
     if (fd >= 0 && close(fd) != 0 && !rc)
         rc = -errno;
@@ -96,7 +101,7 @@ static int write_line(void *ctx, const char *line, size_t len)
     if (p->trace)
         p->trace(p->trace_ctx, line, len);
     if (p->trace_file)
-        rc = append_line(p->trace_file, line, len);
+        rc = append_line(p, line, len);
     if (rc)
         complain(p, -rc);
     return rc;

@@ -110,9 +110,37 @@ static void line__begins_anew_behind_one_that_was_cut(void **state)
     unlink(path);
 }
 
+/* A line that another process is at is seen in its middle: a break would come
+ * behind its end. */
+static void line__of_another_gets_no_break(void **state)
+{
+    struct persist_store *store;
+    struct persist_error err = {0};
+    struct persist *p;
+    char *text;
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/persist-trace-%d", (int)getpid());
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs("{half", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    p = open_traced(&store);
+    assert_ok(persist_save_buffer(store, "a", "1", 1, NULL, NULL, &err), &err);
+
+    text = read_trace();
+    assert_memory_equal(text, "{half{", 6);
+    free(text);
+    persist_close(store);
+    persist_destroy(p);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(line__of_another_gets_no_break),
         cmocka_unit_test(line__begins_anew_behind_one_that_was_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
