@@ -241,8 +241,6 @@ static int32_t put_once(struct local_store *s,
     if (is_near)
         syncgroup_announce(&s->group);
     rc = durable_begin(&w, object.dir->fd, s->file_mode, replace);
-    /* A folder that nobody has walked to may be another's by now. */
-    *out_vanished = rc != 0 && object.since_ns != 0;
     if (rc == 0 && w.unnamed && !atomic_load(&object.dir->unnamed))
         atomic_store(&object.dir->unnamed, true);
     if (rc == 0)
@@ -253,8 +251,12 @@ static int32_t put_once(struct local_store *s,
         status = status_key(s, err, -rc, "write", args->key);
     if (rc != 0 && is_near)
         syncgroup_withdraw(&s->group);
-    if (rc == -ENOENT)
+    /* A folder that nobody has walked to may be another's by now. */
+    if (rc == -ENOENT || (rc != 0 && object.since_ns != 0))
         *out_vanished = true;
+    if (object.since_ns != 0 && status != PERSIST_BACKEND_OK &&
+        status != PERSIST_BACKEND_EXISTS)
+        dirs_forget(s, object.dir); /* the next one walks */
     if (status == PERSIST_BACKEND_OK && etag != NULL)
         etag_format(&w.st, etag);
     durable_discard(&w);

@@ -137,6 +137,28 @@ static void put__finds_its_folder_before_the_link(void **state)
     free(moved);
 }
 
+/* The old folder's disk may be full or dead where the new one's is not. */
+static void put__walks_again_when_its_folder_takes_nothing(void **state)
+{
+    struct kit *k = *state;
+    char *moved = strdup(scratch_join(k->base, "moved"));
+    struct move m = {.k = k, .to = moved};
+
+    if (IO_UNNAMED == 0)
+        skip(); /* the walk is before that */
+    assert_int_equal(kit_put(k, "a/b/1", "one", IF_ABSENT), OK);
+    move_folder(&m);
+    io_fault_set(IO_PWRITE, 1, 1, ENOSPC);
+    assert_int_equal(kit_put(k, "a/b/2", "two", IF_ABSENT), OK);
+    kit_holds(k, "a/b/2", "two");
+
+    io_fault_set(IO_FSYNC, 1, 1, EIO);
+    assert_int_not_equal(kit_put(k, "a/b/3", "three", IF_ABSENT), OK);
+    assert_null(dirs_known(k->store, "a/b")); /* so that the next one walks */
+    assert_int_equal(kit_put(k, "a/b/3", "three", IF_ABSENT), OK);
+    free(moved);
+}
+
 static void nothing_to_be_seen(void *ctx)
 {
     struct move *m = ctx;
@@ -741,6 +763,7 @@ int main(void)
         T(put__follows_the_path_not_the_old_folder),
         T(put__syncs_a_folder_that_another_process_made_anew),
         T(put__finds_its_folder_before_the_link),
+        T(put__walks_again_when_its_folder_takes_nothing),
         T(put__shows_nothing_in_a_folder_moved_away),
         T(put__shares_the_walk_of_others),
         T(put__walks_again_when_its_folder_vanishes),
