@@ -105,12 +105,20 @@ static void log_deprecated(const struct backend_store *s)
                      log_text("option", s->plugin->options[i].key), LOG_END);
 }
 
+/* Of value i; NULL where that is none. */
+static const char *secret_at(const struct backend_store *s, size_t i,
+                             size_t *out_len)
+{
+    const struct secret *secret = s->values.secrets[i];
+
+    return secret ? secret_reveal(secret, out_len) : NULL;
+}
+
 static int register_secrets(struct backend_store *s)
 {
     for (; s->env.log && s->n_registered < s->values.n; s->n_registered++) {
-        const struct secret *secret = s->values.secrets[s->n_registered];
         size_t len = 0;
-        const char *bytes = secret ? secret_reveal(secret, &len) : NULL;
+        const char *bytes = secret_at(s, s->n_registered, &len);
         if (bytes && log_add_secret(s->env.log, bytes, len) != 0)
             return PERSIST_E_MEMORY;
     }
@@ -120,9 +128,8 @@ static int register_secrets(struct backend_store *s)
 static void drop_secrets(const struct backend_store *s)
 {
     for (size_t i = 0; i < s->n_registered; i++) {
-        const struct secret *secret = s->values.secrets[i];
         size_t len = 0;
-        const char *bytes = secret ? secret_reveal(secret, &len) : NULL;
+        const char *bytes = secret_at(s, i, &len);
         if (bytes)
             log_drop_secret(s->env.log, bytes, len);
     }

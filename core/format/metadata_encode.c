@@ -163,29 +163,34 @@ static int sort_labels(const struct persist_metadata *m,
     return PERSIST_OK;
 }
 
-/* m with what is written where something is left out, checked. */
+/* m as it is written: with what stands for what is left out, labels in order;
+ * checked.  *out_labels: where they lie then, to be freed; NULL where it is m's
+ * own. */
 static int canonical_of(const struct persist_metadata *m,
-                        struct persist_metadata *out, struct persist_error *err)
+                        struct persist_metadata *out,
+                        struct persist_label **out_labels,
+                        struct persist_error *err)
 {
     *out = *m;
+    *out_labels = NULL;
     if (!out->content_type)
         out->content_type = "application/octet-stream";
-    return fields_check(&header_fields, out, PERSIST_E_INVALID, err);
+    int rc = fields_check(&header_fields, out, PERSIST_E_INVALID, err);
+    if (!rc && m->n_labels > 1)
+        rc = sort_labels(m, out_labels, err);
+    if (*out_labels)
+        out->labels = *out_labels;
+    return rc;
 }
 
 int metadata_encode_header(const struct persist_metadata *m, struct buf *out,
                            struct persist_error *err)
 {
     struct persist_metadata canonical;
-    struct persist_label *labels = NULL;
-    int rc = canonical_of(m, &canonical, err);
-    if (!rc && m->n_labels > 1)
-        rc = sort_labels(m, &labels, err);
-    if (rc)
-        return rc;
-    if (labels)
-        canonical.labels = labels;
-    rc = encode(&header_fields, &canonical, out, err);
+    struct persist_label *labels;
+    int rc = canonical_of(m, &canonical, &labels, err);
+    if (!rc)
+        rc = encode(&header_fields, &canonical, out, err);
     free(labels);
     return rc;
 }
@@ -194,13 +199,11 @@ int metadata_header_bound(const struct persist_metadata *m, size_t *out,
                           struct persist_error *err)
 {
     struct persist_metadata canonical;
-    struct persist_label *labels = NULL;
-    int rc = canonical_of(m, &canonical, err);
-    if (!rc && m->n_labels > 1)
-        rc = sort_labels(m, &labels, err);
-    free(labels);
+    struct persist_label *labels;
+    int rc = canonical_of(m, &canonical, &labels, err);
     if (!rc)
         *out = strlen("{}") + fields_bound(&header_fields, &canonical);
+    free(labels);
     return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "util/le.h"
 
 #define HEAD_LEN 10
+#define FIRST_PAYLOAD (HEAD_LEN + ZSTD_BLOCK_HEAD_LEN)
 
 /* A content size of four bytes, a checksum, a window of its own. */
 #define DESCRIPTOR (2 << ZSTD_FHD_SIZE_SHIFT | ZSTD_FHD_CHECKSUM)
@@ -50,12 +51,10 @@ static int just_sum(void *ctx, struct xxh64 *xxh, uint32_t *crc,
     return PERSIST_OK;
 }
 
-#define FIRST_PLACE (HEAD_LEN + ZSTD_BLOCK_HEAD_LEN)
-
 int zstd_raw_sum(struct zstd_raw *r, zstd_raw_sum_fn fn, void *ctx, void *place)
 {
     const uint8_t *at = r->payload;
-    uint8_t *to = place ? (uint8_t *)place + FIRST_PLACE : NULL;
+    uint8_t *to = place ? (uint8_t *)place + FIRST_PAYLOAD : NULL;
     size_t left = r->len, n;
     struct xxh64 xxh;
     int rc = PERSIST_OK;
@@ -97,7 +96,7 @@ static size_t head(struct zstd_raw *r)
     le_put32(r->own + 6, (uint32_t)r->len);
     put_block_head(r, r->own + HEAD_LEN);
     r->step = ZSTD_RAW_BLOCK;
-    return HEAD_LEN + ZSTD_BLOCK_HEAD_LEN;
+    return FIRST_PAYLOAD;
 }
 
 static size_t block(struct zstd_raw *r, const void **out, uint32_t *out_crc)

@@ -5,8 +5,8 @@
  * An operation reserves its whole minimum when it starts, in one call, or waits
  * holding nothing; so two operations never wait for each other.  Waiters are
  * served in order of arrival; those who came by budget_reserve_first, in order
- * as well, before the others.  What a
- * plugin allocates is taken from the same limit without waiting (budget_try).
+ * as well, before the others.  What a plugin allocates is taken from the same
+ * limit without waiting (budget_try).
  */
 #ifndef PERSIST_RUNTIME_BUDGET_H
 #define PERSIST_RUNTIME_BUDGET_H

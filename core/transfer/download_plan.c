@@ -97,19 +97,25 @@ static size_t whole_frames(uint64_t unit, uint64_t stored, uint32_t longest)
     return unit < longest ? longest : (size_t)unit;
 }
 
+/* Lanes that keep every processor and the writer busy. */
+static unsigned busy_lanes(const struct download *d)
+{
+    return d->cpu ? executor_limit(d->cpu) + 1 : 0;
+}
+
 static unsigned most_reads(const struct download *d, bool far)
 {
-    uint64_t most = READS_FAR + (d->cpu ? executor_limit(d->cpu) + 1 : 0);
+    unsigned most = READS_FAR + busy_lanes(d);
 
     if (!far)
         return READS_NEAR;
-    return most < READAHEAD_MAX ? (unsigned)most : READAHEAD_MAX;
+    return most < READAHEAD_MAX ? most : READAHEAD_MAX;
 }
 
 /* Frames in lanes lie where they were read to. */
 static unsigned few_reads(const struct download *d)
 {
-    return READS_NEAR + (d->cpu ? executor_limit(d->cpu) + 1 : 0);
+    return READS_NEAR + busy_lanes(d);
 }
 
 static uint64_t share_of_reads(const struct download *d, bool far)
@@ -181,7 +187,7 @@ void plan_lanes(struct download *d, bool one_buffer)
     const struct lanes_what what = plan_of_lanes(d);
     uint64_t half = limit_of(d) / 2;
     uint64_t frames = (d->range_end - d->range_start) / d->frame_size + 1;
-    uint64_t n = d->cpu && !one_buffer ? executor_limit(d->cpu) + 1 : 0;
+    uint64_t n = one_buffer ? 0 : busy_lanes(d);
 
     n = n < frames ? n : frames;
     n = n < half / lanes_memory(&what) ? n : half / lanes_memory(&what);

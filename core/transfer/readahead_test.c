@@ -169,11 +169,24 @@ static int32_t count_reads(void *ctx, const struct memory_event *event)
 
 enum { UNIT = 10000, FEW = 3, MANY = 6 };
 
-static struct readahead *open_few(const struct rig *r, struct object *object,
-                                  struct reads *reads)
+struct few {
+    struct rig r;
+    struct object object;
+    struct reads reads;
+    struct readahead *ahead;
+};
+
+static void begin_few(struct few *f, unsigned together)
 {
-    const struct readahead_what what = {.object = object,
-                                        .io = r->io,
+    struct persist_error err = {0};
+
+    f->reads = (struct reads){.together = together};
+    f->ahead = NULL;
+    rig_open(&f->r, 64 << 20, NULL, 0);
+    rig_threads(&f->r);
+    open_object(&f->r, &f->object);
+    const struct readahead_what what = {.object = &f->object,
+                                        .io = f->r.io,
                                         .end = OBJECT,
                                         .unit = UNIT,
                                         .longest = UNIT,
@@ -181,70 +194,57 @@ static struct readahead *open_few(const struct rig *r, struct object *object,
                                         .few = FEW,
                                         .first = malloc(UNIT),
                                         .first_len = UNIT};
-    struct persist_error err = {0};
-    struct readahead *ahead = NULL;
-
     assert_non_null(what.first);
     memcpy(what.first, bytes, UNIT);
-    r->memory->set_hook("default", count_reads, reads);
-    assert_ok(readahead_create(&what, &ahead, &err), &err);
-    return ahead;
+    f->r.memory->set_hook("default", count_reads, &f->reads);
+    assert_ok(readahead_create(&what, &f->ahead, &err), &err);
 }
 
-static void expect_unit(struct readahead *ahead, unsigned i)
+static void end_few(struct few *f)
+{
+    readahead_destroy(f->ahead);
+    object_finish(&f->object);
+    rig_close(&f->r);
+}
+
+static void expect_unit(struct few *f, unsigned i)
 {
     struct persist_error err = {0};
     const uint8_t *out = NULL;
 
-    assert_ok(readahead_get(ahead, i * UNIT, UNIT, &out, &err), &err);
+    assert_ok(readahead_get(f->ahead, i * UNIT, UNIT, &out, &err), &err);
     assert_memory_equal(out, bytes + i * UNIT, UNIT);
-    readahead_release(ahead, (i + 1) * UNIT);
+    readahead_release(f->ahead, (i + 1) * UNIT);
 }
 
 static void get__reads_few_while_nobody_waits(void **state)
 {
-    struct reads reads = {.begun = 0};
-    struct readahead *ahead;
-    struct object object;
-    struct rig r;
+    struct few f;
 
     (void)state;
-    rig_open(&r, 64 << 20, NULL, 0);
-    rig_threads(&r);
-    open_object(&r, &object);
-    ahead = open_few(&r, &object, &reads);
+    begin_few(&f, 0);
     for (unsigned i = 0; i < OBJECT / UNIT; i++) {
-        wait_until(&reads.over, i); /* the first unit was there */
-        expect_unit(ahead, i);
-        assert_true(atomic_load(&reads.begun) <= i + FEW);
+        wait_until(&f.reads.over, i); /* the first unit was there */
+        expect_unit(&f, i);
+        assert_true(atomic_load(&f.reads.begun) <= i + FEW);
     }
-    readahead_destroy(ahead);
-    object_finish(&object);
-    rig_close(&r);
+    end_few(&f);
 }
 
 #ifdef PERSIST_ASYNC
 /* No read ends before all of them have begun. */
 static void get__reads_more_where_somebody_waits(void **state)
 {
-    struct reads reads = {.together = MANY - 1}; /* one is there */
-    struct readahead *ahead;
-    struct object object;
-    struct rig r;
+    struct few f;
 
     (void)state;
-    rig_open(&r, 64 << 20, NULL, 0);
-    rig_threads(&r);
-    open_object(&r, &object);
-    ahead = open_few(&r, &object, &reads);
-    expect_unit(ahead, 0);
-    wait_until(&reads.begun, FEW - 1); /* by others: so that it is waited for */
+    begin_few(&f, MANY - 1); /* one is there */
+    expect_unit(&f, 0);
+    wait_until(&f.reads.begun, FEW - 1); /* by others: it is waited for */
     for (unsigned i = 1; i < OBJECT / UNIT; i++)
-        expect_unit(ahead, i);
-    assert_int_equal(atomic_load(&reads.begun), OBJECT / UNIT - 1);
-    readahead_destroy(ahead);
-    object_finish(&object);
-    rig_close(&r);
+        expect_unit(&f, i);
+    assert_int_equal(atomic_load(&f.reads.begun), OBJECT / UNIT - 1);
+    end_few(&f);
 }
 #endif
 

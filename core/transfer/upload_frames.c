@@ -230,9 +230,9 @@ static int add_direct(struct upload *u, bool *out_any,
  */
 
 /* Noise goes on as noise more often than not: where this frame will lie if it
- * and all before it are stored as they are.  No frame is longer than that
- * (take_in_order), so that nothing is ever appended behind the place of one
- * that is not. */
+ * and all before it are stored as they are.  None of these takes more than that
+ * (but see take_in_order), so that what is appended never reaches the place of
+ * one that is still to be copied there. */
 static int choose_place(struct upload *u, struct lane *lane,
                         struct persist_error *err)
 {
