@@ -19,17 +19,18 @@ class Gcs(Loopback):
         super().__init__(runner, place)
         runner.env["NO_GCE_CHECK"] = "true"
 
-    def upload(self, port, question, faster):
+    def upload(self, port, question, faster, *beside):
         url = f"http://127.0.0.1:{port}/plain/x"
         self.runner.turns(
             self.place, "gcs", question, "MiB", self.mib,
             "persist save", f"exec {self.words(port)} save noise-$ROUND {self.random}",
-            "curl -T", f"exec curl -q -sf -o /dev/null -T {self.random} {url}",
+            "curl -T", f"exec curl -q -sf -o /dev/null -T {self.random} {url}", *beside,
             rounds=self.rounds, reach=[{"side": 1, "speed": faster}])
 
     def save(self):
         with self.sink() as port:
-            self.upload(port, f"save {self.mib} MiB of random bytes to GCS", 1 / 1.5)
+            self.upload(port, f"save {self.mib} MiB of random bytes to GCS", 1 / 1.5,
+                        "openssl dgst -sha256", f"exec openssl dgst -sha256 {self.random}")
 
     def restore(self):
         folder = self.place.fresh()

@@ -334,7 +334,9 @@ Over the loopback, into a sink that counts bytes and keeps nothing: what the cli
 {network}
 ## GCS
 
-The same, into a sink that speaks the resumable protocol: an upload has one connection and goes in order, so curl with one connection is the limit.
+The same, into a sink that speaks the resumable protocol: an upload has one connection and goes in order, so curl with one connection is one limit.
+The other is SHA-256 of the whole, one chain from the first byte to the last that no second processor can share: `openssl dgst -sha256` of the same file
+stands beside the save.
 
 {gcs}
 ## Memory, cancellation, ten thousand saves at once
