@@ -2,12 +2,16 @@
 /*
  * The persist command.
  *
- *     main ── args (tables) ── verb_save, verb_restore, ... ──
- * <persist/persist.h> │                        │ └ signals                ├
- * address   which store, which snapshot ├ describe  metadata as JSON and text
- *                                ├ output    standard output: JSON lines, table
- *                                ├ error     one line, a hint, an exit code
- *                                └ progress  a bar on standard error (console)
+ *     main ──▶ args       argv against the tables of verbs and options
+ *      │
+ *      ├─ signals           what an interrupt does to the call under way
+ *      ▼
+ *     verb_save, verb_restore, ... ──▶ <persist/persist.h>, nothing below it
+ *      ├─ address           which store, which snapshot
+ *      ├─ describe          metadata as JSON and as text
+ *      ├─ output            standard output: lines of JSON, tables
+ *      ├─ error             one line, a hint, an exit code
+ *      └─ progress          a bar on standard error (console)
  *
  * Here is what belongs to the process: its descriptors, its signals, that it
  * leaves no core dump, and the way from argv to an exit code.  Nothing is

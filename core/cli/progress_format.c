@@ -2,8 +2,7 @@
 /*
  * What a progress bar looks like.  Pure text: no clock, no terminal.
  *
- *     save writer  45% [=========>          ] 115.2 MiB of 256.0 MiB  98.3
- * MiB/s  ETA 0:01
+ *     save w  45% [====>     ] 115.2 MiB of 256.0 MiB  98.3 MiB/s  ETA 0:01
  */
 #include "cli/progress.h"
 

@@ -2,15 +2,17 @@
 /*
  * Saves that go on where an earlier process stopped (PERSIST_SAVE_RESUME).
  *
- *     save.c           save_resume_open      lock and file; what of it holds?
- *                      (payload opened, filled)
- *                      save_resume_fits      its index, its header: the same?
- *     the machine      save_resume_start     begins with the claim that is
- * there save_upload.c    save_resume_continue  ... and the upload
- *                      save_resume_begun     or another one: the file is
- * written (each part)           and written again save_resume_committing a
- * failure        save_resume_leaves    claim and upload stay save.c
- * save_resume_close     the file stays with them, or goes
+ *     save.c         save_resume_open        lock and file; what of it holds?
+ *                    (payload opened, filled)
+ *                    save_resume_fits        its index, its header: the same?
+ *     save_steps.c   save_resume_start       the machine begins with the claim
+ *                                            that is there
+ *     save_upload.c  save_resume_continue    ... and goes on with the upload,
+ *                    save_resume_begun       or another one: into the file
+ *     (each part)                            into the file
+ *                    save_resume_committing  a commit is about to be sent
+ *     save_steps.c   save_resume_leaves      failed: claim and upload stay
+ *     save.c         save_resume_close       the file stays with them, or goes
  *
  * Where a save is not to be resumed all of these do nothing.
  *

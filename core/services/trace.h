@@ -91,8 +91,7 @@ void tracer_destroy(struct tracer *t); /* writes what is kept */
 uint64_t tracer_dropped(struct tracer *t);
 
 /* t NULL, or neither a sink nor a parent: nothing is traced.  parent NULL: a
- * trace of its own.  name is a
- * literal. */
+ * trace of its own.  name is a literal. */
 void trace_begin(struct tracer *t, const struct trace_context *parent,
                  const char *name, struct trace_call *out);
 /* Ends the current stage and begins the named one (a literal; NULL: none).  On

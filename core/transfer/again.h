@@ -3,10 +3,11 @@
  * Reading once more what was read with damage, over a network.  For
  * download*.c, frames.c and scan.c alone.
  *
- *     a frame         again_frame, to where it lies: decode it once more
- *     tail, header    download_open begins again, with an object that is
- * `again` verify          the same: it goes through the object again a
- * backend's own answer that its checksum does not fit    object_read
+ *     a frame          again_frame, to where it lies: decode it once more
+ *     tail, header     download_open begins again, with an object that is
+ *                      `again`
+ *     verify           the same: it goes through the object again
+ *     a backend's own answer that its checksum does not fit     object_read
  *
  * Each read of a second pass is on a new connection and counted as a retry.
  * What is damaged again is CORRUPT.

@@ -12,31 +12,33 @@
  * Where a byte is, whose it is, and who moves it:
  *
  *   source
- *     │ read, one frame at a time            the save's thread, ahead of all
- * else ▼ lane.in      our memory, a frame each ──▶ SHA-256, in order   CPU
- * executor │          (a payload in memory is │          used where it is) │
- * encode                                CPU executor, frames in any order ▼
- *   lane.out     a frame as it is stored  (lane.in again, where the payload
- *     │                                    does not compress: zstd_raw.h)
- *     │ append, CRC-32C while it is hot       the save's thread, in order
- *     │         (of lane.in: taken beside the hash, and so is the copy, to
- *     │         where the frame will lie if no frame before it compresses)
+ *     │ read, one frame at a time         the save's thread, ahead of all else
  *     ▼
- *   buffer       [room|frames...|tail]        one is filled, the others fly
+ *   lane.in      our memory, a frame each ──▶ SHA-256, in order: CPU executor
+ *     │          (a payload in memory is used where it is)
+ *     │ encode                            CPU executor, frames in any order
+ *     ▼
+ *   lane.out     a frame as it is stored  (lane.in again, where the payload
+ *     │                                   does not compress: zstd_raw.h)
+ *     │ append, CRC-32C while it is hot   the save's thread, in order
+ *     │          (of lane.in: taken beside the hash, and so is the copy, to
+ *     │          where the frame will lie if no frame before it compresses)
+ *     ▼
+ *   buffer       [room|frames...|tail]    one is filled, the others fly
  *     │ cut into parts
- *     ▼ store: put, or upload_part            I/O executor, parts in any order
- *   landed       progress, CRC-32C of all     the save's thread, in order
+ *     ▼ store: put, or upload_part        I/O executor, parts in any order
+ *   landed       progress, CRC-32C of all the save's thread, in order
  *
  * A frame belongs to its lane until it is appended, its bytes to their buffer
  * until the last part out of it has landed; then each is used again.  Nothing
  * else copies.  (The append is a copy because a frame's place is known only
  * when the one before it is done, or guessed: upload_frames.c, choose_place; it
  * moves stored bytes, and is where the checksums of the part and of the object
- * are made.)  Where there is memory
- * for one lane only, or no executor, the save's thread encodes straight into
- * the buffer; where there is memory for one buffer only, it fills when nothing
- * flies.  Every buffer has its size from the start, so a sink that is slow or
- * stands still makes the source wait and nothing grow.
+ * are made.)  Where there is memory for one lane only, or no executor, the
+ * save's thread encodes straight into the buffer; where there is memory for one
+ * buffer only, it fills when nothing flies.  Every buffer has its size from the
+ * start, so a sink that is slow or stands still makes the source wait and
+ * nothing grow.
  *
  *      room      head-room before the first frame: the header goes there last,
  *                right-aligned, because the index it names is known last, and
@@ -136,8 +138,7 @@ uint64_t upload_ceiling(const struct upload *u);
 const struct persist_op *upload_op(const struct upload *u);
 
 /* Called on the save's thread each time a part was handed over, while others
- * may be under way; a negative return
- * ends the upload with that code. */
+ * may be under way; a negative return ends the upload with that code. */
 typedef int (*upload_between_fn)(void *ctx, struct persist_error *err);
 /*
  * Sends everything: header, what is filled, the rest of the payload, tail.

@@ -295,8 +295,8 @@ PERSIST_API int persist_address_format(const struct persist_address *address,
 /*
  * A handle on one operation: give it in the options of a call, then watch or
  * stop that call from another thread.  One call at a time; may be used again
- * for the next as long as it was not cancelled.  *out is
- * the caller's, freed with persist_op_destroy after the call has returned.
+ * for the next as long as it was not cancelled.  *out is the caller's, freed
+ * with persist_op_destroy after the call has returned.
  * Codes: MEMORY.
  */
 PERSIST_API int persist_op_create(struct persist *p, struct persist_op **out,

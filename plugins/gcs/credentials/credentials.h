@@ -19,7 +19,8 @@
  *   authorized_user               refresh token for access token
  *   external_account              a subject token (a file, or a URL), exchanged
  *                                 at a token service; then, if it says so, for
- * a service account's.  Programs and AWS are not supported
+ *                                 a service account's.  Programs and AWS are
+ *                                 not supported
  *   impersonated_service_account  source_credentials, then a service account's
  *
  * Nothing is read or asked for before the first request needs it; a file is

@@ -4,9 +4,10 @@
  *
  *     [default]                    a profile; in the config file also
  *     [profile build]              this spelling, and the only one for others
- *     region = eu-central-1        ; whole lines starting with # or ; are
- * notes, s3 =                         # and so is what follows a blank and # or
- * ; addressing_style = path  a setting of `s3`: it is indented further
+ *     region = eu-central-1        ; whole lines that start with # or ; are
+ *                                  ; notes, and so is what follows a blank
+ *     s3 =                         # and one of these
+ *         addressing_style = path  a setting of `s3`: it is indented further
  *
  * Names of keys are in lower case afterwards.  A line that is none of these is
  * an error with its number, as are NUL bytes, lines of CONFIG_LINE_MAX bytes
