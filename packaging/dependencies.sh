@@ -40,7 +40,8 @@ WINDOWS_SOURCES="zlib libzstd jansson cmocka openssl"
 MACOS_PACKAGES="python3 python3-venv libcmocka-dev zlib1g-dev gcc pkg-config"
 # The manual as HTML.
 DOC_PACKAGES="mkdocs python3 doxygen"
-LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr"
+LINT_PACKAGES="ccache clang-format clang-tidy cppcheck shellcheck gcovr
+libc6-dev-i386"
 
 # need PACKAGE...: installs those that are missing. Root only; anyone else is
 # told what to ask for.

@@ -221,7 +221,7 @@ static void expect_whole(struct fixture *f, const uint8_t *payload, size_t len,
 }
 
 static void expect_range(struct fixture *f, const uint8_t *payload,
-                         uint64_t offset, uint64_t n)
+                         size_t offset, size_t n)
 {
     struct persist_restore_options o = PERSIST_RESTORE_OPTIONS_INIT;
     struct persist_error err = {0};

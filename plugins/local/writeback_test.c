@@ -224,7 +224,7 @@ static void wait_for_flushes(unsigned n)
 static void flush__comes_early_and_its_failure_is_final(void **state)
 {
     struct kit *k = *state;
-    const uint64_t step = FLUSH_STEP / 8;
+    const size_t step = (size_t)FLUSH_STEP / 8;
     uint8_t *data = direct_alloc(step);
 
     assert_non_null(data);
