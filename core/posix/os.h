@@ -49,11 +49,11 @@ int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
  * lock for which they would queue up:
  *
  *     while (atomic_load(word) == seen)      atomic_store(word, other);
- *         os_park(word, seen);               os_unpark(word);
+ *         os_park(word, seen, a_while);      os_unpark(word);
  *
- * os_park may return early.
+ * os_park may return early; false: so many nanoseconds are over.
  */
-void os_park(const atomic_uint *word, unsigned seen);
+bool os_park(const atomic_uint *word, unsigned seen, uint64_t at_most_ns);
 void os_unpark(const atomic_uint *word);
 /* What debuggers and ps call the calling thread; 15 bytes are kept. */
 void os_name_thread(const char *name);

@@ -69,9 +69,9 @@ int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
     return pthread_cond_timedwait_relative_np(cond, mutex, &t);
 }
 
-void os_park(const atomic_uint *word, unsigned seen)
+bool os_park(const atomic_uint *word, unsigned seen, uint64_t at_most_ns)
 {
-    os_posix_park(word, seen);
+    return os_posix_park(word, seen, at_most_ns);
 }
 
 void os_unpark(const atomic_uint *word)

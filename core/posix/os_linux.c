@@ -95,9 +95,9 @@ int os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
 }
 
 #if defined(PERSIST_PORTABLE)
-void os_park(const atomic_uint *word, unsigned seen)
+bool os_park(const atomic_uint *word, unsigned seen, uint64_t at_most_ns)
 {
-    os_posix_park(word, seen);
+    return os_posix_park(word, seen, at_most_ns);
 }
 
 void os_unpark(const atomic_uint *word)
@@ -105,14 +105,23 @@ void os_unpark(const atomic_uint *word)
     os_posix_unpark(word);
 }
 #else
-#ifndef SYS_futex /* 32-bit systems younger than 2038 */
+/* The call's own times, whatever the C library's are. */
+#ifdef SYS_futex
+typedef __kernel_long_t futex_time;
+#else /* 32-bit systems younger than 2038 */
 #define SYS_futex SYS_futex_time64
+typedef int64_t futex_time;
 #endif
 
 /* EAGAIN and EINTR are the caller's loop's business. */
-void os_park(const atomic_uint *word, unsigned seen)
+bool os_park(const atomic_uint *word, unsigned seen, uint64_t at_most_ns)
 {
-    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    const futex_time t[2] = {(futex_time)(at_most_ns / NS_PER_S),
+                             (futex_time)(at_most_ns % NS_PER_S)};
+
+    return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, t, NULL, 0) ==
+               0 ||
+           errno != ETIMEDOUT;
 }
 
 void os_unpark(const atomic_uint *word)

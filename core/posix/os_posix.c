@@ -22,19 +22,31 @@ uint64_t os_monotonic_ns(void)
 
 /* One for all words: who is woken for another's looks and waits again. */
 static pthread_mutex_t park_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t park_changed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t park_changed;
+static pthread_once_t park_once = PTHREAD_ONCE_INIT;
 
-void os_posix_park(const atomic_uint *word, unsigned seen)
+static void park_init(void)
 {
+    (void)os_cond_init(&park_changed);
+}
+
+bool os_posix_park(const atomic_uint *word, unsigned seen, uint64_t at_most_ns)
+{
+    uint64_t until_ns = os_monotonic_ns() + at_most_ns;
+    int rc = 0;
+
+    (void)pthread_once(&park_once, park_init);
     pthread_mutex_lock(&park_lock);
     if (atomic_load(word) == seen)
-        pthread_cond_wait(&park_changed, &park_lock);
+        rc = os_cond_wait_until(&park_changed, &park_lock, until_ns);
     pthread_mutex_unlock(&park_lock);
+    return rc != ETIMEDOUT;
 }
 
 void os_posix_unpark(const atomic_uint *word)
 {
     (void)word;
+    (void)pthread_once(&park_once, park_init);
     pthread_mutex_lock(&park_lock);
     pthread_cond_broadcast(&park_changed);
     pthread_mutex_unlock(&park_lock);

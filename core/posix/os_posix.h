@@ -10,7 +10,7 @@ void os_posix_close_from(int first);
 /* One action for every descriptor that is open now and would stay: not for one
  * that another thread opens meanwhile without close-on-exec. */
 int os_posix_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
-void os_posix_park(const atomic_uint *word, unsigned seen);
+bool os_posix_park(const atomic_uint *word, unsigned seen, uint64_t at_most_ns);
 void os_posix_unpark(const atomic_uint *word);
 
 #endif

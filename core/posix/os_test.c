@@ -21,9 +21,11 @@
 
 #define THREADS 8
 #define TURNS 500
+#define MS UINT64_C(1000000)
+#define FOR_EVER (UINT64_C(3600000) * MS)
 
 struct park {
-    void (*park)(const atomic_uint *word, unsigned seen);
+    bool (*park)(const atomic_uint *word, unsigned seen, uint64_t at_most_ns);
     void (*unpark)(const atomic_uint *word);
     atomic_uint word, n_waiting, n_seen;
 };
@@ -35,7 +37,7 @@ static void *wait_for_turns(void *ctx)
     for (unsigned turn = 0; turn < TURNS; turn++) {
         atomic_fetch_add(&p->n_waiting, 1);
         while (atomic_load(&p->word) == turn)
-            p->park(&p->word, turn);
+            assert_true(p->park(&p->word, turn, FOR_EVER));
         atomic_fetch_add(&p->n_seen, 1);
     }
     return NULL;
@@ -82,10 +84,25 @@ static void park__at_another_number_returns(void **state)
     atomic_uint word = 7;
 
     (void)state;
-    os_park(&word, 6);
-    os_posix_park(&word, 6);
+    assert_true(os_park(&word, 6, FOR_EVER));
+    assert_true(os_posix_park(&word, 6, FOR_EVER));
     os_unpark(&word); /* nobody is there */
     os_posix_unpark(&word);
+}
+
+static void park__ends_when_the_time_is_over(void **state)
+{
+    atomic_uint word = 7;
+    uint64_t began_ns = os_monotonic_ns();
+
+    (void)state;
+    while (os_park(&word, 7, 20 * MS)) /* a signal */
+        ;
+    assert_true(os_monotonic_ns() - began_ns >= 20 * MS);
+    began_ns = os_monotonic_ns();
+    while (os_posix_park(&word, 7, 20 * MS))
+        ;
+    assert_true(os_monotonic_ns() - began_ns >= 20 * MS);
 }
 
 struct write_now {
@@ -183,6 +200,7 @@ int main(void)
         cmocka_unit_test(park__of_the_system_wakes_all),
         cmocka_unit_test(park__of_posix_wakes_all),
         cmocka_unit_test(park__at_another_number_returns),
+        cmocka_unit_test(park__ends_when_the_time_is_over),
         cmocka_unit_test(write_now__tells_what_is_not_to_be_had),
         cmocka_unit_test(write_now__never_waits),
         cmocka_unit_test(write_now__takes_what_there_is_room_for),

@@ -17,19 +17,11 @@
 
 int dirsync_init(struct dirsync *d)
 {
-    int rc = pthread_mutex_init(&d->lock, NULL);
-
-    if (rc != 0)
-        return -rc;
-    rc = pthread_mutex_init(&d->turn, NULL);
-    if (rc != 0)
-        pthread_mutex_destroy(&d->lock);
-    return -rc;
+    return -pthread_mutex_init(&d->lock, NULL);
 }
 
 void dirsync_finish(struct dirsync *d)
 {
-    pthread_mutex_destroy(&d->turn);
     pthread_mutex_destroy(&d->lock);
 }
 
@@ -39,75 +31,122 @@ static bool is_reached(unsigned at, unsigned wanted)
     return at - wanted <= UINT_MAX / 2;
 }
 
-/* Takes the lock and gives it back. */
-static int failure(struct dirsync *d)
+/* In our turn: who comes from now on is not covered.  What became of the sync
+ * before; whether anybody is covered beside us. */
+static int close_group(struct dirsync *d, bool *out_followed)
 {
     int rc;
 
     pthread_mutex_lock(&d->lock);
+    *out_followed = d->followed;
+    d->group++;
+    d->led = false;
+    d->followed = false;
     rc = d->failed;
     pthread_mutex_unlock(&d->lock);
     return rc;
 }
 
-static void set_failure(struct dirsync *d, unsigned group, int rc)
+/* Whether the next leader waits for it. */
+static bool end_group(struct dirsync *d, unsigned group, int rc)
 {
+    bool awaited;
+
     pthread_mutex_lock(&d->lock);
-    if (d->failed == 0) {
+    if (rc != 0 && d->failed == 0) {
         d->failed = rc;
         d->failed_group = group;
     }
+    atomic_store(&d->over[group % 2], group + 1);
+    awaited = d->awaited;
+    d->awaited = false;
     pthread_mutex_unlock(&d->lock);
+    return awaited;
 }
 
-/* In our turn: who comes from now on is not covered.  Whether anybody is,
- * beside us. */
-static bool close_group(struct dirsync *d)
+/* Until the group before ours is over.  False: we are late. */
+static bool await_turn(struct dirsync *d, struct local_waiter *waiter,
+                       unsigned group)
 {
-    bool followed;
+    const atomic_uint *over = &d->over[(group - 1) % 2];
+    unsigned seen;
+
+    while (!is_reached(seen = atomic_load(over), group)) {
+        pthread_mutex_lock(&d->lock);
+        d->awaited = !is_reached(atomic_load(over), group);
+        pthread_mutex_unlock(&d->lock);
+        if (!os_park(over, seen, WAITER_LOOKS_NS) && waiter_is_late(waiter))
+            return false;
+    }
+    return true;
+}
+
+/* Who came first, or the first who looks up behind a leader who has left. */
+static bool become_leader(struct dirsync *d, unsigned group)
+{
+    bool leads;
 
     pthread_mutex_lock(&d->lock);
-    followed = d->followed;
-    d->group++;
-    d->led = false;
-    d->followed = false;
+    leads = d->group == group && !d->led;
+    if (leads)
+        d->led = true;
     pthread_mutex_unlock(&d->lock);
-    return followed;
+    return leads;
+}
+
+/* Of a group that is still open: only its leader closes it. */
+static int leave_lead(struct dirsync *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->led = false;
+    pthread_mutex_unlock(&d->lock);
+    return WAITER_LEFT;
 }
 
 /* Our own link, and those of all who have joined our group when the sync
  * begins, were made before it. */
-static int lead(struct local_store *s, struct dirsync *d, unsigned group,
-                int fd)
+static int lead(struct local_store *s, struct local_waiter *waiter,
+                struct dirsync *d, unsigned group, int fd)
 {
-    bool followed;
-    int rc;
+    bool followed, awaited;
+    int rc = syncgroup_set_out(&s->group, waiter, NULL, 0);
 
-    (void)syncgroup_set_out(&s->group, NULL, 0);
-    pthread_mutex_lock(&d->turn);
-    followed = close_group(d);
-    rc = failure(d);
+    if (rc != 0) {
+        syncgroup_withdraw(&s->group);
+        return leave_lead(d);
+    }
+    if (!await_turn(d, waiter, group)) {
+        syncgroup_return(&s->group, false);
+        return leave_lead(d);
+    }
+    rc = close_group(d, &followed);
     if (rc == 0)
         rc = durable_sync_dir(fd);
-    if (rc != 0)
-        set_failure(d, group, rc);
-    atomic_store(&d->over[group % 2], group + 1);
-    pthread_mutex_unlock(&d->turn);
+    awaited = end_group(d, group, rc);
     syncgroup_return(&s->group, false);
-    if (followed)
+    if (followed || awaited)
         os_unpark(&d->over[group % 2]);
     return rc;
 }
 
-static int follow(struct local_store *s, struct dirsync *d, unsigned group)
+static int follow(struct local_store *s, struct local_waiter *waiter,
+                  struct dirsync *d, unsigned group, int fd)
 {
     const atomic_uint *over = &d->over[group % 2];
     unsigned seen;
     int rc = 0;
 
     syncgroup_withdraw(&s->group); /* who leads comes for us too */
-    while (!is_reached(seen = atomic_load(over), group + 1))
-        os_park(over, seen);
+    while (!is_reached(seen = atomic_load(over), group + 1)) {
+        if (os_park(over, seen, WAITER_LOOKS_NS))
+            continue;
+        if (waiter_is_late(waiter))
+            return WAITER_LEFT;
+        if (become_leader(d, group)) {
+            syncgroup_announce(&s->group);
+            return lead(s, waiter, d, group, fd);
+        }
+    }
     pthread_mutex_lock(&d->lock);
     if (d->failed != 0 && is_reached(group, d->failed_group))
         rc = d->failed;
@@ -115,7 +154,8 @@ static int follow(struct local_store *s, struct dirsync *d, unsigned group)
     return rc;
 }
 
-int dirs_sync(struct local_store *s, struct local_dir *dir)
+int dirs_sync(struct local_store *s, struct local_waiter *waiter,
+              struct local_dir *dir)
 {
     struct dirsync *d = &dir->sync;
     unsigned group;
@@ -135,8 +175,9 @@ int dirs_sync(struct local_store *s, struct local_dir *dir)
     if (rc != 0)
         syncgroup_withdraw(&s->group);
     else
-        rc = led ? follow(s, d, group) : lead(s, d, group, dir->fd);
-    if (rc != 0)
+        rc = led ? follow(s, waiter, d, group, dir->fd)
+                 : lead(s, waiter, d, group, dir->fd);
+    if (rc < 0)
         dirs_forget(s, dir);
     return rc;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "posix/io_fault.h"
 #include "posix/scratch.h"
@@ -26,10 +27,21 @@ static struct local_dir *open_dir(struct kit *k)
     return dir;
 }
 
+/* Of a name that was linked, for a call that stops at deadline_ns; 0: never. */
+static int sync_until(struct kit *k, struct local_dir *dir,
+                      uint64_t deadline_ns)
+{
+    struct kit_waiter w;
+
+    kit_wait_until(&w, deadline_ns);
+    w.waiter.linked = true;
+    syncgroup_announce(kit_group(k));
+    return dirs_sync(k->store, &w.waiter, dir);
+}
+
 static int sync_alone(struct kit *k, struct local_dir *dir)
 {
-    syncgroup_announce(kit_group(k));
-    return dirs_sync(k->store, dir);
+    return sync_until(k, dir, 0);
 }
 
 /* How many have ever come to dirs_sync. */
@@ -77,6 +89,7 @@ struct member {
     pthread_t thread;
     struct kit *k;
     struct local_dir *dir;
+    uint64_t deadline_ns;
     int rc;
 };
 
@@ -84,8 +97,7 @@ static void *sync_one(void *ctx)
 {
     struct member *m = ctx;
 
-    syncgroup_announce(kit_group(m->k));
-    m->rc = dirs_sync(m->k->store, m->dir);
+    m->rc = sync_until(m->k, m->dir, m->deadline_ns);
     return NULL;
 }
 
@@ -146,6 +158,7 @@ static void sync__waits_for_those_who_come(void **state)
     struct kit *k = *state;
     struct local_dir *dir = open_dir(k);
     struct member leader = {.k = k, .dir = dir, .rc = 1};
+    struct kit_waiter waiter;
     unsigned before = io_fault_calls(IO_FSYNC), already = came(dir);
 
     kit_group(k)->took_ns = UINT64_MAX; /* the last one took for ever */
@@ -156,7 +169,8 @@ static void sync__waits_for_those_who_come(void **state)
     while (came(dir) == already)
         sched_yield();
     syncgroup_withdraw(kit_group(k));
-    assert_int_equal(dirs_sync(k->store, dir), 0);
+    kit_wait_until(&waiter, 0);
+    assert_int_equal(dirs_sync(k->store, &waiter.waiter, dir), 0);
     pthread_join(leader.thread, NULL);
     assert_int_equal(leader.rc, 0);
     /* Two where the leader's patience was over before we came. */
@@ -208,10 +222,8 @@ static void *sync_in_rounds(void *ctx)
 {
     struct member *m = ctx;
 
-    for (int i = 0; i < ROUNDS && m->rc == 0; i++) {
-        syncgroup_announce(kit_group(m->k));
-        m->rc = dirs_sync(m->k->store, m->dir);
-    }
+    for (int i = 0; i < ROUNDS && m->rc == 0; i++)
+        m->rc = sync_alone(m->k, m->dir);
     return NULL;
 }
 
@@ -269,6 +281,125 @@ static void sync__that_fails_is_not_repeated_by_those_who_wait(void **state)
     for (int i = 0; i < 1 + FOLLOWERS; i++)
         assert_int_equal(members[i].rc, -EIO);
     expect_abandoned(k, dir);
+}
+
+/* ------------------------------------------------------------ that hangs */
+
+#define DEADLINE 1
+
+static void come(struct member *m, struct kit *k, struct local_dir *dir,
+                 uint64_t deadline_ns)
+{
+    unsigned before = came(dir);
+
+    *m = (struct member){
+        .k = k, .dir = dir, .deadline_ns = deadline_ns, .rc = -1};
+    assert_int_equal(pthread_create(&m->thread, NULL, sync_one, m), 0);
+    while (came(dir) == before)
+        sched_yield();
+}
+
+/* Whose calls end leave, the next leader too; who stays is synced for. */
+static void sync__behind_one_that_hangs_ends_with_its_call(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *next, *dir = open_dir(k);
+    unsigned before = io_fault_calls(IO_FSYNC);
+    struct member hanging, members[1 + FOLLOWERS];
+    struct kit_hang hang = {.nth = 1};
+
+    io_fault_before(IO_FSYNC, kit_hang_here, &hang);
+    come(&hanging, k, dir, 0);
+    kit_await(&hang);
+    for (int i = 0; i < 1 + FOLLOWERS; i++)
+        come(&members[i], k, dir, i < 4 ? DEADLINE : 0);
+    atomic_store(&kit_now, DEADLINE);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(members[i].thread, NULL);
+        assert_int_equal(members[i].rc, WAITER_LEFT);
+    }
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 0); /* hangs before */
+    /* The folder has not been given up. */
+    next = open_dir(k);
+    assert_ptr_equal(next, dir);
+    dirs_release(k->store, next);
+
+    assert_true(kit_release(&hang));
+    pthread_join(hanging.thread, NULL);
+    assert_int_equal(hanging.rc, 0);
+    for (int i = 4; i < 1 + FOLLOWERS; i++) {
+        pthread_join(members[i].thread, NULL);
+        assert_int_equal(members[i].rc, 0);
+    }
+    io_fault_before(IO_FSYNC, NULL, NULL);
+    assert_int_equal(io_fault_calls(IO_FSYNC) - before, 2);
+    assert_int_equal(coming(k), 0);
+    dirs_release(k->store, dir);
+}
+
+/* A sync that only takes its time is waited for a moment longer. */
+static void sync__that_is_late_is_waited_for(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *dir = open_dir(k);
+    struct member hanging, follower;
+    struct kit_hang hang = {.nth = 1};
+
+    io_fault_before(IO_FSYNC, kit_hang_here, &hang);
+    come(&hanging, k, dir, 0);
+    kit_await(&hang);
+    atomic_store(&kit_now, DEADLINE);
+    come(&follower, k, dir, DEADLINE);
+    usleep(WAITER_GRACE_NS / 4000);
+    assert_true(kit_release(&hang));
+    pthread_join(follower.thread, NULL);
+    pthread_join(hanging.thread, NULL);
+    io_fault_before(IO_FSYNC, NULL, NULL);
+    assert_int_equal(follower.rc, 0);
+    dirs_release(k->store, dir);
+}
+
+static void *put_first(void *ctx)
+{
+    struct member *m = ctx;
+    struct kit own = *m->k;
+
+    m->rc = kit_put(&own, "a/b/first", "x", IF_ABSENT);
+    return NULL;
+}
+
+/* It is there, and must not be taken for durable: neither *timeout* nor
+ * *cancelled* would say that. */
+static void put__behind_a_sync_that_hangs_is_not_durable(void **state)
+{
+    struct kit *k = *state;
+    struct local_dir *next, *dir = open_dir(k);
+    struct member hanging = {.k = k, .rc = -1};
+    struct kit_hang hang = {.nth = 2}; /* that of the folder */
+
+    io_fault_before(IO_FSYNC, kit_hang_here, &hang);
+    assert_int_equal(pthread_create(&hanging.thread, NULL, put_first, &hanging),
+                     0);
+    kit_await(&hang);
+    k->call.present = PERSIST_BACKEND_CALL_DEADLINE;
+    k->call.deadline_ns = UINT64_MAX;
+    atomic_store(&kit_cancel_after, 3); /* behind its link */
+    assert_int_equal(kit_put(k, "a/b/other", "y", IF_ABSENT),
+                     PERSIST_BACKEND_NOT_DURABLE);
+    assert_string_equal(k->error.message,
+                        "cancelled before the folder of a/b/other was synced");
+    atomic_store(&kit_cancel_after, -1);
+    kit_holds(k, "a/b/other", "y");
+    next = open_dir(k);
+    assert_ptr_equal(next, dir);
+    dirs_release(k->store, next);
+    assert_true(kit_release(&hang));
+    pthread_join(hanging.thread, NULL);
+    assert_int_equal(hanging.rc, OK);
+    io_fault_before(IO_FSYNC, NULL, NULL);
+    k->call.present = 0;
+    assert_int_equal(kit_put(k, "a/b/more", "z", IF_ABSENT), OK);
+    dirs_release(k->store, dir);
 }
 
 /* ------------------------------------------------------------ through puts */
@@ -375,6 +506,9 @@ int main(void)
         T(sync__of_many_goes_from_hand_to_hand),
         T(sync__that_fails_is_told_to_all_who_shared_it),
         T(sync__that_fails_is_not_repeated_by_those_who_wait),
+        T(sync__behind_one_that_hangs_ends_with_its_call),
+        T(sync__that_is_late_is_waited_for),
+        T(put__behind_a_sync_that_hangs_is_not_durable),
         T(puts__into_one_folder_are_all_there),
         T(puts__tell_the_truth_when_a_sync_fails),
     };

@@ -70,6 +70,10 @@
  * does neither.  This is about time only: everybody syncs his own file or
  * folder, and nobody waits four times as long as the last syncs took, or 20 ms,
  * for others to come or to return.
+ *
+ * A disk can make a call wait for ever.  Whose file somebody has in hand then
+ * waits with him; whoever else is in line leaves it when his own call is to
+ * stop.
  */
 struct syncgroup {
     pthread_mutex_t lock;
@@ -107,18 +111,23 @@ struct syncgroup {
  * open then, once, and to none that was opened later.  A sync that failed is
  * never repeated on it: whoever waits, or has linked by it and comes later, is
  * told that his name is not durable; who comes anew opens another.
+ *
+ * Where a sync does not end, those behind it leave when their calls are to
+ * stop: their names are visible, and not known to be durable.  A leader who
+ * leaves has a successor among those who wait for him.  The folder is not given
+ * up, so that whoever comes waits behind that sync, not in one of his own.
  */
 struct dirsync {
     pthread_mutex_t lock;
-    pthread_mutex_t turn;  /* held during a sync, taken before lock */
     unsigned group;        /* lock; who comes now is of this one */
-    bool led;              /* lock; by who came first */
+    bool led;              /* lock; by who came first, or his successor */
     bool followed;         /* lock; others of the group wait for him */
+    bool awaited;          /* lock; by a leader whose turn is next */
     int failed;            /* lock; -errno of the sync that went wrong; stays */
     unsigned failed_group; /* lock; it and all later ones */
     unsigned n_came;       /* lock; for tests: how many in all */
     /* One more than the last group that is over, of the even and of the odd
-     * ones; their members park at it. */
+     * ones; their members park at it, and who leads the next one. */
     atomic_uint over[2];
 };
 
@@ -225,6 +234,25 @@ int32_t status_check(const struct local_store *s,
                      const struct persist_backend_call *call,
                      struct persist_backend_error *err);
 
+/* Who waits for others, on behalf of a call.  He looks up now and then. */
+struct local_waiter {
+    const struct local_store *store;
+    const struct persist_backend_call *call;
+    bool linked;      /* his object has its name */
+    int32_t stop;     /* why the call is to stop, as soon as he knows */
+    uint64_t late_ns; /* linked: since when he knows; 0: he does not */
+};
+#define WAITER_LOOKS_NS UINT64_C(50000000)
+/* Who has linked waits so much longer: a moment later it may be durable. */
+#define WAITER_GRACE_NS UINT64_C(1000000000)
+/* What those answer who have left for waiter_is_late, beside -errno. */
+#define WAITER_LEFT 1
+/* Whether the call is to stop. */
+bool waiter_is_late(struct local_waiter *w);
+/* As status_check, of one who was late. */
+int32_t status_late(const struct local_waiter *w,
+                    struct persist_backend_error *err);
+
 /* ---------------------------------------------------------------- root.c */
 
 /*
@@ -258,9 +286,10 @@ void dirs_finish(struct local_store *s);
 void dirs_forget(struct local_store *s, struct local_dir *d);
 
 /* Every name linked into the folder by this handle before the call is on the
- * medium: by a sync of our own or one that we shared.  0, or -errno: not known
- * to be.  Announced to the store's group before. */
-int dirs_sync(struct local_store *s, struct local_dir *d);
+ * medium: by a sync of our own or one that we shared.  0; -errno or
+ * WAITER_LEFT: not known to be.  Announced to the store's group before. */
+int dirs_sync(struct local_store *s, struct local_waiter *waiter,
+              struct local_dir *d);
 
 int dirsync_init(struct dirsync *d); /* 0 or -errno */
 void dirsync_finish(struct dirsync *d);
@@ -277,9 +306,9 @@ void syncgroup_withdraw(struct syncgroup *g);
 bool syncgroup_has_company(struct syncgroup *g);
 /* Returns when it is time to sync a folder (w is NULL), or a file of `size`
  * bytes.  0, or -errno of their write-back, which fails the write for good: out
- * he is in either case. */
-int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
-                      uint64_t size);
+ * he is in either case.  WAITER_LEFT: he is not, and announced as before. */
+int syncgroup_set_out(struct syncgroup *g, struct local_waiter *waiter,
+                      struct durable_write *w, uint64_t size);
 /* The sync is over; comes_again: and the next is announced. */
 void syncgroup_return(struct syncgroup *g, bool comes_again);
 

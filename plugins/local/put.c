@@ -63,22 +63,37 @@ static int32_t not_durable(const struct durable_write *w, const char *key,
     return PERSIST_BACKEND_NOT_DURABLE;
 }
 
+static int32_t not_awaited(const struct local_waiter *waiter, const char *key,
+                           struct persist_backend_error *err)
+{
+    bool is_cancelled = waiter->stop == PERSIST_BACKEND_CANCELLED;
+
+    return status_set(err, PERSIST_BACKEND_NOT_DURABLE,
+                      "%s before the folder of %.300s was synced",
+                      is_cancelled ? "cancelled" : "the deadline passed", key);
+}
+
 /* Behind the link: the sync that makes it durable, which others share. */
-static int32_t sync_name(struct local_store *s, struct durable_write *w,
+static int32_t sync_name(struct local_store *s, struct local_waiter *waiter,
+                         struct durable_write *w,
                          const struct local_object *object, int link_rc,
                          struct persist_backend_error *err)
 {
-    int rc = dirs_sync(s, object->dir);
+    int rc;
 
-    if (rc != 0)
+    waiter->linked = true;
+    rc = dirs_sync(s, waiter, object->dir);
+    if (rc == WAITER_LEFT && link_rc == 0)
+        return not_awaited(waiter, object->key, err);
+    if (rc < 0)
         w->dir_errno = -rc;
     return rc == 0 && link_rc == 0 ? PERSIST_BACKEND_OK
                                    : not_durable(w, object->key, err);
 }
 
 /* The sync of the bytes, announced before; after it the link is. */
-static int sync_in_group(struct local_store *s, struct durable_write *w,
-                         uint64_t size)
+static int sync_in_group(struct local_store *s, struct local_waiter *waiter,
+                         struct durable_write *w, uint64_t size)
 {
     int rc = 0;
 
@@ -87,7 +102,9 @@ static int sync_in_group(struct local_store *s, struct durable_write *w,
         rc = durable_write_back(w, 0, size, false);
     if (rc != 0)
         return rc;
-    rc = syncgroup_set_out(&s->group, w, size);
+    rc = syncgroup_set_out(&s->group, waiter, w, size);
+    if (rc == WAITER_LEFT)
+        return rc;
     if (rc == 0)
         rc = durable_sync(w);
     syncgroup_return(&s->group, true);
@@ -116,8 +133,7 @@ static int folder_is_there(struct local_store *s,
 
 /* Everything up to the link.  *out_rc: what durable_link answered, where it
  * came to that; a link that was made is OK. */
-static int32_t link_object(struct local_store *s,
-                           const struct persist_backend_call *call,
+static int32_t link_object(struct local_store *s, struct local_waiter *waiter,
                            struct durable_write *w,
                            const struct local_object *object, int *out_rc,
                            struct persist_backend_error *err)
@@ -131,15 +147,17 @@ static int32_t link_object(struct local_store *s,
 
     if (rc == 0 && !w->synced)
         rc = object->size <= SYNCGROUP_SIZE_MAX
-                 ? sync_in_group(s, w, object->size)
+                 ? sync_in_group(s, waiter, w, object->size)
                  : durable_sync(w);
+    if (rc == WAITER_LEFT)
+        return status_late(waiter, err);
     if (rc != 0)
         return status_key(s, err, -rc, "write", key);
     /* A replacement takes the place of an object, of nothing else. */
     if (!if_absent)
         status = object_check(w->dir_fd, name, key, err);
     if (status == PERSIST_BACKEND_OK || status == PERSIST_BACKEND_NOT_FOUND)
-        status = status_check(s, call, err); /* the last moment to stop */
+        status = status_check(s, waiter->call, err); /* last moment to stop */
     if (status != PERSIST_BACKEND_OK)
         return status;
     rc = folder_is_there(s, object, err);
@@ -159,14 +177,15 @@ int32_t object_commit(struct local_store *s,
                       struct persist_backend_error *err)
 {
     bool is_near = object_is_near(w, object->size);
+    struct local_waiter waiter = {.store = s, .call = call};
     int rc = 0;
-    int32_t status = link_object(s, call, w, object, &rc, err);
+    int32_t status = link_object(s, &waiter, w, object, &rc, err);
 
     *out_vanished = rc == -ENOENT;
     if (status == PERSIST_BACKEND_OK) {
         if (!is_near)
             syncgroup_announce(&s->group);
-        return sync_name(s, w, object, rc, err);
+        return sync_name(s, &waiter, w, object, rc, err);
     }
     if (is_near)
         syncgroup_withdraw(&s->group);
@@ -220,6 +239,26 @@ static int32_t choose_folder(struct local_store *s, struct local_object *object,
     return folder_for(s, object->key, &object->dir, err);
 }
 
+/* The next put walks, where this one has failed.  Where this one was only late
+ * the walk may lead to the same handle: a new one is made by syncs, which would
+ * hang too. */
+static void walk_next(struct local_store *s, struct local_dir *dir,
+                      int32_t status)
+{
+    switch (status) {
+    case PERSIST_BACKEND_OK:
+    case PERSIST_BACKEND_EXISTS:
+        return;
+    case PERSIST_BACKEND_TIMEOUT:
+    case PERSIST_BACKEND_CANCELLED:
+    case PERSIST_BACKEND_NOT_DURABLE: /* a failed sync has forgotten it */
+        atomic_store(&dir->unnamed, false);
+        return;
+    default:
+        dirs_forget(s, dir);
+    }
+}
+
 /* *out_vanished: again, with a walk. */
 static int32_t put_once(struct local_store *s,
                         const struct persist_backend_call *call,
@@ -254,9 +293,8 @@ static int32_t put_once(struct local_store *s,
     /* A folder that nobody has walked to may be another's by now. */
     if (rc == -ENOENT || (rc != 0 && object.since_ns != 0))
         *out_vanished = true;
-    if (object.since_ns != 0 && status != PERSIST_BACKEND_OK &&
-        status != PERSIST_BACKEND_EXISTS)
-        dirs_forget(s, object.dir); /* the next one walks */
+    if (object.since_ns != 0)
+        walk_next(s, object.dir, status);
     if (status == PERSIST_BACKEND_OK && etag != NULL)
         etag_format(&w.st, etag);
     durable_discard(&w);

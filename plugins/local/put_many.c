@@ -244,7 +244,8 @@ static void link_item(struct batch *b, struct item *item)
 }
 
 /* One sync for all names that are new in the leader's folder. */
-static void sync_folder(struct batch *b, size_t leader)
+static void sync_folder(struct batch *b, struct local_waiter *waiter,
+                        size_t leader)
 {
     bool any = false;
 
@@ -253,7 +254,7 @@ static void sync_folder(struct batch *b, size_t leader)
     if (!any)
         return;
     syncgroup_announce(&b->s->group);
-    if (dirs_sync(b->s, b->items[leader].dir) == 0)
+    if (dirs_sync(b->s, waiter, b->items[leader].dir) == 0)
         return;
     for (size_t i = leader; i < b->n; i++)
         if (b->items[i].linked && b->items[i].leader == leader)
@@ -278,6 +279,8 @@ static void close_batch(struct batch *b)
 
 static void put_batch(struct batch *b)
 {
+    struct local_waiter waiter = {
+        .store = b->s, .call = b->call, .linked = true};
     int32_t stop;
 
     for (size_t i = 0; i < b->n; i++)
@@ -294,7 +297,7 @@ static void put_batch(struct batch *b)
     }
     for (size_t i = 0; i < b->n; i++)
         if (b->items[i].owns_dir)
-            sync_folder(b, i);
+            sync_folder(b, &waiter, i);
     close_batch(b);
     for (size_t i = 0; i < b->n; i++)
         if (b->items[i].again)

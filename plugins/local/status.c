@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "posix/confine.h"
+#include "posix/os.h"
 
 struct meaning {
     int error;
@@ -173,14 +174,51 @@ int32_t status_walk(struct local_store *s, struct persist_backend_error *err,
     return status_obstacle(err, mode, what, path, absent);
 }
 
+static int32_t stop_of(const struct local_store *s,
+                       const struct persist_backend_call *call)
+{
+    if (s->host->is_cancelled(call) != 0)
+        return PERSIST_BACKEND_CANCELLED;
+    if ((call->present & PERSIST_BACKEND_CALL_DEADLINE) != 0 &&
+        s->host->monotonic_ns() >= call->deadline_ns)
+        return PERSIST_BACKEND_TIMEOUT;
+    return PERSIST_BACKEND_OK;
+}
+
+static int32_t say_stop(int32_t status, struct persist_backend_error *err)
+{
+    if (status == PERSIST_BACKEND_CANCELLED)
+        return status_set(err, status, "cancelled");
+    if (status == PERSIST_BACKEND_TIMEOUT)
+        return status_set(err, status, "the deadline passed");
+    return status;
+}
+
 int32_t status_check(const struct local_store *s,
                      const struct persist_backend_call *call,
                      struct persist_backend_error *err)
 {
-    if (s->host->is_cancelled(call) != 0)
-        return status_set(err, PERSIST_BACKEND_CANCELLED, "cancelled");
-    if ((call->present & PERSIST_BACKEND_CALL_DEADLINE) != 0 &&
-        s->host->monotonic_ns() >= call->deadline_ns)
-        return status_set(err, PERSIST_BACKEND_TIMEOUT, "the deadline passed");
-    return PERSIST_BACKEND_OK;
+    return say_stop(stop_of(s, call), err);
+}
+
+int32_t status_late(const struct local_waiter *w,
+                    struct persist_backend_error *err)
+{
+    return say_stop(w->stop, err);
+}
+
+bool waiter_is_late(struct local_waiter *w)
+{
+    uint64_t now_ns;
+
+    if (w->stop == PERSIST_BACKEND_OK)
+        w->stop = stop_of(w->store, w->call);
+    if (w->stop == PERSIST_BACKEND_OK)
+        return false;
+    if (!w->linked)
+        return true;
+    now_ns = os_monotonic_ns();
+    if (w->late_ns == 0)
+        w->late_ns = now_ns;
+    return now_ns - w->late_ns >= WAITER_GRACE_NS;
 }

@@ -15,13 +15,15 @@
 
 #include "posix/os.h"
 
-/* One in line with a file; on his stack, so that he must not go before others
- * are done with it. */
+/* One in line, with a file or without; on his stack, so that he must not go
+ * while it stands in the list or somebody has it in hand. */
 struct syncgroup_file {
     struct syncgroup_file *next;
     struct durable_write *w;
     uint64_t size; /* bytes */
-    int rc;        /* of its write-back; written before he goes */
+    int rc;        /* lock; of its write-back */
+    bool in_hand;  /* lock; its bytes are waited for */
+    bool left;     /* he has left the line */
 };
 
 /* Never so long that anybody would notice. */
@@ -55,6 +57,7 @@ static bool depart(struct syncgroup *g)
         g->began_ns = os_monotonic_ns();
     g->n_out += g->n_waiting + g->watched;
     g->n_waiting = 0;
+    g->files = NULL; /* what has not been waited for is not any more */
     atomic_store(&g->n_departures, atomic_load(&g->n_departures) + 1);
     if (g->watched)
         pthread_cond_broadcast(&g->departed);
@@ -70,20 +73,44 @@ static bool nobody_is_near(const struct syncgroup *g)
 
 /* Under the lock, which it gives back meanwhile: the bytes of all in line are
  * written, also of those who join it until then.  Nobody departs before that.
- * It is waited for because ext4 notes only then that they have been. */
-static void settle(struct syncgroup *g)
+ * It is waited for because ext4 notes only then that they have been.  Who has
+ * no time left waits for no more of them. */
+static void settle(struct syncgroup *g, struct local_waiter *waiter)
 {
-    struct syncgroup_file *files, *f;
+    struct syncgroup_file *f;
+    bool late = false;
 
     g->settling = true;
-    while ((files = g->files) != NULL) {
-        g->files = NULL;
+    while (!late && (f = g->files) != NULL) {
+        int rc;
+
+        g->files = f->next;
+        f->in_hand = true;
         pthread_mutex_unlock(&g->lock);
-        for (f = files; f != NULL; f = f->next)
-            f->rc = durable_write_back(f->w, 0, f->size, true);
+        rc = durable_write_back(f->w, 0, f->size, true);
+        late = waiter_is_late(waiter);
         pthread_mutex_lock(&g->lock);
+        f->rc = rc;
+        f->in_hand = false;
     }
     g->settling = false;
+}
+
+/* Under the lock, in line: back to being announced.  False: his file is in
+ * hand. */
+static bool leave(struct syncgroup *g, struct syncgroup_file *own)
+{
+    struct syncgroup_file **at = &g->files;
+
+    if (own->in_hand)
+        return false;
+    while (*at != NULL && *at != own)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = own->next;
+    g->n_coming++;
+    own->left = true;
+    return true;
 }
 
 /* Gives the lock back, and lets those go who have nobody to wait for: by the
@@ -137,7 +164,8 @@ static uint64_t patience_ns(const struct syncgroup *g)
 
 /* Under the lock, as the first in line: with an eye on the clock.  As depart.
  */
-static bool watch(struct syncgroup *g)
+static bool watch(struct syncgroup *g, struct local_waiter *waiter,
+                  struct syncgroup_file *own)
 {
     uint64_t until_ns = os_monotonic_ns() + patience_ns(g);
     unsigned before = atomic_load(&g->n_departures);
@@ -146,24 +174,47 @@ static bool watch(struct syncgroup *g)
     while (atomic_load(&g->n_departures) == before && !g->due)
         if (os_cond_wait_until(&g->departed, &g->lock, until_ns) != 0)
             break;
-    /* By somebody else, who has our file in hand. */
-    while (atomic_load(&g->n_departures) == before && g->settling)
-        pthread_cond_wait(&g->departed, &g->lock);
-    if (atomic_load(&g->n_departures) != before)
+    /* By somebody else, who lets all go at the end. */
+    while (atomic_load(&g->n_departures) == before && g->settling &&
+           !own->left) {
+        bool woken =
+            os_cond_wait_until(&g->departed, &g->lock,
+                               os_monotonic_ns() + WAITER_LOOKS_NS) == 0;
+
+        if (!woken && atomic_load(&g->n_departures) == before &&
+            waiter_is_late(waiter) && leave(g, own))
+            g->watched = g->due = false;
+    }
+    if (own->left || atomic_load(&g->n_departures) != before)
         return false;
-    settle(g);
+    settle(g, waiter);
     return depart(g);
 }
 
 /* Under the lock, behind the first: whoever is last to come lets all go.  As
  * depart. */
-static bool line_up(struct syncgroup *g)
+static bool line_up(struct syncgroup *g, struct local_waiter *waiter)
 {
     g->n_waiting++;
     if (g->settling || !nobody_is_near(g))
         return false;
-    settle(g);
+    settle(g, waiter);
     return depart(g);
+}
+
+/* Until the departure behind `before`, behind the first. */
+static void wait_in_line(struct syncgroup *g, struct local_waiter *waiter,
+                         struct syncgroup_file *own, unsigned before)
+{
+    while (!own->left && atomic_load(&g->n_departures) == before) {
+        if (os_park(&g->n_departures, before, WAITER_LOOKS_NS) ||
+            !waiter_is_late(waiter))
+            continue;
+        pthread_mutex_lock(&g->lock);
+        if (atomic_load(&g->n_departures) == before && leave(g, own))
+            g->n_waiting--;
+        pthread_mutex_unlock(&g->lock);
+    }
 }
 
 static void bring(struct syncgroup *g, struct syncgroup_file *f)
@@ -172,8 +223,8 @@ static void bring(struct syncgroup *g, struct syncgroup_file *f)
     g->files = f;
 }
 
-int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
-                      uint64_t size)
+int syncgroup_set_out(struct syncgroup *g, struct local_waiter *waiter,
+                      struct durable_write *w, uint64_t size)
 {
     struct syncgroup_file own = {.w = w, .size = size};
     bool any, waits = true;
@@ -182,21 +233,21 @@ int syncgroup_set_out(struct syncgroup *g, struct durable_write *w,
     pthread_mutex_lock(&g->lock);
     before = atomic_load(&g->n_departures);
     g->n_coming--;
-    if (!g->watched && nobody_is_near(g)) {
+    if (!g->watched && !g->settling && nobody_is_near(g)) {
         any = depart(g);
         g->n_out++; /* we, who have not been in line */
         waits = false;
     } else {
         if (w != NULL)
             bring(g, &own);
-        any = g->watched ? line_up(g) : watch(g);
+        any = g->watched ? line_up(g, waiter) : watch(g, waiter, &own);
     }
     pthread_mutex_unlock(&g->lock);
     if (any)
         os_unpark(&g->n_departures);
-    while (waits && atomic_load(&g->n_departures) == before)
-        os_park(&g->n_departures, before);
-    return own.rc;
+    if (waits)
+        wait_in_line(g, waiter, &own, before);
+    return own.left ? WAITER_LEFT : own.rc;
 }
 
 void syncgroup_return(struct syncgroup *g, bool comes_again)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "posix/io_fault.h"
+#include "posix/scratch.h"
 
 #define MEMBERS 5
 
@@ -40,6 +41,15 @@ static int teardown(void **state)
     return 0;
 }
 
+/* A folder, and for a call that never stops. */
+static int set_out_nothing(struct syncgroup *g)
+{
+    struct kit_waiter w;
+
+    kit_wait_until(&w, 0);
+    return syncgroup_set_out(g, &w.waiter, NULL, 0);
+}
+
 struct member {
     pthread_t thread;
     struct syncgroup *g;
@@ -49,7 +59,7 @@ static void *set_out(void *ctx)
 {
     struct member *m = ctx;
 
-    assert_int_equal(syncgroup_set_out(m->g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(m->g), 0);
     return NULL;
 }
 
@@ -104,7 +114,7 @@ static void set_out__alone_goes_at_once(void **state)
 
     syncgroup_announce(g);
     assert_false(syncgroup_has_company(g));
-    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(g), 0);
     assert_int_equal(g->n_out, 1);
     syncgroup_return(g, false);
     /* It has been measured. */
@@ -120,7 +130,7 @@ static void set_out__sees_who_is_near(void **state)
     assert_true(syncgroup_has_company(g)); /* one comes */
     syncgroup_withdraw(g);
     assert_false(syncgroup_has_company(g));
-    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(g), 0);
     syncgroup_announce(g);
     assert_true(syncgroup_has_company(g)); /* one is out */
     syncgroup_withdraw(g);
@@ -135,7 +145,7 @@ static void set_out__waits_for_those_who_are_out(void **state)
     unsigned before;
 
     syncgroup_announce(g);
-    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(g), 0);
     before = atomic_load(&g->n_departures);
     watch_for_ever(g);
     line_up(g, members);
@@ -173,11 +183,11 @@ static void set_out__of_one_who_returns_is_announced(void **state)
     struct syncgroup *g = *state;
 
     syncgroup_announce(g);
-    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(g), 0);
     syncgroup_return(g, true);
     assert_int_equal(g->n_out, 0);
     assert_int_equal(g->n_coming, 1);
-    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(g), 0);
     syncgroup_return(g, false);
 }
 
@@ -189,9 +199,8 @@ static void set_out__loses_its_patience(void **state)
     struct member members[MEMBERS];
 
     syncgroup_announce(g);
-    assert_int_equal(syncgroup_set_out(g, NULL, 0),
-                     0);   /* and does not return */
-    syncgroup_announce(g); /* and does not come */
+    assert_int_equal(set_out_nothing(g), 0); /* and does not return */
+    syncgroup_announce(g);                   /* and does not come */
     line_up(g, members);
     join(members);
     assert_int_equal(g->n_out, 1 + MEMBERS);
@@ -212,9 +221,9 @@ static void *go_round(void *ctx)
             syncgroup_withdraw(m->g);
             continue;
         }
-        (void)syncgroup_set_out(m->g, NULL, 0);
+        (void)set_out_nothing(m->g);
         syncgroup_return(m->g, true);
-        (void)syncgroup_set_out(m->g, NULL, 0);
+        (void)set_out_nothing(m->g);
         syncgroup_return(m->g, false);
     }
     return NULL;
@@ -241,24 +250,29 @@ struct writer {
     pthread_t thread;
     struct syncgroup *g;
     struct durable_write w;
+    struct kit_waiter waiter;
     int rc;
+    atomic_bool over;
 };
 
 static void *set_out_file(void *ctx)
 {
     struct writer *m = ctx;
 
-    m->rc = syncgroup_set_out(m->g, &m->w, 1);
+    m->rc = syncgroup_set_out(m->g, &m->waiter.waiter, &m->w, 1);
+    atomic_store(&m->over, true);
     return NULL;
 }
 
 static void start_writers(struct kit *k, struct writer *writers, unsigned n,
-                          int dir_fd)
+                          int dir_fd, uint64_t deadline_ns)
 {
     for (unsigned i = 0; i < n; i++) {
         struct writer *m = &writers[i];
 
         m->g = kit_group(k);
+        atomic_init(&m->over, false);
+        kit_wait_until(&m->waiter, deadline_ns);
         assert_int_equal(durable_begin(&m->w, dir_fd, 0600, false), 0);
         assert_int_equal(durable_write_at(&m->w, "x", 1, 0), 0);
         syncgroup_announce(m->g);
@@ -293,12 +307,12 @@ static void set_out__waits_for_the_bytes_of_all(void **state)
 
     syncgroup_announce(g);
     watch_for_ever(g);
-    start_writers(k, writers, MEMBERS, fd);
+    start_writers(k, writers, MEMBERS, fd, 0);
     await_line(g, 1 + MEMBERS);
     assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 0);
     io_fault_before(IO_SYNC_FILE_RANGE, nobody_has_gone, g);
     io_fault_set(IO_SYNC_FILE_RANGE, 2, 1, EIO);
-    assert_int_equal(syncgroup_set_out(g, NULL, 0), 0);
+    assert_int_equal(set_out_nothing(g), 0);
     io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
 
     for (int i = 0; i < MEMBERS; i++) {
@@ -326,7 +340,7 @@ static void set_out__waits_for_the_bytes_of_the_first(void **state)
 
     g->took_ns = UINT64_MAX;
     syncgroup_announce(g);
-    start_writers(k, &writer, 1, fd);
+    start_writers(k, &writer, 1, fd, 0);
     while (in_line(g) == 0 && atomic_load(&g->n_departures) == 0)
         sched_yield();
     syncgroup_withdraw(g);
@@ -337,6 +351,185 @@ static void set_out__waits_for_the_bytes_of_the_first(void **state)
     assert_int_equal(atomic_load(&g->n_departures), 1);
     syncgroup_return(g, false);
     durable_discard(&writer.w);
+    close(fd);
+}
+
+/* ------------------------------------------------------ disks that hang */
+
+#define DEADLINE 1
+
+static unsigned count_over(const struct writer writers[MEMBERS])
+{
+    unsigned n = 0;
+
+    for (int i = 0; i < MEMBERS; i++)
+        n += atomic_load(&writers[i].over);
+    return n;
+}
+
+/* All but him whose file is in hand end when their calls do. */
+static void set_out__behind_bytes_that_hang_ends_with_its_call(void **state)
+{
+    struct kit *k = *state;
+    struct syncgroup *g = kit_group(k);
+    struct kit_hang hang = {.nth = 1};
+    struct member last = {.g = g};
+    struct writer writers[MEMBERS];
+    int fd = open_root(k);
+    unsigned n_left = 0;
+
+    syncgroup_announce(g);
+    watch_for_ever(g);
+    start_writers(k, writers, MEMBERS, fd, DEADLINE);
+    await_line(g, 1 + MEMBERS);
+    io_fault_before(IO_SYNC_FILE_RANGE, kit_hang_here, &hang);
+    assert_int_equal(pthread_create(&last.thread, NULL, set_out, &last), 0);
+    kit_await(&hang);
+    assert_int_equal(count_over(writers), 0);
+    atomic_store(&kit_now, DEADLINE);
+    while (count_over(writers) < MEMBERS - 1 && !atomic_load(&hang.gave_up))
+        sched_yield();
+    assert_int_equal(atomic_load(&g->n_departures), 0);
+    assert_true(kit_release(&hang));
+
+    pthread_join(last.thread, NULL);
+    for (int i = 0; i < MEMBERS; i++) {
+        pthread_join(writers[i].thread, NULL);
+        durable_discard(&writers[i].w);
+        n_left += writers[i].rc == WAITER_LEFT;
+        if (writers[i].rc == WAITER_LEFT)
+            syncgroup_withdraw(g);
+        else
+            assert_int_equal(writers[i].rc, 0);
+    }
+    io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
+    assert_int_equal(n_left, MEMBERS - 1);
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 1);
+    for (int i = 0; i < 3; i++) /* he, who let him go, and the first in line */
+        syncgroup_return(g, false);
+    close(fd);
+}
+
+static void pretend_to_settle(struct syncgroup *g, bool settling)
+{
+    pthread_mutex_lock(&g->lock);
+    g->settling = settling;
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* Nobody departs meanwhile, though nobody is near. */
+static void set_out__of_the_first_ends_with_its_call(void **state)
+{
+    struct kit *k = *state;
+    struct syncgroup *g = kit_group(k);
+    struct writer writer;
+    int fd = open_root(k);
+
+    pretend_to_settle(g, true);
+    start_writers(k, &writer, 1, fd, DEADLINE);
+    while (in_line(g) == 0)
+        sched_yield();
+    atomic_store(&kit_now, DEADLINE);
+    pthread_join(writer.thread, NULL);
+    assert_int_equal(writer.rc, WAITER_LEFT);
+    assert_int_equal(in_line(g), 0);
+    assert_null(g->files);
+    assert_int_equal(atomic_load(&g->n_departures), 0);
+    syncgroup_withdraw(g);
+    pretend_to_settle(g, false);
+    durable_discard(&writer.w);
+    close(fd);
+}
+
+static void time_is_over(void *ctx)
+{
+    (void)ctx;
+    atomic_store(&kit_now, DEADLINE);
+}
+
+/* Who lets the others go does not wait for their bytes any more. */
+static void set_out__of_the_last_ends_with_its_call(void **state)
+{
+    struct kit *k = *state;
+    struct syncgroup *g = kit_group(k);
+    struct writer writers[MEMBERS];
+    struct kit_waiter last;
+    int fd = open_root(k);
+
+    syncgroup_announce(g);
+    watch_for_ever(g);
+    start_writers(k, writers, MEMBERS, fd, 0);
+    await_line(g, 1 + MEMBERS);
+    io_fault_before(IO_SYNC_FILE_RANGE, time_is_over, NULL);
+    kit_wait_until(&last, DEADLINE);
+    assert_int_equal(syncgroup_set_out(g, &last.waiter, NULL, 0), 0);
+    io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
+    for (int i = 0; i < MEMBERS; i++) {
+        pthread_join(writers[i].thread, NULL);
+        assert_int_equal(writers[i].rc, 0);
+        durable_discard(&writers[i].w);
+    }
+    assert_int_equal(io_fault_calls(IO_SYNC_FILE_RANGE), 1);
+    assert_null(g->files);
+    assert_int_equal(atomic_load(&g->n_departures), 1);
+    for (int i = 0; i < 2 + MEMBERS; i++)
+        syncgroup_return(g, false);
+    close(fd);
+}
+
+/* Many whose calls end while some write-backs take long: nobody is lost, and
+ * nobody's file is touched behind him. */
+#define SLOW_ROUNDS 24
+
+static void take_long(void *ctx)
+{
+    unsigned n = atomic_fetch_add((atomic_uint *)ctx, 1);
+
+    if (n % 8 == 0) {
+        usleep(120000);
+        atomic_fetch_add(&kit_now, 1);
+        usleep(120000);
+    }
+}
+
+static void *write_in_rounds(void *ctx)
+{
+    struct writer *m = ctx;
+
+    for (int i = 0; i < SLOW_ROUNDS; i++) {
+        kit_wait_until(&m->waiter, atomic_load(&kit_now) + 1);
+        syncgroup_announce(m->g);
+        m->rc = syncgroup_set_out(m->g, &m->waiter.waiter, &m->w, 1);
+        if (m->rc == WAITER_LEFT)
+            syncgroup_withdraw(m->g);
+        else
+            syncgroup_return(m->g, false);
+    }
+    return NULL;
+}
+
+static void set_out__ends_with_the_calls_of_many(void **state)
+{
+    struct kit *k = *state;
+    struct writer writers[MEMBERS];
+    int fd = open_root(k);
+    atomic_uint n = 0;
+
+    kit_group(k)->took_ns = UINT64_MAX;
+    io_fault_before(IO_SYNC_FILE_RANGE, take_long, &n);
+    for (int i = 0; i < MEMBERS; i++) {
+        struct writer *m = &writers[i];
+
+        m->g = kit_group(k);
+        assert_int_equal(durable_begin(&m->w, fd, 0600, false), 0);
+        assert_int_equal(pthread_create(&m->thread, NULL, write_in_rounds, m),
+                         0);
+    }
+    for (int i = 0; i < MEMBERS; i++) {
+        pthread_join(writers[i].thread, NULL);
+        durable_discard(&writers[i].w);
+    }
+    io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
     close(fd);
 }
 
@@ -425,6 +618,33 @@ static void puts__fail_where_the_write_back_ends_so(void **state)
     syncgroup_withdraw(kit_group(k));
 }
 
+/* Nothing is there, nothing stays, and it is told why. */
+static void puts__in_line_end_with_their_calls(void **state)
+{
+    struct kit *k = *state;
+
+    pretend_to_settle(kit_group(k), true);
+    k->call.present = PERSIST_BACKEND_CALL_DEADLINE;
+    k->call.deadline_ns = DEADLINE;
+    io_fault_before(IO_SYNC_FILE_RANGE, time_is_over, NULL);
+    syncgroup_announce(kit_group(k)); /* somebody is near */
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT),
+                     PERSIST_BACKEND_TIMEOUT);
+    assert_string_equal(k->error.message, "the deadline passed");
+    io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
+    k->call.present = 0;
+    atomic_store(&kit_cancel_after, 1); /* not at once */
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT),
+                     PERSIST_BACKEND_CANCELLED);
+    atomic_store(&kit_cancel_after, -1);
+    assert_int_equal(kit_group(k)->n_coming, 1);
+    syncgroup_withdraw(kit_group(k));
+    pretend_to_settle(kit_group(k), false);
+    assert_int_equal(kit_head(k, "a/b/key", NULL), PERSIST_BACKEND_NOT_FOUND);
+    assert_int_equal(scratch_count_temps(k->root), 0);
+    assert_int_equal(kit_put(k, "a/b/key", "x", IF_ABSENT), OK);
+}
+
 /* Others come to know of it before it writes, and when it cannot. */
 static void is_announced(void *ctx)
 {
@@ -461,6 +681,11 @@ int main(void)
         P(puts__beside_each_other_write_back_first),
         P(set_out__waits_for_the_bytes_of_all),
         P(set_out__waits_for_the_bytes_of_the_first),
+        P(set_out__behind_bytes_that_hang_ends_with_its_call),
+        P(set_out__of_the_first_ends_with_its_call),
+        P(set_out__of_the_last_ends_with_its_call),
+        P(set_out__ends_with_the_calls_of_many),
+        P(puts__in_line_end_with_their_calls),
         P(puts__fail_where_the_write_back_does),
         P(puts__fail_where_the_write_back_ends_so),
         P(puts__are_announced_before_they_write),

@@ -182,6 +182,7 @@ int kit_setup(void **state)
                                             .host_call = &k->host_call};
     atomic_store(&kit_alloc_limit, -1);
     atomic_store(&kit_cancel_after, -1);
+    atomic_store(&kit_now, 0);
     atomic_store(&kit_peak, 0);
     durable_forget();
     confine_force_fallback(false);
@@ -464,4 +465,44 @@ struct syncgroup *kit_group(struct kit *k)
     struct local_store *s = k->store;
 
     return &s->group;
+}
+
+/* ---------------------------------------------------------------- patience */
+
+void kit_wait_until(struct kit_waiter *w, uint64_t deadline_ns)
+{
+    static const struct local_store store = {.host = &kit_host};
+    static int host_call;
+
+    w->call = (struct persist_backend_call){
+        .struct_size = sizeof(w->call),
+        .present = deadline_ns != 0 ? PERSIST_BACKEND_CALL_DEADLINE : 0,
+        .deadline_ns = deadline_ns,
+        .attempt = 1,
+        .host_call = &host_call};
+    w->waiter = (struct local_waiter){.store = &store, .call = &w->call};
+}
+
+void kit_hang_here(void *hang)
+{
+    struct kit_hang *h = hang;
+
+    if (atomic_fetch_add(&h->n_calls, 1) + 1 != h->nth)
+        return;
+    atomic_store(&h->reached, true);
+    for (int i = 0; i < 20000 && !atomic_load(&h->released); i++)
+        usleep(1000);
+    atomic_store(&h->gave_up, !atomic_load(&h->released));
+}
+
+void kit_await(struct kit_hang *hang)
+{
+    while (!atomic_load(&hang->reached))
+        usleep(1000);
+}
+
+bool kit_release(struct kit_hang *hang)
+{
+    atomic_store(&hang->released, true);
+    return !atomic_load(&hang->gave_up);
 }

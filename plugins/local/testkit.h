@@ -96,4 +96,24 @@ int32_t kit_abort(struct kit *k, const char *key, const char *id);
 /* The group in which the store's syncs set out. */
 struct syncgroup *kit_group(struct kit *k);
 
+/* Who waits on behalf of a call that stops at this kit_now; 0: never. */
+struct kit_waiter {
+    struct persist_backend_call call;
+    struct local_waiter waiter;
+};
+void kit_wait_until(struct kit_waiter *w, uint64_t deadline_ns);
+
+/* A call that does not return: `hang_here` as the hook of its kind holds the
+ * nth, and no other, until it is released, or 20 s have passed. */
+struct kit_hang {
+    unsigned nth; /* from 1 */
+    atomic_uint n_calls;
+    atomic_bool reached, released, gave_up;
+};
+void kit_hang_here(void *hang);
+/* Until a call hangs. */
+void kit_await(struct kit_hang *hang);
+/* False where that was long ago. */
+bool kit_release(struct kit_hang *hang);
+
 #endif
