@@ -160,9 +160,8 @@ int engine_begin(struct persist_store *store, enum metrics_operation operation,
     call->op = callers ? callers : &call->own;
     *out_op = call->op;
     op_start(call->op, store->p->clock, timeout_ms);
-    call->thread = pthread_self();
     if (holds_memory(call))
-        op_hold(call->op);
+        budget_hold(store->p->budget, &call->holder, call->op);
     call->object[0] = '\0';
     call->began_ns = clock_boot_ns(store->p->clock);
     join_trace(call);
@@ -181,10 +180,8 @@ void engine_end(struct engine_call *call, int status)
 {
     struct persist_store *store = call->store;
 
-    /* A reader may be closed on another thread: the one that opened it then
-     * counts it on, and its later calls wait no longer than such calls do. */
-    if (holds_memory(call) && pthread_equal(call->thread, pthread_self()))
-        op_let_go(call->op);
+    if (holds_memory(call))
+        budget_let_go(store->p->budget, &call->holder);
     if (!call->rehearsal)
         metrics_record_operation(store->counted, call->operation, status,
                                  clock_wall_us(store->p->clock));

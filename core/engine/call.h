@@ -14,7 +14,6 @@
 #define PERSIST_ENGINE_CALL_H
 
 #include <persist/persist.h>
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "runtime/op.h"
@@ -31,9 +30,9 @@ struct engine_call {
     struct trace_call *outer_trace; /* of the call that the op served before */
     struct log_ids outer_ids;
     uint64_t began_ns;
-    pthread_t thread; /* that began it */
-    char object[64];  /* the last part of its key; "": none to name */
-    bool rehearsal;   /* a dry run, set by who begins it: counts for nothing */
+    struct budget_holder holder;
+    char object[64]; /* the last part of its key; "": none to name */
+    bool rehearsal;  /* a dry run, set by who begins it: counts for nothing */
 };
 
 /* Answers MISUSE for NULL, FORKED in a child, CANCELLED after an interrupt;

@@ -1004,6 +1004,28 @@ static void save__does_not_wait_for_a_reader_of_its_own(void **state)
     persist_reader_close(reader);
 }
 
+static void *close_reader(void *ctx)
+{
+    persist_reader_close(ctx);
+    return NULL;
+}
+
+/* Whoever closes it: the thread that opened it holds nothing any more. */
+static void reader__closed_on_another_thread_holds_nothing(void **state)
+{
+    struct persist_reader *reader = NULL;
+    struct persist_error err = {0};
+    struct rig *r = *state;
+    pthread_t thread;
+
+    rig_save(r, "x", 0);
+    assert_ok(persist_reader_open(r->store, "a", NULL, &reader, &err), &err);
+    assert_true(budget_is_nested(r->p->budget, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, close_reader, reader), 0);
+    pthread_join(thread, NULL);
+    assert_false(budget_is_nested(r->p->budget, NULL));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -1043,6 +1065,7 @@ int main(void)
         cmocka_unit_test(save__needs_memory_and_says_how_much),
         T(save__can_be_cancelled_while_it_waits_for_memory),
         T(save__does_not_wait_for_a_reader_of_its_own),
+        T(reader__closed_on_another_thread_holds_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@
 #include "runtime/budget.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <persist/error.h>
@@ -40,9 +40,10 @@ struct waiter {
 struct budget {
     pthread_mutex_t mutex;
     uint64_t limit;
-    uint64_t used;       /* mutex */
-    uint64_t peak;       /* mutex */
-    struct waiter *head; /* mutex: first come first */
+    uint64_t used;                 /* mutex */
+    uint64_t peak;                 /* mutex */
+    struct waiter *head;           /* mutex: first come first */
+    struct budget_holder *holders; /* mutex */
 };
 
 struct budget *budget_create(uint64_t limit)
@@ -244,4 +245,54 @@ int budget_reserve_first(struct budget *b, uint64_t bytes,
                          uint64_t deadline_ns)
 {
     return reserve(b, bytes, true, cancel, clock, deadline_ns);
+}
+
+/* ------------------------------------------------------------------ holders
+ */
+
+/* Of threads: pthread_t comes again when one has ended. */
+static uint64_t own_number(void)
+{
+    static atomic_uint_fast64_t last;
+    static _Thread_local uint64_t own;
+
+    if (own == 0)
+        own = atomic_fetch_add(&last, 1) + 1;
+    return own;
+}
+
+void budget_hold(struct budget *b, struct budget_holder *h, const void *what)
+{
+    h->thread = own_number();
+    h->what = what;
+    h->place = &b->holders;
+    pthread_mutex_lock(&b->mutex);
+    h->next = b->holders;
+    if (h->next)
+        h->next->place = &h->next;
+    b->holders = h;
+    pthread_mutex_unlock(&b->mutex);
+}
+
+void budget_let_go(struct budget *b, struct budget_holder *h)
+{
+    pthread_mutex_lock(&b->mutex);
+    *h->place = h->next;
+    if (h->next)
+        h->next->place = h->place;
+    pthread_mutex_unlock(&b->mutex);
+}
+
+bool budget_is_nested(struct budget *b, const void *what)
+{
+    uint64_t thread = own_number();
+    unsigned n = 0, n_own = 0;
+
+    pthread_mutex_lock(&b->mutex);
+    for (const struct budget_holder *h = b->holders; h; h = h->next) {
+        n += h->thread == thread;
+        n_own += h->thread == thread && h->what == what;
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return n > (n_own ? 1U : 0U);
 }

@@ -11,6 +11,7 @@
 #ifndef PERSIST_RUNTIME_BUDGET_H
 #define PERSIST_RUNTIME_BUDGET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/cancel.h"
@@ -43,5 +44,19 @@ int budget_reserve_now(struct budget *b, uint64_t bytes);
  * the bytes do not fit now. */
 int budget_try(struct budget *b, uint64_t bytes);
 void budget_release(struct budget *b, uint64_t bytes);
+
+/* What holds some from its beginning to its end, which may come on another
+ * thread: a running call, or a reader between calls.  Its caller's storage. */
+struct budget_holder {
+    struct budget_holder *next, **place; /* the budget's */
+    uint64_t thread;                     /* that began it; none has it again */
+    const void *what;
+};
+/* This thread begins it; `what` names it for budget_is_nested. */
+void budget_hold(struct budget *b, struct budget_holder *h, const void *what);
+void budget_let_go(struct budget *b, struct budget_holder *h);
+/* Whether this thread has begun any that has not ended, beside one of `what`.
+ */
+bool budget_is_nested(struct budget *b, const void *what);
 
 #endif

@@ -17,7 +17,6 @@ static int init(struct persist_op *op, const struct cancel *parent, bool fd)
     atomic_init(&op->payload_total, 0);
     atomic_init(&op->stored_bytes, 0);
     op->deadline_ns = 0;
-    op->is_holder = false;
     op->trace = NULL;
     op->traceparent[0] = '\0';
     return cancel_init(&op->cancel, parent, fd);
@@ -83,39 +82,22 @@ int op_sleep(const struct persist_op *op, const struct clock *clock,
     return rc;
 }
 
-static _Thread_local unsigned holders;
-
-void op_hold(struct persist_op *op)
-{
-    op->is_holder = true;
-    holders++;
-}
-
-void op_let_go(struct persist_op *op)
-{
-    op->is_holder = false;
-    holders--;
-}
-
-/* Whether this thread has another op that holds memory. */
-static bool is_nested(const struct persist_op *op)
-{
-    return holders > (op->is_holder ? 1U : 0U);
-}
-
 int op_reserve(const struct persist_op *op, struct budget *b, uint64_t bytes,
                const struct clock *clock)
 {
     uint64_t until = op->deadline_ns;
+    int rc = op_check(op, clock);
 
-    if (!is_nested(op))
+    if (rc != PERSIST_OK || budget_reserve_now(b, bytes) == PERSIST_OK)
+        return rc;
+    if (!budget_is_nested(b, op))
         return budget_reserve(b, bytes, &op->cancel, clock, until);
     uint64_t now = clock_boot_ns(clock);
     uint64_t end = now + OP_PATIENCE_S * NS_PER_S;
     uint64_t turn = now + OP_TURN_S * NS_PER_S;
     until = until == 0 || end < until ? end : until;
     turn = turn < until ? turn : until;
-    int rc = budget_reserve(b, bytes, &op->cancel, clock, turn);
+    rc = budget_reserve(b, bytes, &op->cancel, clock, turn);
     if (rc == PERSIST_E_TIMEOUT && turn < until)
         rc = budget_reserve_first(b, bytes, &op->cancel, clock, until);
     if (rc == PERSIST_E_TIMEOUT && op_check(op, clock) == PERSIST_OK)

@@ -22,7 +22,6 @@ struct persist_op {
     atomic_uint_fast64_t payload_total;
     atomic_uint_fast64_t stored_bytes;
     uint64_t deadline_ns; /* on the clock's boot_ns; 0: none; set at start */
-    bool is_holder;       /* op_hold was called for it, op_let_go not yet */
     /* services/trace.h: of the call it serves; NULL: none.  Who makes an op for
      * a part of another's work hands it on. */
     struct trace_call *trace;
@@ -40,14 +39,12 @@ void op_finish(struct persist_op *op);
 /* Called when a call starts: zeroes progress, sets the deadline (0: none). */
 void op_start(struct persist_op *op, const struct clock *clock,
               uint64_t timeout_ms);
-/* This thread begins, and ends, what holds memory of the budget. */
-void op_hold(struct persist_op *op);
-void op_let_go(struct persist_op *op);
 /*
- * budget_reserve for an op.  Where its thread has another that holds memory (a
- * callback that calls, a save from a reader) those who stand before it may wait
- * for just that: after OP_TURN_S it goes before them, and for the same reason
- * it does not wait for ever, but answers PERSIST_E_MEMORY after OP_PATIENCE_S.
+ * budget_reserve for an op.  Where its thread has another that holds memory
+ * (budget_is_nested: a callback that calls, a save from a reader) those who
+ * stand before it may wait for just that: after OP_TURN_S it goes before them,
+ * and for the same reason it does not wait for ever, but answers
+ * PERSIST_E_MEMORY after OP_PATIENCE_S.
  */
 #define OP_PATIENCE_S 10
 #define OP_TURN_S 1

@@ -192,6 +192,95 @@ static void sleep__of_real_time_ends_by_either_cancel(void **state)
     }
 }
 
+/* ------------------------------------------------------------------- memory
+ */
+
+struct holding {
+    struct budget *b;
+    struct budget_holder holder;
+};
+
+static void *let_go(void *ctx)
+{
+    struct holding *h = ctx;
+
+    budget_let_go(h->b, &h->holder);
+    return NULL;
+}
+
+static void *begin_to_hold(void *ctx)
+{
+    struct holding *h = ctx;
+
+    budget_hold(h->b, &h->holder, h);
+    return NULL;
+}
+
+static void on_another_thread(void *(*what)(void *), struct holding *h)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, what, h), 0);
+    pthread_join(thread, NULL);
+}
+
+/* What an op that waits in vain for twice OP_PATIENCE_S is told. */
+static int reserve_in_vain(struct budget *b)
+{
+    struct fake f = {0};
+    struct clock clock = fake_clock(&f);
+    struct persist_op op;
+    int rc;
+
+    assert_int_equal(op_init(&op, NULL), 0);
+    op_start(&op, &clock, 2000 * OP_PATIENCE_S);
+    rc = op_reserve(&op, b, 10, &clock);
+    op_finish(&op);
+    return rc;
+}
+
+static void reserve__counts_what_the_thread_has_begun(void **state)
+{
+    (void)state;
+    struct budget *b = budget_create(10), *other = budget_create(10);
+    struct holding h = {.b = b}, elsewhere = {.b = b}, others = {.b = other};
+
+    assert_int_equal(budget_try(b, 1), PERSIST_OK);
+    assert_int_equal(reserve_in_vain(b), PERSIST_E_TIMEOUT);
+    begin_to_hold(&h);
+    assert_int_equal(reserve_in_vain(b), PERSIST_E_MEMORY);
+    on_another_thread(let_go, &h);
+    assert_int_equal(reserve_in_vain(b), PERSIST_E_TIMEOUT);
+    /* What another thread has begun, or what holds of another budget. */
+    on_another_thread(begin_to_hold, &elsewhere);
+    begin_to_hold(&others);
+    assert_int_equal(reserve_in_vain(b), PERSIST_E_TIMEOUT);
+    let_go(&elsewhere);
+    let_go(&others);
+    budget_release(b, 1);
+    budget_destroy(b);
+    budget_destroy(other);
+}
+
+static void reserve__does_not_count_the_op_itself(void **state)
+{
+    (void)state;
+    struct budget *b = budget_create(10);
+    struct budget_holder reader, save;
+    int op;
+
+    budget_hold(b, &reader, &op);
+    assert_false(budget_is_nested(b, &op));
+    budget_hold(b, &save, &op); /* by the same op */
+    assert_true(budget_is_nested(b, &op));
+    budget_let_go(b, &reader);
+    assert_false(budget_is_nested(b, &op));
+    assert_true(budget_is_nested(b, NULL));
+    budget_let_go(b, &save);
+    assert_false(budget_is_nested(b, NULL));
+    budget_destroy(b);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -202,6 +291,8 @@ int main(void)
         cmocka_unit_test(sleep__looks_up_often_without_a_descriptor),
         cmocka_unit_test(sleep__does_not_begin_once_cancelled),
         cmocka_unit_test(sleep__of_real_time_ends_by_either_cancel),
+        cmocka_unit_test(reserve__counts_what_the_thread_has_begun),
+        cmocka_unit_test(reserve__does_not_count_the_op_itself),
     };
     return cmocka_run_group_tests_name("runtime.op", tests, NULL, NULL);
 }
