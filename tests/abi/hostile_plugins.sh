@@ -39,14 +39,23 @@ plugin() {
         fail "the fixture $1 does not compile"
 }
 
+# probe NAME: its exit code in status, its seconds in took.
+probe() {
+    status=0
+    begin=$(date +%s)
+    timeout -k 1 60 "$PERSIST" backends --probe "$work/$1.so" \
+        >"$work/out" 2>"$work/err" </dev/null || status=$?
+    took=$(($(date +%s) - begin))
+}
+
 # refused NAME [WORD]: the probe refuses it; WORD stands in the line.
 refused() {
     name=$1 word=${2-}
-    status=0
-    begin=$(date +%s)
-    timeout -k 1 60 "$PERSIST" backends --probe "$work/$name.so" \
-        >"$work/out" 2>"$work/err" </dev/null || status=$?
-    took=$(($(date +%s) - begin))
+    probe "$name"
+    # A processor that others keep busy is not slow three times in a row.
+    for _ in 2 3; do
+        [ "$took" -le "$limit_s" ] || probe "$name"
+    done
     [ "$status" -eq 9 ] || fail "$name: exit code $status, not 9"
     [ "$took" -le "$limit_s" ] || fail "$name: took $took s"
     [ ! -s "$work/out" ] || fail "$name: wrote to stdout: $(cat "$work/out")"
