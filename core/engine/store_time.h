@@ -20,7 +20,7 @@
 struct store_time {
     struct persist_store *store;
     struct persist_op *op;
-    bool read_only;    /* write nothing: trust this machine's clock */
+    bool read_only;    /* write nothing: this machine's clock has to do */
     bool measured;     /* tried */
     bool is_known;     /* and found out: */
     int64_t known_us;  /* a time the store's clock has reached */

@@ -791,7 +791,9 @@ struct persist_cleanup_item {
 typedef int (*persist_cleanup_fn)(void *ctx,
                                   const struct persist_cleanup_item *item);
 
-/* Flag of struct persist_cleanup_options: report, remove nothing. */
+/* Flag of struct persist_cleanup_options: report, remove nothing.  Ages are by
+ * this machine's clock then; a removal asks the store's, which takes an object
+ * that is written, and removes nothing that is younger by it. */
 #define PERSIST_CLEANUP_DRY_RUN UINT32_C(1)
 /* Flag of struct persist_cleanup_options: older_than_ms is set. */
 #define PERSIST_CLEANUP_OLDER_THAN UINT32_C(2)
