@@ -252,6 +252,7 @@ struct writer {
     struct durable_write w;
     struct kit_waiter waiter;
     int rc;
+    unsigned n_left;
     atomic_bool over;
 };
 
@@ -500,10 +501,13 @@ static void *write_in_rounds(void *ctx)
         kit_wait_until(&m->waiter, atomic_load(&kit_now) + 1);
         syncgroup_announce(m->g);
         m->rc = syncgroup_set_out(m->g, &m->waiter.waiter, &m->w, 1);
-        if (m->rc == WAITER_LEFT)
+        if (m->rc == WAITER_LEFT) {
+            m->n_left++;
             syncgroup_withdraw(m->g);
-        else
+        } else {
+            usleep(1000); /* a sync, or nobody has company */
             syncgroup_return(m->g, false);
+        }
     }
     return NULL;
 }
@@ -514,6 +518,7 @@ static void set_out__ends_with_the_calls_of_many(void **state)
     struct writer writers[MEMBERS];
     int fd = open_root(k);
     atomic_uint n = 0;
+    unsigned n_left = 0;
 
     kit_group(k)->took_ns = UINT64_MAX;
     io_fault_before(IO_SYNC_FILE_RANGE, take_long, &n);
@@ -521,15 +526,18 @@ static void set_out__ends_with_the_calls_of_many(void **state)
         struct writer *m = &writers[i];
 
         m->g = kit_group(k);
+        m->n_left = 0;
         assert_int_equal(durable_begin(&m->w, fd, 0600, false), 0);
         assert_int_equal(pthread_create(&m->thread, NULL, write_in_rounds, m),
                          0);
     }
     for (int i = 0; i < MEMBERS; i++) {
         pthread_join(writers[i].thread, NULL);
+        n_left += writers[i].n_left;
         durable_discard(&writers[i].w);
     }
     io_fault_before(IO_SYNC_FILE_RANGE, NULL, NULL);
+    assert_int_not_equal(n_left, 0);
     close(fd);
 }
 
