@@ -154,7 +154,7 @@ static int32_t op_open(const struct persist_backend_host *host,
     f->host_store = config->host_store;
     if (f->open_message)
         memcpy(error->message, f->open_message, strlen(f->open_message));
-    *out_store = f;
+    *out_store = f->open_gives_nothing ? NULL : f;
     return f->open_status;
 }
 

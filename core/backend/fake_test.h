@@ -57,6 +57,7 @@ struct fake {
     int32_t limits_status;
     int32_t open_status;
     const char *open_message;
+    bool open_gives_nothing;
     struct fake_answer script[FAKE_SCRIPT_MAX]; /* then OK */
     size_t n_script;
     /* Called by every op before it answers; may be NULL. */

@@ -6,6 +6,7 @@
  */
 #include "backend/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,8 +150,11 @@ static int open_handle(struct backend_store *s, struct persist_error *err)
     int32_t status =
         s->plugin->ops.open(host_table(), &config, &s->handle, &error);
 
-    if (status == PERSIST_BACKEND_OK)
+    if (status == PERSIST_BACKEND_OK && s->handle)
         return PERSIST_OK;
+    if (status == PERSIST_BACKEND_OK)
+        snprintf(error.message, sizeof(error.message),
+                 "the backend answered ok and gave no store");
     store_error_clean(&error);
     struct store_failure failure = {
         .what = "open",

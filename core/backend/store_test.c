@@ -137,6 +137,18 @@ static void open__counts_an_unknown_code_as_internal(void **state)
     assert_int_equal(fake_try_open(&f, false), PERSIST_E_INTERNAL);
 }
 
+/* Its ops would be called with it. */
+static void open__wants_a_store_with_ok(void **state)
+{
+    (void)state;
+    f.open_gives_nothing = true;
+
+    assert_int_equal(fake_try_open(&f, false), PERSIST_E_INTERNAL);
+    assert_string_equal(f.err.message,
+                        "open: the backend answered ok and gave no store");
+    assert_int_equal(atomic_load(&f.n_closed), 0);
+}
+
 static void open__wants_file_durability_accepted(void **state)
 {
     (void)state;
@@ -1118,6 +1130,7 @@ int main(void)
         TEST(open__refuses_a_backend_without_limits),
         TEST(open__gives_the_backends_reason),
         TEST(open__counts_an_unknown_code_as_internal),
+        TEST(open__wants_a_store_with_ok),
         TEST(open__wants_file_durability_accepted),
         TEST(open__warns_of_deprecated_options_that_are_set),
         TEST(keys__are_checked_before_the_backend_sees_them),

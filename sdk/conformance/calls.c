@@ -126,6 +126,16 @@ int32_t op_open(struct suite *s, const struct config *config, void **out_store,
     return s->ops->open(s->host, &c, out_store, error);
 }
 
+int32_t op_limits(struct test *t, struct persist_backend_limits *out)
+{
+    struct persist_backend_limits *limits = box_open(sizeof(*limits));
+    int32_t rc = t->suite->ops->limits(t->store, limits);
+    box_check(t, "limits", limits, sizeof(*limits));
+    *out = *limits;
+    free(limits);
+    return rc;
+}
+
 int32_t op_put_args(struct test *t, const struct persist_backend_put_args *args,
                     char *out_etag)
 {
@@ -310,28 +320,29 @@ struct emit_ctx {
     uint32_t n;
 };
 
-static void emit_check(struct emit_ctx *c, const char *op)
+/* key: of what is emitted. */
+static void emit_check(struct emit_ctx *c, const char *op, const char *key)
 {
     struct suite *s = c->test->suite;
     if (!pthread_equal(c->thread, pthread_self()))
         note(s, s->observed.bad_emit, op, "emit on another thread");
     if (c->over)
         note(s, s->observed.bad_emit, op, "emit after it was told to stop");
+    if (!key)
+        note(s, s->observed.bad_emit, op, "emit without a key");
     c->n++;
 }
 
-static int32_t keep(struct emit_ctx *c, const char *key, uint64_t size,
-                    uint32_t flags)
+/* Of item all but the key is kept as it is. */
+static int32_t keep(struct emit_ctx *c, const char *key, struct listed item)
 {
     struct listing *l = c->listing;
     struct listed *grown = realloc(l->items, (l->n + 1) * sizeof(*grown));
     if (!grown)
         exit(2);
     l->items = grown;
-    grown[l->n].key = strdup(key);
-    grown[l->n].size = size;
-    grown[l->n].flags = flags;
-    l->n++;
+    item.key = strdup(key ? key : "");
+    grown[l->n++] = item;
     l->n_emitted++;
     c->over = l->stop_after && l->n >= l->stop_after;
     return c->over;
@@ -340,8 +351,14 @@ static int32_t keep(struct emit_ctx *c, const char *key, uint64_t size,
 static int32_t emit_entry(void *ctx, const struct persist_backend_entry *e)
 {
     struct emit_ctx *c = ctx;
-    emit_check(c, "list");
-    return keep(c, e->key, e->size, e->flags);
+    emit_check(c, "list", e->key);
+    return keep(
+        c, e->key,
+        (struct listed){.size = e->size,
+                        .modified_us = e->modified_us,
+                        .flags = e->flags,
+                        .has_modified =
+                            (e->present & PERSIST_BACKEND_HAS_MODIFIED) != 0});
 }
 
 int32_t op_list(struct test *t, const struct list_query *q, struct listing *out)
@@ -369,8 +386,16 @@ int32_t op_list(struct test *t, const struct list_query *q, struct listing *out)
 static int32_t emit_upload(void *ctx, const struct persist_backend_upload *u)
 {
     struct emit_ctx *c = ctx;
-    emit_check(c, "list_uploads");
-    return keep(c, u->key, u->size, 0);
+    emit_check(c, "list_uploads", u->key);
+    if (!u->upload_id)
+        note(c->test->suite, c->test->suite->observed.bad_emit, "list_uploads",
+             "emit without an upload id");
+    return keep(
+        c, u->key,
+        (struct listed){.size = u->size,
+                        .modified_us = u->modified_us,
+                        .has_modified =
+                            (u->present & PERSIST_BACKEND_HAS_MODIFIED) != 0});
 }
 
 int32_t op_list_uploads(struct test *t, const char *prefix, struct listing *out)
@@ -404,7 +429,7 @@ void listing_finish(struct listing *l)
 static int32_t emit_finding(void *ctx, const struct persist_backend_finding *f)
 {
     struct emit_ctx *c = ctx;
-    emit_check(c, "probe");
+    emit_check(c, "probe", "");
     if (f->verdict > PERSIST_BACKEND_FINDING_FAIL || !f->name || !f->value)
         note(c->test->suite, c->test->suite->observed.bad_emit, "probe",
              "a finding without a name, a value or a known verdict");

@@ -232,6 +232,8 @@ static void denied(struct test *t)
 static void provoke(struct test *t)
 {
     char key[KEY_CAP];
+    struct persist_backend_limits limits;
+    op_limits(t, &limits);
     test_key(t, "provoked", key);
     run_read(t, key);
     run_head(t, key);

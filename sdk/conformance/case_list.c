@@ -95,6 +95,8 @@ static void check_entry(struct test *t, const struct listed *got,
     if (!got->flags)
         expect(t, got->size == model_size(t, want->key),
                "%s is listed with the wrong size", got->key);
+    if (!got->flags && got->has_modified)
+        must_be_now(t, got->key, got->modified_us);
 }
 
 /* One page against the model; returns where the next page starts. */

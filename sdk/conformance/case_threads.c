@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
  * Races: one winner of a key, parallel parts, replaces that are never seen
- * half done.  A backend that declares itself serial is not asked.
+ * half done.  Between calls of one store, unless it declares itself serial, and
+ * between stores of one place: those run at once always, and are as near as
+ * threads come to the processes that share a place.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,21 +42,41 @@ static void gate_wait(struct gate *g)
     pthread_mutex_unlock(&g->mutex);
 }
 
-static bool is_serial(struct test *t)
+static bool is_serial(const struct test *t)
 {
-    if (t->suite->descriptor->thread_model != PERSIST_BACKEND_SERIAL)
-        return false;
-    test_skip(t, "the backend declares itself serial");
-    return true;
+    return t->suite->descriptor->thread_model == PERSIST_BACKEND_SERIAL;
 }
 
-static void worker_init(struct worker *w, const struct test *t, uint32_t number)
+/* own_store: not the case's store but another one, of the same place. */
+static void worker_init(struct worker *w, const struct test *t, uint32_t number,
+                        bool own_store)
 {
+    struct persist_backend_error error;
     memset(w, 0, sizeof(*w));
     w->test = *t;
     host_call_init(&w->test.host_call);
     w->test.call.host_call = &w->test.host_call;
     w->number = number;
+    if (own_store)
+        expect_rc(&w->test, "open",
+                  op_open(t->suite, &t->suite->config, &w->test.store, &error),
+                  PERSIST_BACKEND_OK);
+}
+
+static void worker_finish(struct test *t, struct worker *w)
+{
+    if (w->test.store && w->test.store != t->store)
+        t->suite->ops->close(w->test.store);
+    host_call_finish(&w->test.host_call);
+    test_merge(t, &w->test);
+}
+
+static bool are_ready(const struct worker *workers, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!workers[i].test.store)
+            return false;
+    return true;
 }
 
 /* Runs n workers at once and brings their failures home. */
@@ -62,22 +84,21 @@ static void run_workers(struct test *t, struct worker *workers, uint32_t n,
                         void *(*run)(void *))
 {
     struct gate start = {.missing = n};
+    bool ready = are_ready(workers, n);
 
     pthread_mutex_init(&start.mutex, NULL);
     pthread_cond_init(&start.open, NULL);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; ready && i < n; i++) {
         workers[i].start = &start;
         if (pthread_create(&workers[i].thread, NULL, run, &workers[i]) != 0) {
             fprintf(stderr, "persist-backend-conformance: no thread\n");
             exit(2);
         }
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; ready && i < n; i++)
         pthread_join(workers[i].thread, NULL);
-    for (uint32_t i = 0; i < n; i++) {
-        host_call_finish(&workers[i].test.host_call);
-        test_merge(t, &workers[i].test);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        worker_finish(t, &workers[i]);
     pthread_cond_destroy(&start.open);
     pthread_mutex_destroy(&start.mutex);
 }
@@ -105,9 +126,12 @@ static void *put_worker(void *arg)
 {
     struct worker *w = arg;
     uint32_t number = w->number;
+    unsigned n = 0;
     gate_wait(w->start);
-    w->rc = op_put(&w->test, w->key, &number, sizeof(number),
-                   PERSIST_BACKEND_IF_ABSENT, NULL);
+    do
+        w->rc = op_put(&w->test, w->key, &number, sizeof(number),
+                       PERSIST_BACKEND_IF_ABSENT, NULL);
+    while (again(&w->test, w->rc, &n));
     return NULL;
 }
 
@@ -115,58 +139,72 @@ static void race_put(struct test *t)
 {
     static struct worker workers[MAX_THREADS];
     char key[KEY_CAP], name[32];
-    if (is_serial(t))
-        return;
     for (int round = 0; round < ROUNDS && !t->failed; round++) {
         snprintf(name, sizeof(name), "d%d/claim", round);
         test_key(t, name, key);
         for (uint32_t i = 0; i < MAX_THREADS; i++) {
-            worker_init(&workers[i], t, i);
+            worker_init(&workers[i], t, i, is_serial(t) || round % 2 != 0);
             workers[i].key = key;
         }
         run_workers(t, workers, MAX_THREADS, put_worker);
+        if (t->failed)
+            break;
         uint32_t winner = one_winner(t, workers, MAX_THREADS, "put");
         if (!t->failed)
             must_hold(t, key, &winner, sizeof(winner));
     }
 }
 
+#define COMMITTERS 4
+
+/* Each upload is its worker's, from begin on: ids may die with their store. */
 static void *commit_worker(void *arg)
 {
     struct worker *w = arg;
+    bool sent = upload_start(&w->test, w->upload, w->key, w->number + 1);
+    if (sent)
+        upload_send_all(&w->test, w->upload);
+    unsigned n = 0;
     gate_wait(w->start);
-    w->rc = upload_commit(&w->test, w->upload, PERSIST_BACKEND_IF_ABSENT);
+    do
+        w->rc =
+            sent && !w->test.failed
+                ? upload_commit(&w->test, w->upload, PERSIST_BACKEND_IF_ABSENT)
+                : PERSIST_BACKEND_OK;
+    while (again(&w->test, w->rc, &n));
+    if (w->upload->id[0])
+        op_abort(&w->test, w->key, w->upload->id);
     return NULL;
 }
 
-#define COMMITTERS 4
-
-static void race_commit(struct test *t)
+static void race_commits(struct test *t, const char *name, bool own_stores)
 {
     static struct worker workers[COMMITTERS];
     static struct upload uploads[COMMITTERS];
     char key[KEY_CAP];
-    if (is_serial(t))
-        return;
-    test_key(t, "object", key);
+    test_key(t, name, key);
     memset(uploads, 0, sizeof(uploads));
-    for (uint32_t i = 0; i < COMMITTERS && !t->failed && !t->skipped; i++) {
-        worker_init(&workers[i], t, i);
+    for (uint32_t i = 0; i < COMMITTERS; i++) {
+        worker_init(&workers[i], t, i, own_stores);
+        workers[i].key = key;
         workers[i].upload = &uploads[i];
-        if (upload_start(t, &uploads[i], key, i + 1))
-            upload_send_all(t, &uploads[i]);
     }
+    run_workers(t, workers, COMMITTERS, commit_worker);
     if (!t->failed && !t->skipped) {
-        run_workers(t, workers, COMMITTERS, commit_worker);
         uint32_t winner = one_winner(t, workers, COMMITTERS, "upload_commit");
         if (!t->failed)
             must_hold(t, key, uploads[winner].data, uploads[winner].len);
     }
-    for (uint32_t i = 0; i < COMMITTERS; i++) {
-        if (uploads[i].id[0])
-            op_abort(t, key, uploads[i].id);
+    for (uint32_t i = 0; i < COMMITTERS; i++)
         upload_finish(&uploads[i]);
-    }
+}
+
+static void race_commit(struct test *t)
+{
+    if (!is_serial(t))
+        race_commits(t, "object", false);
+    if (!t->failed && !t->skipped)
+        race_commits(t, "object-2", true);
 }
 
 static void *part_worker(void *arg)
@@ -184,8 +222,10 @@ static void parallel_parts(struct test *t)
     char key[KEY_CAP];
     struct upload u = {0};
     uint32_t n = t->suite->limits.parallel_max;
-    if (is_serial(t))
+    if (is_serial(t)) {
+        test_skip(t, "the backend declares itself serial");
         return;
+    }
     if (n == 1) {
         test_skip(t, "limits.parallel_max is 1");
         return;
@@ -193,7 +233,7 @@ static void parallel_parts(struct test *t)
     n = n && n < 8 ? n : 8;
     if (upload_start(t, &u, test_key(t, "object", key), n)) {
         for (uint32_t i = 0; i < n; i++) {
-            worker_init(&workers[i], t, i + 1);
+            worker_init(&workers[i], t, i + 1, false);
             workers[i].upload = &u;
         }
         run_workers(t, workers, n, part_worker);
@@ -258,15 +298,13 @@ static void replace_atomic(struct test *t)
     static struct worker workers[4];
     char key[KEY_CAP];
     atomic_bool over;
-    if (is_serial(t))
-        return;
     atomic_init(&over, false);
     uint8_t *first = must_alloc(TORN_LEN);
     memset(first, 'z', TORN_LEN);
     must_put(t, test_key(t, "object", key), first, TORN_LEN, 0);
     free(first);
     for (uint32_t i = 0; i < 4; i++) {
-        worker_init(&workers[i], t, i);
+        worker_init(&workers[i], t, i, is_serial(t) || i >= 2);
         workers[i].key = key;
         workers[i].over = &over;
     }
@@ -299,10 +337,8 @@ static void own_keys(struct test *t)
     static struct worker workers[8];
     struct listing l = {0};
     struct list_query q = {.prefix = t->prefix};
-    if (is_serial(t))
-        return;
     for (uint32_t i = 0; i < 8; i++)
-        worker_init(&workers[i], t, i);
+        worker_init(&workers[i], t, i, is_serial(t) || i % 2 != 0);
     run_workers(t, workers, 8, own_worker);
     expect_rc(t, "list", op_list(t, &q, &l), PERSIST_BACKEND_OK);
     expect(t, l.n == 8 * OWN_KEYS * 2 / 3, "%zu objects of %d are listed", l.n,

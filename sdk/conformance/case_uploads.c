@@ -287,12 +287,31 @@ static void two_of_one_key(struct test *t)
     upload_finish(&second);
 }
 
+static bool is_upload_of(const struct listed *item, const char *key)
+{
+    return strcmp(item->key, key) == 0 || !item->key[0];
+}
+
 static size_t find_upload(const struct listing *l, const char *key)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->n; i++)
-        n += strcmp(l->items[i].key, key) == 0 || !l->items[i].key[0];
+        n += is_upload_of(&l->items[i], key);
     return n;
+}
+
+/* The newest of them: leftovers without a key may be anybody's. */
+static void dated_now(struct test *t, const struct listing *l, const char *key)
+{
+    const struct listed *newest = NULL;
+    for (size_t i = 0; i < l->n; i++) {
+        const struct listed *item = &l->items[i];
+        if (is_upload_of(item, key) && item->has_modified &&
+            (!newest || item->modified_us > newest->modified_us))
+            newest = item;
+    }
+    if (newest)
+        must_be_now(t, "an upload", newest->modified_us);
 }
 
 static void listed_until_aborted(struct test *t)
@@ -308,6 +327,7 @@ static void listed_until_aborted(struct test *t)
         upload_send_all(t, &u);
         expect_rc(t, "list_uploads", op_list_uploads(t, t->prefix, &before),
                   PERSIST_BACKEND_OK);
+        dated_now(t, &before, key);
         must_abort(t, &u);
         expect_rc(t, "list_uploads", op_list_uploads(t, t->prefix, &after),
                   PERSIST_BACKEND_OK);

@@ -49,6 +49,8 @@ void test_skip(struct test *t, const char *why)
 
 void test_merge(struct test *t, const struct test *worker)
 {
+    if (worker->skipped)
+        test_skip(t, worker->why);
     expect(t, !worker->failed, "%s", worker->why);
 }
 
@@ -85,9 +87,7 @@ uint8_t *test_bytes(uint64_t len, uint32_t seed)
 
 #define REPEATS 4
 
-/* Whether to send a request once more, as a host does where a store says that
- * it is likely to work then; waits first, longer every time. */
-static bool again(struct test *t, int32_t rc, unsigned *n)
+bool again(struct test *t, int32_t rc, unsigned *n)
 {
     if ((rc != PERSIST_BACKEND_TRANSIENT && rc != PERSIST_BACKEND_THROTTLED) ||
         *n == REPEATS)
@@ -155,7 +155,19 @@ void must_delete(struct test *t, const char *key)
     expect_rc(t, "delete", rc, PERSIST_BACKEND_OK);
 }
 
+void must_be_now(struct test *t, const char *what, int64_t modified_us)
+{
+    int64_t day_us = INT64_C(86400) * 1000000;
+    int64_t now_us = t->suite->host->wall_us();
+    expect(t, modified_us > now_us - day_us && modified_us < now_us + day_us,
+           "modified_us %" PRId64
+           " of %s is more than a day from now, %" PRId64,
+           modified_us, what, now_us);
+}
+
 /* ---------------------------------------------------------------- uploads */
+
+#define PART_MAX (UINT64_C(64) << 20)
 
 static uint64_t plan_part(const struct persist_backend_limits *l)
 {
@@ -171,6 +183,10 @@ static bool start(struct test *t, struct upload *u, const char *key,
     memset(u, 0, sizeof(*u));
     if (l->parts_max && n_parts > l->parts_max) {
         test_skip(t, "limits.parts_max is too small");
+        return false;
+    }
+    if (l->part_min > PART_MAX || l->part_align > PART_MAX) {
+        test_skip(t, "limits ask for parts above 64 MiB");
         return false;
     }
     u->key = key;

@@ -81,7 +81,7 @@ __attribute__((format(printf, 3, 4))) bool expect(struct test *t, bool holds,
 /* That op, a word for the message, answered want. */
 bool expect_rc(struct test *t, const char *op, int32_t rc, int32_t want);
 void test_skip(struct test *t, const char *why);
-/* A worker's first failure becomes t's. */
+/* A worker's first failure becomes t's, and so does what it skipped for. */
 void test_merge(struct test *t, const struct test *worker);
 const char *status_name(int32_t rc);
 
@@ -98,6 +98,7 @@ void *must_alloc(size_t len);
 
 int32_t op_open(struct suite *s, const struct config *config, void **out_store,
                 struct persist_backend_error *error);
+int32_t op_limits(struct test *t, struct persist_backend_limits *out);
 int32_t op_put(struct test *t, const char *key, const void *data, uint64_t len,
                uint32_t flags, char *out_etag);
 int32_t op_put_args(struct test *t, const struct persist_backend_put_args *args,
@@ -122,7 +123,9 @@ int32_t op_probe(struct test *t, uint32_t *out_n);
 struct listed {
     char *key;
     uint64_t size;
+    int64_t modified_us;
     uint32_t flags;
+    bool has_modified;
 };
 struct listing {
     struct listed *items;
@@ -139,7 +142,8 @@ struct list_query {
 };
 int32_t op_list(struct test *t, const struct list_query *q,
                 struct listing *out);
-/* Unfinished uploads: keys in items[].key, sizes; the ids are not kept. */
+/* Unfinished uploads: keys in items[].key, sizes, dates; the ids are not kept.
+ */
 int32_t op_list_uploads(struct test *t, const char *prefix,
                         struct listing *out);
 void listing_finish(struct listing *l);
@@ -147,8 +151,14 @@ void listing_finish(struct listing *l);
 /* ------------------------------------------------- ops with their statement */
 /* These repeat what was throttled or transient, a few times, as a host does. */
 
+/* Whether to send a request once more, as a host does where a store says that
+ * it is likely to work then; waits first, longer every time. */
+bool again(struct test *t, int32_t rc, unsigned *n);
 void must_put(struct test *t, const char *key, const void *data, uint64_t len,
               uint32_t flags);
+/* That date of what was just written is of today.  The store's clock may be off
+ * by hours, not in another unit: cleanup goes by it. */
+void must_be_now(struct test *t, const char *what, int64_t modified_us);
 /* The object under key is these bytes. */
 void must_hold(struct test *t, const char *key, const void *data, uint64_t len);
 void must_be_absent(struct test *t, const char *key);

@@ -87,6 +87,18 @@ finds cancel-internal cancellation.cancelled.writes-tell-the-truth \
     cancellation.cancelled.reads-stop-or-complete
 finds silent errors.all.failures-have-one-line
 finds many-status semantics.put-many.status-of-each
+finds old-dates semantics.head.modified-time list.flat.matches-brute-force \
+    uploads.list.until-aborted
+finds no-key errors.all.emit-rules-kept
+finds limits-size errors.all.writes-within-structs
+finds close-keeps lifecycle.open.and-close-leave-nothing
+
+# Calls of one store never meet there; those of two stores do.
+backend=$TEST_BACKENDS/memory-serial.so
+finds racy-if-absent threads.put.if-absent-has-one-winner \
+    threads.commit.if-absent-has-one-winner
+finds torn-replace threads.put.replace-is-never-torn
+backend=$TEST_BACKENDS/memory.so
 
 # A lie that no line above names would be a hole in this test.
 lies=$(sed -n 's/.*\[LIE_[A-Z_]*\] = "\([a-z-]*\)",$/\1/p' \
@@ -95,6 +107,18 @@ lies=$(sed -n 's/.*\[LIE_[A-Z_]*\] = "\([a-z-]*\)",$/\1/p' \
 for lie in $lies; do
     grep -q "^finds $lie " "$0" || fail "nothing is expected of the lie $lie"
 done
+
+# Limits that no upload can keep are told, and nobody tries to.
+for part in 65M 100G; do
+    run "$work/out" limits.part.smallest-is-taken --set part_min=$part
+    [ "$status" -eq 0 ] && grep -q '^ok 1 .* # SKIP limits ask for parts' "$work/out" ||
+        fail "parts of $part are not skipped (exit $status): $(cat "$work/out")"
+done
+# The ids that --list prints are those that run.
+"$program" --list | sort >"$work/listed"
+"$program" --backend "$backend" --timeout "$CONFORMANCE_TIMEOUT" |
+    sed -n 's/^ok [0-9]* - \([a-z.-]*\).*/\1/p' | sort >"$work/ran"
+diff "$work/listed" "$work/ran" >&2 || fail "--list names other rules than run"
 
 # Failures that are no lies: an op that fails for good, and a hang.
 "$program" --backend "$backend" --timeout "$CONFORMANCE_TIMEOUT" --group semantics \
@@ -153,7 +177,7 @@ static int32_t open_store(const struct persist_backend_host *host,
                           struct persist_backend_error *error)
 {
     here("open");
-    *out = out;
+    *out = strcmp(getenv("HANGS_IN"), "nowhere") ? out : NULL;
     return 0;
 }
 static void close_store(void *store) { here("close"); }
@@ -194,6 +218,10 @@ stuck() {
 stuck entry 'loading the file'
 stuck open 'opening the store'
 stuck close 'closing the store'
+HANGS_IN=nowhere CRASHES_IN='' "$program" --backend "$work/stuck.so" >"$work/out" 2>&1 &&
+    fail "a store that is none passes"
+grep -q ': open answered ok and gave no store$' "$work/out" ||
+    fail "a store that is none is not named: $(cat "$work/out")"
 
 if [ "$failures" -ne 0 ]; then
     echo "conformance_finds: $failures failures" >&2

@@ -11,6 +11,7 @@
  */
 #include "memory_fault.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static int32_t get_limits(void *store, struct persist_backend_limits *out)
     const struct memory_handle *handle = store;
     uint32_t size = out->struct_size;
     *out = handle->limits;
-    out->struct_size = size;
+    out->struct_size = size + handle->lies.on[LIE_LIMITS_SIZE];
     return PERSIST_BACKEND_OK;
 }
 
@@ -418,6 +419,8 @@ static int32_t head(void *store, const struct persist_backend_call *call,
     int32_t rc = memory_call_begin(&c);
     if (rc)
         return rc;
+    if (handle->lies.on[LIE_CLOSE_KEEPS] && !handle->kept_fd)
+        handle->kept_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     rc = check_key(handle, args->key, error);
     if (rc == 0) {
         pthread_mutex_lock(&handle->map->lock);

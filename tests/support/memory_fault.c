@@ -21,6 +21,8 @@ void memory_error(struct persist_backend_error *error, const char *what,
 
 int64_t memory_now(const struct memory_handle *handle)
 {
+    if (handle->lies.on[LIE_OLD_DATES])
+        return 1;
     pthread_mutex_lock(&handle->map->lock);
     int64_t now_us = handle->map->now_us;
     pthread_mutex_unlock(&handle->map->lock);

@@ -27,6 +27,7 @@ struct memory_handle {
     struct memory_map *map;
     char *actor;
     struct memory_lies lies;
+    int kept_fd; /* LIE_CLOSE_KEEPS */
     struct memory_fault fault;
     int latency_op;
     uint64_t latency_ms;

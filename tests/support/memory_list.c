@@ -124,11 +124,11 @@ static void scramble(struct page *page)
 }
 
 static int32_t emit_item(const struct persist_backend_list_args *args,
-                         const struct item *item)
+                         const bool *lie, const struct item *item)
 {
     struct persist_backend_entry entry = {
         .struct_size = sizeof(entry),
-        .key = item->key,
+        .key = lie[LIE_NO_KEY] ? NULL : item->key,
         .flags = item->folder ? PERSIST_BACKEND_ENTRY_FOLDER : 0,
         .size = item->folder ? 0 : item->size,
         .modified_us = item->folder ? 0 : item->modified_us,
@@ -161,7 +161,7 @@ int32_t map_list(struct memory_map *map, const struct memory_listing *how,
         scramble(&page);
     result->more = page.more && !lie[LIE_NO_MORE];
     for (size_t i = 0; i < page.n; i++)
-        if (emit_item(args, &page.items[i]) && !lie[LIE_IGNORE_EMIT])
+        if (emit_item(args, lie, &page.items[i]) && !lie[LIE_IGNORE_EMIT])
             break;
 out:
     page_finish(&page);

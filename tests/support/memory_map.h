@@ -68,6 +68,10 @@ enum memory_lie {
     LIE_CANCEL_INTERNAL,  /* a cancelled call is INTERNAL */
     LIE_SILENT,           /* errors have no message */
     LIE_MANY_STATUS,      /* put_many leaves an item without its status */
+    LIE_OLD_DATES,        /* what is written now is dated 1970 */
+    LIE_NO_KEY,           /* an entry is listed without its key */
+    LIE_LIMITS_SIZE,      /* limits changes the struct_size it was given */
+    LIE_CLOSE_KEEPS,      /* a descriptor that head opened stays open */
     MEMORY_N_LIES
 };
 extern const char *const memory_lie_names[MEMORY_N_LIES];

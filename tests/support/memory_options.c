@@ -42,6 +42,10 @@ const char *const memory_lie_names[MEMORY_N_LIES] = {
     [LIE_CANCEL_INTERNAL] = "cancel-internal",
     [LIE_SILENT] = "silent",
     [LIE_MANY_STATUS] = "many-status",
+    [LIE_OLD_DATES] = "old-dates",
+    [LIE_NO_KEY] = "no-key",
+    [LIE_LIMITS_SIZE] = "limits-size",
+    [LIE_CLOSE_KEEPS] = "close-keeps",
 };
 
 /* Index i is the code -1 - i; "unknown" is none of the set. */

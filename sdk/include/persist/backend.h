@@ -38,7 +38,9 @@
  *     directory, umask or environment; it prints nothing and never exits.
  *   - Threads: ops of one store run concurrently when thread_model is
  *     PERSIST_BACKEND_PARALLEL; one at a time when it is
- *     PERSIST_BACKEND_SERIAL.  Different stores always run concurrently.
+ *     PERSIST_BACKEND_SERIAL.  Different stores always run concurrently,
+ *     also two of the same place, and processes do: IF_ABSENT has one winner
+ *     among all of them.
  *   - The callbacks an op receives (emit) may be called only on the calling
  *     thread and only until the op returns; they never call an op.
  *
@@ -666,8 +668,9 @@ struct persist_backend_ops {
     int32_t (*init)(const struct persist_backend_host *host,
                     struct persist_backend_error *error);
 
-    /* From checked options to a store.  Makes no request: a store that cannot
-     * be reached still opens.  CONFIG where options contradict each other. */
+    /* From checked options to a store, which at OK is not NULL.  Makes no
+     * request: one that cannot be reached still opens.  CONFIG where options
+     * contradict each other. */
     int32_t (*open)(const struct persist_backend_host *host,
                     const struct persist_backend_config *config,
                     void **out_store, struct persist_backend_error *error);
