@@ -20,6 +20,8 @@
  * hold one; less is a mistake, not a store. */
 #define PUT_MIN 256
 #define KEY_MIN 64
+/* No memory holds a part like this, and sums of a few do not overflow. */
+#define PART_ABSURD (UINT64_C(1) << 48)
 
 static int refuse(const struct backend_store *s, int status, const char *why,
                   struct persist_error *err)
@@ -38,6 +40,8 @@ static const char *absurd_limit(const struct persist_backend_limits *l)
         return "states a smallest part above its largest";
     if (l->part_align > l->part_max)
         return "states a part alignment above its largest part";
+    if (l->part_min > PART_ABSURD || l->part_align > PART_ABSURD)
+        return "states parts that no memory holds";
     if (l->put_max < PUT_MIN || l->object_max < PUT_MIN)
         return "states that it can take no object";
     if (l->key_max < KEY_MIN)

@@ -90,6 +90,8 @@ static void open__refuses_limits_that_cannot_be(void **state)
     const struct persist_backend_limits absurd[] = {
         {.part_min = 9, .part_max = 8},
         {.part_align = 9, .part_max = 8},
+        {.part_min = UINT64_MAX},
+        {.part_align = UINT64_MAX},
         {.put_max = 255},
         {.object_max = 255},
         {.key_max = 63},

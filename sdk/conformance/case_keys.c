@@ -158,11 +158,15 @@ const struct conformance_case cases_keys[] = {
 static void consistent(struct test *t)
 {
     const struct persist_backend_limits *l = &t->suite->limits;
+    const uint64_t part_most = UINT64_C(1) << 48;
     expect(t, !l->part_max || l->part_min <= l->part_max,
            "part_min %" PRIu64 " is above part_max %" PRIu64, l->part_min,
            l->part_max);
     expect(t, !l->part_max || l->part_align <= l->part_max,
            "part_align is above part_max");
+    expect(t, l->part_min <= part_most && l->part_align <= part_most,
+           "no memory holds parts of part_min %" PRIu64 ", part_align %" PRIu64,
+           l->part_min, l->part_align);
     expect(t, l->key_max == 0 || l->key_max >= 128,
            "key_max %u is too small for keys", l->key_max);
     expect(t, (l->flags & ~(uint32_t)63) == 0, "unknown bits in flags: %x",
