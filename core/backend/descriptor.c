@@ -86,7 +86,7 @@ static int check_descriptor(const struct copy *c,
     if (!ours->name || !descriptor_name_is_valid(ours->name))
         return refuse(c, "its name is not [a-z0-9-]{1,32}");
     if (!is_text(ours->version) || ours->version[0] == '\0')
-        return refuse(c, "it states no version");
+        return refuse(c, "its version is not one line of text");
     /* Only for people to read: a backend is not refused for leaving it out. */
     ours->vendor = is_text(ours->vendor) ? ours->vendor : "";
     ours->licence = is_text(ours->licence) ? ours->licence : "";

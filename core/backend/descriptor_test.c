@@ -242,11 +242,11 @@ static void copy__checks_names_and_texts(void **state)
     theirs.d.name = "a2345678901234567890123456789012";
     assert_int_equal(copy(), PERSIST_OK);
     theirs.d.version = NULL;
-    assert_refused("no version");
+    assert_refused("its version is not one line");
     theirs.d.version = "";
-    assert_refused("no version");
+    assert_refused("its version is not one line");
     theirs.d.version = "1\n2";
-    assert_refused("no version");
+    assert_refused("its version is not one line");
     theirs.d.version = "1";
     theirs.d.vendor = NULL;
     theirs.d.licence = "\x1b[2J";

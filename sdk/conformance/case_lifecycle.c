@@ -22,6 +22,16 @@ static bool is_name(const char *text)
            strspn(text, allowed) == strlen(text);
 }
 
+/* Of 1 to 256 bytes. */
+static bool is_line(const char *text)
+{
+    size_t len = text ? strnlen(text, 257) : 0;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return false;
+    return len > 0 && len <= 256;
+}
+
 static void descriptor(struct test *t)
 {
     const struct persist_backend_descriptor *d = t->suite->descriptor;
@@ -31,7 +41,7 @@ static void descriptor(struct test *t)
            d->name ? d->name : "");
     expect(t, strncmp(file, d->name, len) == 0 && !strcmp(file + len, ".so"),
            "the file %s holds the backend '%s'", file, d->name);
-    expect(t, d->version && *d->version, "no version");
+    expect(t, is_line(d->version), "the version is not one line of text");
     expect(t, d->licence && *d->licence, "no licence");
     expect(t,
            d->thread_model == PERSIST_BACKEND_PARALLEL ||

@@ -81,7 +81,7 @@ static int parse_bool(const char *text, int64_t *out)
 static int parse_choice(const struct persist_backend_option *o,
                         const char *text)
 {
-    for (size_t i = 0; o->choices[i]; i++)
+    for (size_t i = 0; o->choices && o->choices[i]; i++)
         if (strcmp(text, o->choices[i]) == 0)
             return 0;
     return -1;
@@ -232,12 +232,32 @@ void config_finish(struct config *c)
     memset(c, 0, sizeof(*c));
 }
 
-static const char *check_option(const struct persist_backend_option *o)
+static int is_key(const char *key)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-    if (!o->key || !*o->key || strlen(o->key) > 40 ||
-        strspn(o->key, allowed) != strlen(o->key))
+    return key && *key && strlen(key) <= 40 &&
+           strspn(key, allowed) == strlen(key);
+}
+
+/* Keys that mean the same in every store: the host's. */
+static int is_reserved(const char *key)
+{
+    static const char *const reserved[] = {"backend", "accept_durability",
+                                           "max_io", "thread_model"};
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        if (strcmp(key, reserved[i]) == 0)
+            return 1;
+    return 0;
+}
+
+static const char *check_option(const struct persist_backend_option *o)
+{
+    if (!is_key(o->key))
         return "its key is not [a-z0-9_]{1,40}";
+    if (o->alias && !is_key(o->alias))
+        return "its alias is not [a-z0-9_]{1,40}";
+    if (is_reserved(o->key) || (o->alias && is_reserved(o->alias)))
+        return "its key or alias is one of Persist itself";
     if (o->type < PERSIST_BACKEND_STRING || o->type > PERSIST_BACKEND_LIST)
         return "its type is unknown";
     if (!o->help || !*o->help || strchr(o->help, '\n'))
@@ -246,6 +266,11 @@ static const char *check_option(const struct persist_backend_option *o)
         return "its help ends with a full stop";
     if (o->type == PERSIST_BACKEND_CHOICE && (!o->choices || !o->choices[0]))
         return "it is a choice without choices";
+    if (o->type != PERSIST_BACKEND_CHOICE && o->choices)
+        return "it has choices and is none";
+    if (o->type != PERSIST_BACKEND_LIST &&
+        (o->flags & PERSIST_BACKEND_REPEATABLE))
+        return "it is repeatable and no list";
     if (o->type == PERSIST_BACKEND_SECRET && o->default_text)
         return "it is a secret with a default";
     if ((o->flags & PERSIST_BACKEND_REQUIRED) && o->default_text)
@@ -256,12 +281,23 @@ static const char *check_option(const struct persist_backend_option *o)
     return NULL;
 }
 
+static int is_same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
 static const char *check_unique(const struct persist_backend_descriptor *d,
                                 size_t i)
 {
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(config_option(d, k)->key, config_option(d, i)->key) == 0)
-            return "it is declared twice";
+    const struct persist_backend_option *o = config_option(d, i);
+    if (is_same(o->key, o->alias))
+        return "it is its own alias";
+    for (size_t k = 0; k < i; k++) {
+        const struct persist_backend_option *other = config_option(d, k);
+        if (is_same(o->key, other->key) || is_same(o->key, other->alias) ||
+            is_same(o->alias, other->key) || is_same(o->alias, other->alias))
+            return "its key or alias is another option's too";
+    }
     return NULL;
 }
 

@@ -24,6 +24,9 @@
 #include "suite.h"
 
 #define MAX_SETTINGS 64
+/* Where a host takes what it reads for no table any more. */
+#define STRUCT_MAX 65536
+#define OPTIONS_MAX 256
 
 static const char usage[] =
     "usage: persist-backend-conformance --backend FILE.so [OPTION...]\n"
@@ -185,6 +188,9 @@ static int check_descriptor(const struct persist_backend_descriptor *d)
     if (d->n_options &&
         (!d->options || d->option_size < sizeof(struct persist_backend_option)))
         return refuse("the option table is smaller than 1.0's");
+    if (d->struct_size > STRUCT_MAX || d->ops->struct_size > STRUCT_MAX ||
+        d->option_size > STRUCT_MAX || d->n_options > OPTIONS_MAX)
+        return refuse("a struct above 64 KiB or more than 256 options");
     const struct persist_backend_ops *o = d->ops;
     if (!o->open || !o->close || !o->limits || !o->put || !o->upload_begin ||
         !o->upload_part || !o->upload_commit || !o->upload_abort || !o->read ||

@@ -111,7 +111,7 @@ done
 # Limits that no upload can keep are told, and nobody tries to.
 for part in 65M 100G; do
     run "$work/out" limits.part.smallest-is-taken --set part_min=$part
-    [ "$status" -eq 0 ] && grep -q '^ok 1 .* # SKIP limits ask for parts' "$work/out" ||
+    grep -q '^ok 1 .* # SKIP limits ask for parts' "$work/out" ||
         fail "parts of $part are not skipped (exit $status): $(cat "$work/out")"
 done
 # The ids that --list prints are those that run.
@@ -222,6 +222,60 @@ HANGS_IN=nowhere CRASHES_IN='' "$program" --backend "$work/stuck.so" >"$work/out
     fail "a store that is none passes"
 grep -q ': open answered ok and gave no store$' "$work/out" ||
     fail "a store that is none is not named: $(cat "$work/out")"
+
+# What a host refuses of a table or a descriptor, the suite finds: the line changes
+# d, the descriptor, or o, two options.
+refused() {
+    {
+        sed '/^const struct persist_backend_descriptor \*$/,$d' "$work/stuck.c"
+        cat <<C
+static struct persist_backend_descriptor d;
+static struct persist_backend_ops table;
+static struct persist_backend_option o[2] = {
+    {.key = "one", .help = "a", .type = PERSIST_BACKEND_STRING},
+    {.key = "two", .help = "b", .type = PERSIST_BACKEND_STRING}};
+const struct persist_backend_descriptor *
+persist_backend_entry_v1(const struct persist_backend_host *host)
+{
+    d = descriptor, table = ops, d.ops = &table;
+    d.options = o, d.n_options = 2, d.option_size = sizeof(o[0]);
+    d.licence = "0BSD";
+    $1;
+    return &d;
+}
+C
+    } >"$work/refused.c"
+    mkdir -p "$work/r"
+    cc -std=c11 -D_GNU_SOURCE -w -fPIC -shared -Wl,-z,nodelete \
+        "-I$SOURCE_DIR/sdk/include" "$work/refused.c" -o "$work/r/stuck.so"
+    status=0
+    HANGS_IN='' CRASHES_IN='' "$PERSIST" backends --probe "$work/r/stuck.so" \
+        >"$work/out" 2>&1 || status=$?
+    [ "$status" -eq "$2" ] ||
+        fail "the host's exit code for $1 is $status: $(cat "$work/out")"
+    status=0
+    HANGS_IN='' CRASHES_IN='' "$program" --backend "$work/r/stuck.so" \
+        --case lifecycle.descriptor.valid --case lifecycle.descriptor.options-valid \
+        >"$work/out" 2>&1 || status=$?
+    [ "$status" -eq "$3" ] ||
+        fail "the suite's exit code for $1 is $status: $(cat "$work/out")"
+}
+refused ';' 0 0
+refused 'o[1].key = "one"' 9 1
+refused 'o[1].alias = "one"' 9 1
+refused 'o[1].alias = "two"' 9 1
+refused 'o[1].alias = "Two"' 9 1
+refused 'o[1].key = "max_io"' 9 1
+refused 'o[1].alias = "backend"' 9 1
+refused 'o[1].flags = PERSIST_BACKEND_REPEATABLE' 9 1
+refused 'static const char *const c[] = {"x", NULL}; o[1].choices = c' 9 1
+refused 'o[1].type = PERSIST_BACKEND_CHOICE' 9 1
+refused 'd.version = "1\n2"' 9 1
+refused 'd.n_options = 100000' 9 2
+refused 'd.option_size = 100000' 9 2
+refused 'table.struct_size = 100000' 9 2
+# A default that needs the choices that are not there.
+refused 'o[1].type = PERSIST_BACKEND_CHOICE; o[1].default_text = "x"' 9 2
 
 if [ "$failures" -ne 0 ]; then
     echo "conformance_finds: $failures failures" >&2

@@ -278,7 +278,9 @@ struct persist_backend_host {
  * completions.
  */
 struct persist_backend_option {
-    const char *key;            /* [a-z0-9_]{1,40} */
+    /* [a-z0-9_]{1,40}; not backend, accept_durability, max_io, thread_model,
+     * which are the host's in every store. */
+    const char *key;
     const char *alias;          /* another spelling that is accepted, or NULL */
     const char *default_text;   /* as a user would write it, or NULL */
     const char *const *choices; /* CHOICE: NULL-terminated; else NULL */
@@ -791,12 +793,12 @@ struct persist_backend_descriptor {
 
     uint32_t thread_model; /* PERSIST_BACKEND_PARALLEL or _SERIAL */
     const char *name;      /* [a-z0-9-]{1,32}; the file is NAME.so */
-    const char *version;   /* the backend's own */
+    const char *version;   /* the backend's own: one line */
     const char *vendor;    /* who made it */
     const char *licence;   /* SPDX expression */
     const struct persist_backend_option
         *options;         /* NULL where n_options is 0 */
-    uint32_t n_options;   /* options */
+    uint32_t n_options;   /* options, up to 256 */
     uint32_t option_size; /* sizeof(struct persist_backend_option) */
     const struct persist_backend_ops
         *ops; /* what it can do; lives as long as the process */
