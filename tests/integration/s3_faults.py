@@ -257,7 +257,7 @@ def main():
         with open(small, "wb") as f:
             f.write(random.randbytes(4096))
         with open(big, "wb") as f:
-            f.write(random.randbytes(12 << 20))
+            f.write(random.randbytes((10 << 20) + 65536))  # two parts of 5 MiB, and a last one
         sys.exit(sweep(base, small, big, options))
     finally:
         shutil.rmtree(base, ignore_errors=True)
