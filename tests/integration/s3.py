@@ -26,6 +26,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "faults"))
 MIB = 1 << 20
+UPLOAD = 9 * MIB  # more than one put holds: an upload of two parts, and several reads
 FAILED = []
 PROCESSES = []  # that end with this one
 # Where the command finds the service; S3_VIA names the variable of a proxy in front of it.
@@ -279,7 +280,7 @@ def files(base):
     if shutil.which("strace") is None:
         sys.exit("files: strace is missing")
     store = Store(base)
-    big = payload(base, "traced", 12 * MIB, 5)
+    big = payload(base, "traced", UPLOAD, 5)
     trace = os.path.join(base, "trace")
     # The leak checker of a sanitizer traces, too, and cannot be traced.
     env = dict(store.env, ASAN_OPTIONS=store.env.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
@@ -327,7 +328,7 @@ def kms(base):
     """Encryption with a key of KMS, asked for with one put and with an upload."""
     key = kms_call("CreateKey", {})["KeyMetadata"]["Arn"]
     store = Store(base, sse="aws:kms", kms_key_id=key, bucket_key="true")
-    for name, size in (("small", 5000), ("big", 12 * MIB)):
+    for name, size in (("small", 5000), ("big", UPLOAD)):
         path = payload(base, "kms-" + name, size, 6)
         store.must("save", f"kms/{name}", path)
         check(store.must("restore", f"kms/{name}") == content(path), f"kms {name}: other bytes")
@@ -399,7 +400,7 @@ def conflict(base, big):
 
 def services(base):
     """What a person gets wrong, and what services do."""
-    small, big = payload(base, "s-small", 500, 7), payload(base, "s-big", 12 * MIB, 8)
+    small, big = payload(base, "s-small", 500, 7), payload(base, "s-big", UPLOAD, 8)
     server, store = with_server(base, {}, secret_access_key="wrong")
     store.must_fail("check the secret key", "save", "a", small)
     server, store = with_server(base, {}, access_key_id="nobody")
@@ -473,7 +474,7 @@ def tls(base):
                     "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
                     "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
     server = s3_server.start(tls=(cert, key))
-    big = payload(base, "t-big", 12 * MIB, 9)
+    big = payload(base, "t-big", UPLOAD, 9)
     keys = {"endpoint": server.url, "access_key_id": "testak", "secret_access_key": "testsecret"}
     store = Store(base, ca_bundle=cert, **keys)
     store.must("save", "a", big)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from s3 import FAILED, MIB, check, content, payload, with_server
+from s3 import FAILED, MIB, UPLOAD, check, content, payload, with_server
 
 EXIT = {"auth": 7, "config": 9, "corrupt": 6}  # docs/exit-codes.md
 
@@ -27,11 +27,11 @@ def kinds(server):
 
 def throttled(base):
     """503 SlowDown: tried again, after as long as the service asks for and no earlier."""
-    path = payload(base, "throttled", 12 * MIB, 1)
+    small, path = payload(base, "t-small", 100, 1), payload(base, "throttled", UPLOAD, 1)
     for headers, least in (({}, 0), ({"Retry-After": "2"}, 2), ({"x-amz-retry-after": "1500"}, 1.5)):
         for kind in ("put", "part", "complete", "list"):
             server, store = with_server(base, {})
-            store.must("save", "first", path)  # the proof that the service keeps its promise
+            store.must("save", "first", small)  # the proof that the service keeps its promise
             server.fault(kind, "status", status=503, code="SlowDown", headers=headers)
             start = time.monotonic()
             store.must("save", "agent", path)
@@ -100,7 +100,7 @@ class Elsewhere(threading.Thread):
 def redirected(base):
     """Another host is never asked, with keys or without, whatever kind of redirect names it. S3's own passes, and is
     repeated; of any other it is told where it leads."""
-    path = payload(base, "redirected", 12 * MIB, 3)
+    path = payload(base, "redirected", UPLOAD, 3)
     elsewhere = Elsewhere()
     for status in (301, 302, 303, 307, 308):
         server, store = with_server(base, {})
@@ -120,7 +120,7 @@ def redirected(base):
 
 def damaged(base):
     """A body that is not what was stored: never given out as if it were, never taken for absence."""
-    for size in (4096, 12 * MIB):
+    for size in (4096, UPLOAD):
         path = payload(base, "damaged", size, 4)
         server, store = with_server(base, {})
         store.must("save", "agent", path)
@@ -146,7 +146,7 @@ def damaged(base):
 
 def damaged_on_the_way(base):
     """What was read with damage is read once more, on a new connection; what is damaged then too is corrupt."""
-    for size, limit in ((4096, "256M"), (12 * MIB, "256M"), (12 * MIB, "24M")):
+    for size, limit in ((4096, "256M"), (UPLOAD, "256M"), (UPLOAD, "24M")):
         path = payload(base, "way", size, 5)
         server, store = with_server(base, {})
         store.must("save", "agent", path)
@@ -178,7 +178,7 @@ def damaged_on_the_way(base):
 
 def other_etags(base):
     """ETags are the service's own affair when written, and what pins a version when read."""
-    path = payload(base, "etags", 12 * MIB, 5)
+    path = payload(base, "etags", UPLOAD, 5)
     for kind in ("put", "complete"):
         server, store = with_server(base, {})
         server.fault(kind, "wrong_etag", times=100)
@@ -217,7 +217,7 @@ def small_parts(base):
 
 def bucket_denied(base):
     """Looking at the bucket itself is never needed."""
-    small, big = payload(base, "b-small", 100, 7), payload(base, "b-big", 12 * MIB, 8)
+    small, big = payload(base, "b-small", 100, 7), payload(base, "b-big", UPLOAD, 8)
     server, store = with_server(base, {})
     server.fault("bucket", "status", status=403, code="AccessDenied", times=1000000)
     store.must_fail("no ", "restore", "agent")
