@@ -140,4 +140,65 @@ for run in 1 2; do
 done
 kill -0 $running || fail "a server that ran already was ended"
 kill $running
+
+# silent PORT: nobody listens, within ten seconds.
+silent() {
+    python3 - "$1" <<'PY'
+import socket, sys, time
+
+end = time.monotonic() + 10
+while time.monotonic() < end:
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()
+    except ConnectionRefusedError:
+        sys.exit(0)
+    time.sleep(0.05)
+sys.exit(1)
+PY
+}
+
+# One for several runs, which ends when it is told to, and with whoever asked for it.
+cache=$scratch/cache
+# shellcheck source=tests/servers/pins.sh disable=SC1091
+. "$here/pins.sh"
+mkdir -p "$cache/servers/localstack/bin"
+printf '%s\n' "$LOCALSTACK_PINS" >"$cache/servers/localstack/installed"
+cat >"$cache/servers/localstack/bin/python" <<SH
+#!/bin/sh
+sed 's/("127.0.0.1", 0)/("127.0.0.1", '"\${GATEWAY_LISTEN##*:}"')/' "$scratch/server.py" >server.py
+exec python3 server.py
+SH
+chmod +x "$cache/servers/localstack/bin/python"
+shared=$scratch/shared
+# for_all COMMAND...
+for_all() { PERSIST_TEST_CACHE=$cache PERSIST_TEST_SHARED=$shared "$@"; }
+for ending in told asker; do
+    # shellcheck disable=SC2016 # for the inner shell
+    env PERSIST_TEST_CACHE="$cache" PERSIST_TEST_SHARED="$shared" \
+        sh -c '"$1" --serve localstack && : >"$2" && exec sleep 60' sh \
+        "$with" "$scratch/ready" &
+    pid=$!
+    for _ in $(seq 100); do
+        [ ! -e "$scratch/ready" ] || break
+        sleep 0.1
+    done
+    [ -s "$shared/localstack" ] || fail "nothing is served"
+    for run in 1 2; do
+        # shellcheck disable=SC2016 # for the inner shell
+        for_all "$with" localstack -- sh -c 'echo "$S3_ENDPOINT $S3_BUCKET"' >"$scratch/$run"
+    done
+    grep -q "^$(cat "$shared/localstack") persist-test-" "$scratch/1" ||
+        fail "what is shared is not used: $(cat "$scratch/1")"
+    ! cmp -s "$scratch/1" "$scratch/2" || fail "two runs share a bucket"
+    url=$(cat "$shared/localstack")
+    case $ending in
+    told) for_all "$with" --end localstack ;;
+    asker) kill $pid ;;
+    esac
+    silent "${url##*:}" || fail "what is shared outlived its end ($ending)"
+    [ ! -e "$shared/localstack" ] || fail "its file is left ($ending)"
+    kill $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true
+    rm "$scratch/ready"
+done
 echo "ok"
