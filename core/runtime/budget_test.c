@@ -97,6 +97,26 @@ static void start(struct reserver *r)
     pthread_create(&r->thread, NULL, run_reserver, r);
 }
 
+/* Where nobody waits yet: he stands in line when it returns. */
+static void start_in_line(struct reserver *r)
+{
+    start(r);
+    while (budget_reserve_now(r->b, 1) == PERSIST_OK)
+        budget_release(r->b, 1);
+}
+
+static void expect_waiting(struct reserver *r)
+{
+    nap(30);
+    assert_false(atomic_load(&r->done));
+}
+
+static void expect_granted(struct reserver *r)
+{
+    pthread_join(r->thread, NULL);
+    assert_int_equal(r->rc, PERSIST_OK);
+}
+
 static void wait__ends_with_a_release(void **state)
 {
     (void)state;
@@ -105,15 +125,11 @@ static void wait__ends_with_a_release(void **state)
     struct reserver r = {.b = b, .bytes = 30};
     start(&r);
 
-    nap(30);
-    assert_false(atomic_load(&r.done));
+    expect_waiting(&r);
     budget_release(b, 29);
-    nap(30);
-    assert_false(atomic_load(&r.done));
+    expect_waiting(&r);
     budget_release(b, 1);
-    pthread_join(r.thread, NULL);
-
-    assert_int_equal(r.rc, PERSIST_OK);
+    expect_granted(&r);
     assert_true(budget_used(b) == 100);
     budget_release(b, 100);
     budget_destroy(b);
@@ -127,22 +143,16 @@ static void waiter__that_holds_some_goes_first(void **state)
     struct reserver first = {.b = b, .bytes = 60, .first = true};
 
     reserve(b, 50, NULL);
-    start(&last);
-    while (budget_reserve_now(b, 1) == PERSIST_OK)
-        budget_release(b, 1);
+    start_in_line(&last);
     assert_int_equal(budget_reserve_first(b, 20, NULL, &clock_system, 0),
                      PERSIST_OK);
     start(&first); /* 30 are free */
-    nap(30);
-    assert_false(atomic_load(&first.done));
+    expect_waiting(&first);
     budget_release(b, 30);
-    pthread_join(first.thread, NULL);
-    assert_int_equal(first.rc, PERSIST_OK);
+    expect_granted(&first);
     assert_false(atomic_load(&last.done));
     budget_release(b, 100);
-    pthread_join(last.thread, NULL);
-
-    assert_int_equal(last.rc, PERSIST_OK);
+    expect_granted(&last);
     budget_release(b, 100);
     budget_destroy(b);
 }
@@ -156,20 +166,14 @@ static void waiters__that_go_first_are_served_in_order(void **state)
     struct reserver small = {.b = b, .bytes = 20, .first = true};
 
     reserve(b, 50, NULL);
-    start(&large);
-    while (budget_reserve_now(b, 1) == PERSIST_OK)
-        budget_release(b, 1);
+    start_in_line(&large);
     start(&small); /* it would fit */
-    nap(30);
-    assert_false(atomic_load(&small.done));
+    expect_waiting(&small);
     budget_release(b, 50);
-    pthread_join(large.thread, NULL);
-    assert_int_equal(large.rc, PERSIST_OK);
+    expect_granted(&large);
     assert_false(atomic_load(&small.done));
     budget_release(b, 90);
-    pthread_join(small.thread, NULL);
-
-    assert_int_equal(small.rc, PERSIST_OK);
+    expect_granted(&small);
     budget_release(b, 20);
     budget_destroy(b);
 }
@@ -249,8 +253,7 @@ static void cancelled_wait(struct cancel *waits_on, struct cancel *sets)
     reserve(b, 100, NULL);
     struct reserver r = {.b = b, .bytes = 1, .cancel = waits_on};
     start(&r);
-    nap(30);
-    assert_false(atomic_load(&r.done));
+    expect_waiting(&r);
 
     uint64_t before = clock_boot_ns(&clock_system);
     cancel_set(sets);

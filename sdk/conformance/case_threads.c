@@ -166,12 +166,11 @@ static void *commit_worker(void *arg)
         upload_send_all(&w->test, w->upload);
     unsigned n = 0;
     gate_wait(w->start);
-    do
-        w->rc =
-            sent && !w->test.failed
-                ? upload_commit(&w->test, w->upload, PERSIST_BACKEND_IF_ABSENT)
-                : PERSIST_BACKEND_OK;
-    while (again(&w->test, w->rc, &n));
+    while (sent && !w->test.failed) {
+        w->rc = upload_commit(&w->test, w->upload, PERSIST_BACKEND_IF_ABSENT);
+        if (!again(&w->test, w->rc, &n))
+            break;
+    }
     if (w->upload->id[0])
         op_abort(&w->test, w->key, w->upload->id);
     return NULL;
